@@ -1,0 +1,105 @@
+"""The errors of exetera_zarr: a small tree by what the caller would do about them.
+
+Each is also the built-in exception that ExeTera raised in that place, so that existing ``except``
+clauses keep working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "ConflictError",
+    "CorruptDataError",
+    "DataError",
+    "DatasetExistsError",
+    "DatasetNotFoundError",
+    "ExeteraError",
+    "FieldNotFoundError",
+    "NameTakenError",
+    "ReadOnlyError",
+    "SchemaError",
+    "StorageError",
+    "TableNotFoundError",
+    "UnsupportedError",
+]
+
+
+class ExeteraError(Exception):
+    """Base of every error that exetera_zarr raises on purpose."""
+
+
+class DatasetNotFoundError(ExeteraError, FileNotFoundError):
+    """There is no dataset at the given place."""
+
+
+class DatasetExistsError(ExeteraError, FileExistsError):
+    """The place that should hold a new dataset is taken."""
+
+
+class NotFoundError(ExeteraError, ValueError):
+    """A name that does not exist was asked for; the message lists the names that do."""
+
+
+class TableNotFoundError(NotFoundError):
+    """The dataset has no table of that name."""
+
+
+class FieldNotFoundError(NotFoundError):
+    """The table has no field of that name."""
+
+
+class NameTakenError(ExeteraError, ValueError):
+    """A table or field of that name exists already."""
+
+
+class ReadOnlyError(ExeteraError, PermissionError):
+    """A change was asked of something opened for reading."""
+
+
+class ConflictError(ExeteraError, RuntimeError):
+    """Another writer committed a version that this draft does not know."""
+
+
+class CorruptDataError(ExeteraError, ValueError):
+    """Stored bytes are not what was written: a checksum, a size or a document is wrong."""
+
+
+class SchemaError(ExeteraError, ValueError):
+    """An import schema, or its fit to a CSV file, is wrong."""
+
+
+class DataError(ExeteraError, ValueError):
+    """A value given by the user does not fit the field it is meant for."""
+
+
+class UnsupportedError(ExeteraError, NotImplementedError):
+    """The format, the back end or this version cannot do what was asked."""
+
+
+class StorageError(ExeteraError, OSError):
+    """The store failed: network, disk, permission."""
+
+
+def listing(names: Iterable[object], limit: int = 20) -> str:
+    """
+    Names for an error message.
+
+    Parameters
+    ----------
+    names
+        The names that exist, in order.
+    limit
+        How many are shown before the rest is counted.
+
+    Returns
+    -------
+    str
+        For example ``'age', 'height' and 12 more``.
+    """
+    shown = [repr(name) for name in names]
+    if not shown:
+        return "none"
+    if len(shown) > limit:
+        return f"{', '.join(shown[:limit])} and {len(shown) - limit} more"
+    return ", ".join(shown)

@@ -1,0 +1,16 @@
+"""Where bytes live. The only package that knows zarr, numcodecs, fsspec and h5py."""
+
+from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
+from exetera_zarr.storage.memory import MemoryGroup
+from exetera_zarr.storage.registry import open_file, open_storage
+
+__all__ = [
+    "Array",
+    "Capability",
+    "Commit",
+    "Group",
+    "MemoryGroup",
+    "Storage",
+    "open_file",
+    "open_storage",
+]

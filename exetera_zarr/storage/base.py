@@ -1,0 +1,238 @@
+"""The contract of a storage back end: a storage holds a tree of groups, a group holds arrays.
+
+A table is a group of the root, a field is a group of a table (or of the root), and the bytes of a
+field are the one-dimensional arrays of its group, by role: ``values``, and ``index`` for indexed
+strings. Handles are names, not snapshots: after a rollback they show what is there then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Array", "AnyArray", "Capability", "Commit", "Group", "Storage"]
+
+AnyArray = npt.NDArray[Any]
+
+ROW_BLOCK = 1 << 20
+"""Rows of a block, unless a table says otherwise."""
+
+
+class Capability(Enum):
+    """What a back end may be able to do, asked for by name instead of by type."""
+
+    VERSIONS = "versions"
+    """Commits are atomic and kept; an old version can be opened."""
+    MULTIPLE_WRITERS = "multiple writers"
+    """Several processes may write; the slower one is told, nothing is lost."""
+    ROLLBACK = "rollback"
+    """Uncommitted changes can be dropped, and a failed operation leaves nothing behind."""
+    ZARR = "zarr"
+    """Committed arrays are plain Zarr v3."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One committed version, as `Storage.history` lists it."""
+
+    version: int
+    created: str
+    changed: tuple[str, ...]
+    writer: str
+
+
+class Array(ABC):
+    """One-dimensional array that grows at its end. Fixed strings are ``S<width>`` elements."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+
+    @property
+    @abstractmethod
+    def block(self) -> int:
+        """Elements of a storage block: the unit in which reading and writing is cheapest."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
+        """
+        Elements ``start`` to ``stop``.
+
+        Parameters
+        ----------
+        start, stop
+            ``0 <= start <= stop <= len(self)``.
+        out
+            Where to put them: contiguous, of this dtype and of length ``stop - start``.
+
+        Returns
+        -------
+        ndarray, shape (stop - start,)
+            `out`, or a new array that the caller owns.
+        """
+
+    @abstractmethod
+    def append(self, values: AnyArray) -> None:
+        """Add `values` (one-dimensional, of this dtype) at the end; they may be reused after."""
+
+    @abstractmethod
+    def write(self, start: int, values: AnyArray) -> None:
+        """Overwrite from `start` with `values`, which end within the present length."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget all elements."""
+
+
+class Group(ABC):
+    """A node of the tree; its children keep the order of their creation."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Logical name; empty for the root."""
+
+    @property
+    @abstractmethod
+    def storage(self) -> Storage | None:
+        """The storage it belongs to; None for a group in memory."""
+
+    @property
+    @abstractmethod
+    def row_block(self) -> int:
+        """Rows of a block of the fields in this group."""
+
+    @property
+    @abstractmethod
+    def attributes(self) -> Mapping[str, Any]:
+        """Attributes, JSON values; not to be changed in place."""
+
+    @abstractmethod
+    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes; the others stay."""
+
+    @abstractmethod
+    def keys(self) -> Sequence[str]:
+        """Names of the child groups, in order."""
+
+    @abstractmethod
+    def __contains__(self, name: object) -> bool: ...
+
+    @abstractmethod
+    def group(self, name: str) -> Group:
+        """The child group; KeyError where there is none."""
+
+    @abstractmethod
+    def create_group(
+        self, name: str, attributes: Mapping[str, Any] | None = None, row_block: int | None = None
+    ) -> Group:
+        """
+        A new child group.
+
+        Parameters
+        ----------
+        name
+            Logical name, any text that `names.check` accepts.
+        attributes
+            JSON values.
+        row_block
+            Rows of a block of the fields below; the parent's by default.
+
+        Raises
+        ------
+        NameTakenError
+            There is a child of that name.
+        """
+
+    @abstractmethod
+    def delete_group(self, name: str) -> None:
+        """Remove a child and all below; KeyError where there is none."""
+
+    @abstractmethod
+    def rename_groups(self, renames: Mapping[str, str]) -> None:
+        """Give children new names, all at once, so that two may swap; the order stays."""
+
+    @abstractmethod
+    def array(self, role: str) -> Array:
+        """The array of that role; KeyError where there is none."""
+
+    @abstractmethod
+    def new_array(self, role: str, dtype: npt.DTypeLike) -> Array:
+        """An empty array that `set_array` can put in place; until then nobody sees it."""
+
+    @abstractmethod
+    def set_array(self, role: str, array: Array) -> None:
+        """Put `array`, made by `new_array` of this group, in the place of that role."""
+
+
+class Storage(ABC):
+    """One open dataset, as one user of it sees it."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it lives, without secrets."""
+
+    @property
+    @abstractmethod
+    def writable(self) -> bool:
+        """Whether this user may change it."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> frozenset[Capability]:
+        """What this back end can do."""
+
+    @property
+    @abstractmethod
+    def version(self) -> int:
+        """The committed version that is the base of what is seen."""
+
+    @property
+    @abstractmethod
+    def changed(self) -> bool:
+        """Whether there is something to commit."""
+
+    @property
+    @abstractmethod
+    def root(self) -> Group:
+        """The root group."""
+
+    @abstractmethod
+    def commit(self) -> int:
+        """Make the changes a new version for everybody; returns its number."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Drop what was not committed."""
+
+    @abstractmethod
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        """All or nothing: an exception inside leaves the draft as it was before."""
+
+    @abstractmethod
+    def history(self) -> Iterator[Commit]:
+        """The committed versions, newest first."""
+
+    @abstractmethod
+    def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
+        """Bytes in the store of each committed field, by the names that lead to it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Commit and end; nothing below can be used after."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """End as `close` does, for a user that was dropped without closing; never raises."""

@@ -1,0 +1,147 @@
+"""Groups and arrays in memory, for fields that belong to no dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exetera_zarr.errors import NameTakenError
+from exetera_zarr.storage import names
+from exetera_zarr.storage.base import ROW_BLOCK, AnyArray, Array, Group
+
+__all__ = ["MemoryArray", "MemoryGroup"]
+
+
+class MemoryArray(Array):
+    """An array in memory, with room to grow so that many small appends stay linear."""
+
+    def __init__(self, dtype: npt.DTypeLike, block: int = ROW_BLOCK) -> None:
+        self._data: AnyArray = np.empty(0, np.dtype(dtype).newbyteorder("="))
+        self._length = 0
+        self._block = block
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    @property
+    def block(self) -> int:
+        return self._block
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
+        if out is None:
+            return self._data[start:stop].copy()
+        out[...] = self._data[start:stop]
+        return out
+
+    def append(self, values: AnyArray) -> None:
+        end = self._length + len(values)
+        if end > len(self._data):
+            room = end if self._length == 0 else max(end, self._length * 2)
+            grown = np.empty(room, self._data.dtype)
+            grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[self._length : end] = values
+        self._length = end
+
+    def write(self, start: int, values: AnyArray) -> None:
+        self._data[start : start + len(values)] = values
+
+    def clear(self) -> None:
+        self._data = np.empty(0, self._data.dtype)
+        self._length = 0
+
+
+class MemoryGroup(Group):
+    """
+    A group in memory.
+
+    Parameters
+    ----------
+    name
+        Logical name.
+    attributes
+        As of a stored group.
+    row_block
+        Rows of a block of streaming.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        attributes: Mapping[str, Any] | None = None,
+        row_block: int = ROW_BLOCK,
+    ) -> None:
+        self._name = name
+        self._attributes = dict(attributes or {})
+        self._row_block = row_block
+        self._groups: dict[str, MemoryGroup] = {}
+        self._arrays: dict[str, MemoryArray] = {}
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def storage(self) -> None:
+        return None
+
+    @property
+    def row_block(self) -> int:
+        return self._row_block
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return self._attributes
+
+    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        self._attributes.update(attributes)
+
+    def keys(self) -> Sequence[str]:
+        return list(self._groups)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._groups
+
+    def group(self, name: str) -> MemoryGroup:
+        return self._groups[name]
+
+    def create_group(
+        self, name: str, attributes: Mapping[str, Any] | None = None, row_block: int | None = None
+    ) -> MemoryGroup:
+        name = names.check(name)
+        if name in self._groups:
+            raise NameTakenError(f"{name!r} exists already")
+        about = {"name": name, **(attributes or {})}
+        self._groups[name] = MemoryGroup(name, about, row_block or self._row_block)
+        return self._groups[name]
+
+    def delete_group(self, name: str) -> None:
+        del self._groups[name]
+
+    def rename_groups(self, renames: Mapping[str, str]) -> None:
+        renames = {old: names.check(new) for old, new in renames.items()}
+        after = [renames.get(name, name) for name in self._groups]
+        if len(set(after)) != len(after):
+            raise NameTakenError(f"two of the names {after} are the same")
+        groups = dict(zip(after, self._groups.values(), strict=True))
+        for name, group in groups.items():
+            group._name = name
+            group.update_attributes({"name": name})
+        self._groups = groups
+
+    def array(self, role: str) -> MemoryArray:
+        return self._arrays[role]
+
+    def new_array(self, role: str, dtype: npt.DTypeLike) -> MemoryArray:
+        return MemoryArray(dtype, self._row_block)
+
+    def set_array(self, role: str, array: Array) -> None:
+        assert isinstance(array, MemoryArray)
+        self._arrays[role] = array

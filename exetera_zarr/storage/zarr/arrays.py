@@ -1,0 +1,411 @@
+"""Arrays of a draft: the committed chunks, with the draft's changes over them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.storage.base import AnyArray
+from exetera_zarr.storage.zarr import transfer
+from exetera_zarr.storage.zarr.cache import Buffer, ReadCache, WriteBack
+from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
+from exetera_zarr.storage.zarr.store import ObjectStore
+
+__all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
+
+_BYTES_BLOCK = 8 << 20
+_LARGEST_CHUNK = 32 << 20
+
+
+def block_of(role: str, dtype: np.dtype[Any], row_block: int, *, of_bytes: bool) -> int:
+    """
+    Elements of a full chunk of a new array.
+
+    Parameters
+    ----------
+    role
+        Role of the array in its field.
+    dtype
+        Of its elements.
+    row_block
+        Rows of a block of the table.
+    of_bytes
+        Whether the elements are the bytes of strings instead of one a row: those are cut by bytes.
+    """
+    if of_bytes and role == "values":
+        return _BYTES_BLOCK
+    while row_block > 1 and row_block * dtype.itemsize > _LARGEST_CHUNK:
+        row_block //= 2
+    return row_block
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """
+    An array as a committed version has it.
+
+    Parameters
+    ----------
+    path
+        Of its Zarr node, below the dataset's root.
+    dtype
+        Of the elements in memory.
+    length
+        Elements.
+    chunk
+        Elements of a chunk.
+    document
+        Its Zarr document.
+    native
+        Whether the codecs are ours; others are decoded by zarr, and never written.
+    """
+
+    path: str
+    dtype: np.dtype[Any]
+    length: int
+    chunk: int
+    document: dict[str, Any]
+    native: bool = True
+
+    def key(self, block: int) -> str:
+        """Key of the object that holds a block."""
+        return chunk_key(self.path, self.dtype, block)
+
+
+def chunk_key(path: str, dtype: np.dtype[Any], block: int) -> str:
+    """Key of a chunk's object; a fixed string is a row of bytes in a second dimension."""
+    return f"{path}/c/{block}/0" if dtype.kind == "S" else f"{path}/c/{block}"
+
+
+@dataclass
+class DraftContext:
+    """What the arrays of one draft share."""
+
+    store: ObjectStore
+    uploads: transfer.Uploads
+    write_back: WriteBack
+    read_cache: ReadCache = field(default_factory=ReadCache)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    virgin: bool = False
+    """This process created the dataset and has committed nothing: plain names are unused."""
+    epoch: int = 0
+    """Grows with every snapshot; what is older belongs to a snapshot, too."""
+    used: set[str] = field(default_factory=set)
+
+    def fresh_path(self, prefix: str, role: str) -> str:
+        """A node path that no draft has written before."""
+        plain = f"{prefix}/{role}"
+        path = plain
+        while not self.virgin or path in self.used:
+            path = f"{plain}-{secrets.token_hex(6)}"
+            if path not in self.used:
+                break
+        self.used.add(path)
+        return path
+
+
+class DraftArray:
+    """
+    One array of a draft.
+
+    A block is in one of three places: changed and decoded (`Buffer`), written by this draft
+    (`Upload`), or, where nothing is noted, in the committed array.
+
+    Parameters
+    ----------
+    context
+        Shared by the arrays of the draft.
+    prefix
+        Node path of the field.
+    role
+        ``values`` or ``index``.
+    dtype
+        Of the elements.
+    block
+        Elements of a full chunk.
+    stored
+        The committed array that it starts from.
+    """
+
+    def __init__(
+        self,
+        context: DraftContext,
+        prefix: str,
+        role: str,
+        dtype: np.dtype[Any],
+        block: int,
+        stored: StoredArray | None = None,
+    ) -> None:
+        self.context = context
+        self.prefix = prefix
+        self.role = role
+        self.dtype = dtype
+        self.block = block
+        self.codec = ChunkCodec.of(role, dtype)
+        self.length = stored.length if stored else 0
+        self.stored = stored
+        self._target: str | None = None
+        self._blocks: dict[int, Buffer | transfer.Upload] = {}
+
+    def clone(self) -> DraftArray:
+        """The same array for a snapshot; buffers are shared until one side changes them."""
+        twin = DraftArray(
+            self.context, self.prefix, self.role, self.dtype, self.block, self.stored
+        )
+        twin.length = self.length
+        twin._blocks = dict(self._blocks)
+        # The target stays with the original: what that writes next must not meet what this has.
+        return twin
+
+    @property
+    def changed(self) -> bool:
+        """Whether it differs from the committed array."""
+        return self.stored is None or bool(self._blocks) or self.length != self.stored.length
+
+    @property
+    def blocks(self) -> int:
+        """Number of its chunks."""
+        return -(-self.length // self.block)
+
+    # -- reading
+
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
+        """Elements ``start`` to ``stop``; see `storage.base.Array.read`."""
+        if out is None:
+            out = np.empty(stop - start, self.dtype)
+        pieces = list(self._pieces(start, stop))
+        fill = partial(self._fill, start=start, out=out)
+        if len(pieces) == 1:
+            fill(pieces[0])
+        else:
+            transfer.each(fill, pieces, self.context.store.concurrency)
+        return out
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Block number, and first and last element within the block, of each block touched."""
+        for number in range(start // self.block, -(-stop // self.block)):
+            base = number * self.block
+            yield number, max(start - base, 0), min(stop - base, self.block)
+
+    def _fill(self, piece: tuple[int, int, int], start: int, out: AnyArray) -> None:
+        number, low, high = piece
+        offset = number * self.block + low - start
+        part = out[offset : offset + high - low]
+        place = self._blocks.get(number)
+        if isinstance(place, Buffer):
+            part[...] = place.array()[low:high]
+            return
+        key, chunk = self._object(number)
+        native = self._native(number)
+        if low == 0 and high == chunk and native:
+            self._decode(key, place, part)
+            return
+        decoded = self.context.read_cache.get(key)
+        if decoded is None:
+            decoded = self._decoded(number)
+            self.context.read_cache.put(key, decoded)
+        part[...] = decoded[low:high]
+
+    def _object(self, number: int) -> tuple[str, int]:
+        """Key of the object that holds a block, and the elements of its chunk."""
+        place = self._blocks.get(number)
+        if isinstance(place, transfer.Upload):
+            return place.key, self.block
+        if self.stored is None:
+            raise CorruptDataError(f"{self.prefix}/{self.role}: block {number} was never written")
+        return self.stored.key(number), self.stored.chunk
+
+    def _native(self, number: int) -> bool:
+        return number in self._blocks or self.stored is None or self.stored.native
+
+    def _decoded(self, number: int) -> AnyArray:
+        """A whole chunk in a new array."""
+        key, chunk = self._object(number)
+        place = self._blocks.get(number)
+        if self._native(number):
+            decoded = np.empty(chunk, self.dtype)
+            self._decode(key, place, decoded)
+            return decoded
+        assert self.stored is not None
+        return decode_foreign(self.stored.document, self._fetch(key), self.dtype)
+
+    def _decode(self, key: str, place: Buffer | transfer.Upload | None, out: AnyArray) -> None:
+        encoded = place.encoded if isinstance(place, transfer.Upload) else None
+        if encoded is None:
+            if isinstance(place, transfer.Upload):
+                place.wait()
+            encoded = self._fetch(key)
+        try:
+            self.codec.decode(encoded, out)
+        except CorruptDataError as error:
+            raise CorruptDataError(f"{self.context.store.url}/{key}: {error}") from error
+
+    def _fetch(self, key: str) -> bytes:
+        try:
+            return self.context.store.get(key)
+        except FileNotFoundError as error:
+            raise CorruptDataError(
+                f"{self.context.store.url}/{key}: the chunk is missing; its version may have been "
+                "removed since it was opened"
+            ) from error
+
+    # -- changing
+
+    def append(self, values: AnyArray) -> None:
+        """Add elements at the end; whole blocks are uploaded at once."""
+        with self.context.lock:
+            before = self.length
+            pending: list[transfer.Upload] = []
+            try:
+                self._append(values, pending)
+            except BaseException:
+                self._shorten(before)
+                raise
+            finally:
+                for upload in pending:
+                    upload.wait_encoded()
+
+    def _append(self, values: AnyArray, pending: list[transfer.Upload]) -> None:
+        position = 0
+        while position < len(values):
+            number, used = divmod(self.length, self.block)
+            count = min(self.block - used, len(values) - position)
+            part = values[position : position + count]
+            if count == self.block:
+                upload = self._send(number, part)
+                pending.append(upload)
+            else:
+                buffer = self._room(number, used, used + count)
+                buffer.load()[used : used + count] = part
+                if used + count == self.block:
+                    self._send(number, buffer.load())
+            self.length += count
+            position += count
+
+    def _send(self, number: int, data: AnyArray) -> transfer.Upload:
+        """Upload a full block."""
+        if self._target is None:
+            self._target = self.context.fresh_path(self.prefix, self.role)
+        key = chunk_key(self._target, self.dtype, number)
+        earlier = self._blocks.get(number)
+        if isinstance(earlier, transfer.Upload):
+            earlier.wait()
+        upload = self.context.uploads.send(
+            key, partial(self.codec.encode, data, self.block), data.nbytes
+        )
+        self.context.read_cache.forget(key)
+        self._blocks[number] = upload
+        return upload
+
+    def _shorten(self, length: int) -> None:
+        self.length = length
+        for number in [n for n in self._blocks if n >= self.blocks]:
+            del self._blocks[number]
+
+    def _room(self, number: int, used: int, rows: int) -> Buffer:
+        """The block's buffer, with its `used` elements, and memory for `rows`."""
+        buffer = self._buffer(number, used)
+        data = buffer.load()
+        if len(data) < rows:
+            grown = np.zeros(min(self.block, max(rows, 2 * len(data), 64)), self.dtype)
+            grown[:used] = data[:used]
+            buffer.data = grown
+        self.context.write_back.touch(buffer)
+        return buffer
+
+    def _buffer(self, number: int, used: int) -> Buffer:
+        """The block's buffer, decoded from where the block is if it has none of this epoch."""
+        place = self._blocks.get(number)
+        epoch = self.context.epoch
+        if isinstance(place, Buffer):
+            if place.epoch == epoch:
+                return place
+            buffer = Buffer(place.array().copy(), epoch)
+        elif used == 0:
+            buffer = Buffer(np.empty(0, self.dtype), epoch)
+        else:
+            if isinstance(place, transfer.Upload):
+                place.wait()
+            buffer = Buffer(self._decoded(number)[:used].copy(), epoch)
+        self._blocks[number] = buffer
+        return buffer
+
+    def write(self, start: int, values: AnyArray) -> None:
+        """Overwrite from `start`; the blocks are encoded again once, at commit."""
+        with self.context.lock:
+            for number, low, high in self._pieces(start, start + len(values)):
+                rows = min(self.block, self.length - number * self.block)
+                buffer = self._room(number, rows, rows)
+                offset = number * self.block + low - start
+                buffer.load()[low:high] = values[offset : offset + high - low]
+
+    def clear(self) -> None:
+        """Forget all elements; what comes is written to a new path."""
+        with self.context.lock:
+            self.length = 0
+            self.stored = self._target = None
+            self._blocks = {}
+
+    # -- committing
+
+    def settle(self, prefix: str) -> tuple[StoredArray, list[Callable[[], None]]]:
+        """
+        The array as the next version will have it, and what must be done before that is true.
+
+        Parameters
+        ----------
+        prefix
+            Node path that the field has now.
+
+        Returns
+        -------
+        StoredArray
+            Without a document.
+        list of callables
+            Independent of each other; each may be repeated.
+        """
+        stored = self.stored
+        if stored is not None and not self.changed and stored.path.startswith(f"{prefix}/"):
+            return stored, []
+        if self._target is None or not self._target.startswith(f"{prefix}/{self.role}"):
+            self._target = self.context.fresh_path(prefix, self.role)
+        self.prefix = prefix
+        chunk = self.length if 0 < self.length < self.block else self.block
+        if stored is not None and not self.changed and stored.native:
+            chunk = stored.chunk
+        target = StoredArray(self._target, self.dtype, self.length, chunk, {})
+        return target, [
+            partial(self._settle_block, number, target) for number in range(self.blocks)
+        ]
+
+    def _settle_block(self, number: int, target: StoredArray) -> None:
+        key = target.key(number)
+        store = self.context.store
+        place = self._blocks.get(number)
+        rows = min(self.block, self.length - number * self.block)
+        if isinstance(place, transfer.Upload):
+            place.resend(store)
+            if rows == self.block:
+                if place.key != key:
+                    store.copy(place.key, key)
+                return
+        elif place is None and self._object(number)[1] == target.chunk and self._native(number):
+            store.copy(self._object(number)[0], key)
+            return
+        data = place.array() if isinstance(place, Buffer) else self._decoded(number)
+        self.context.read_cache.forget(key)
+        store.put(key, self.codec.encode(data[:rows], target.chunk))
+
+    def settled(self, stored: StoredArray) -> None:
+        """Take the committed array as the new start."""
+        self.stored = stored
+        self.length = stored.length
+        self._target = None
+        self._blocks = {}

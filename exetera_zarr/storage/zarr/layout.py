@@ -1,0 +1,326 @@
+"""Format 1: the tree of a dataset, and the Zarr documents that describe it.
+
+The documents of one version, with the version's own facts in the root's attributes, are at once the
+consolidated metadata that any Zarr reader takes from ``zarr.json``, and the manifest of the
+version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from exetera_zarr.errors import CorruptDataError, UnsupportedError
+from exetera_zarr.storage.base import ROW_BLOCK
+from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
+from exetera_zarr.storage.zarr.chunks import ChunkCodec
+
+__all__ = ["FORMAT", "Node", "array_document", "decode", "documents", "encode", "plain", "tree"]
+
+FORMAT = 1
+_KNOWN_FEATURES: frozenset[str] = frozenset()
+_DTYPES = frozenset(
+    ["bool", "float32", "float64", *(f"{s}int{b}" for s in ("", "u") for b in (8, 16, 32, 64))]
+)
+_CODECS = frozenset(["bytes", "blosc", "crc32c", "zstd", "gzip", "transpose", "sharding_indexed"])
+_MOST = 1 << 56
+_UNSIGNED = "0" * 64
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Node:
+    """
+    A group: the root, a table or a field.
+
+    Parameters
+    ----------
+    segment
+        Its path segment.
+    attributes
+        User attributes of its Zarr group, our own among them.
+    row_block
+        Rows of a block of the fields below.
+    groups
+        Child groups by logical name, in order.
+    arrays
+        Arrays by role.
+    """
+
+    segment: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    row_block: int = ROW_BLOCK
+    groups: dict[str, Node] = field(default_factory=dict)
+    arrays: dict[str, DraftArray] = field(default_factory=dict)
+
+    def clone(self) -> Node:
+        """A snapshot that later changes of this tree do not reach."""
+        return Node(
+            self.segment,
+            dict(self.attributes),
+            self.row_block,
+            {name: node.clone() for name, node in self.groups.items()},
+            {role: array.clone() for role, array in self.arrays.items()},
+        )
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, Node]]:
+        """Every node below, this one not included, with its node path; parents first."""
+        for node in self.groups.values():
+            below = f"{path}/{node.segment}" if path else node.segment
+            yield below, node
+            yield from node.walk(below)
+
+
+# -- writing
+
+
+def array_document(array: StoredArray, role: str) -> Document:
+    """The Zarr document of an array of ours."""
+    codec = ChunkCodec.of(role, array.dtype)
+    shape, chunk = [array.length], [array.chunk]
+    data_type, fill = array.dtype.name, 0 if array.dtype.kind != "b" else False
+    if array.dtype.kind == "S":
+        data_type, fill = "uint8", 0
+        shape.append(array.dtype.itemsize)
+        chunk.append(array.dtype.itemsize)
+    return {
+        "shape": shape,
+        "data_type": data_type,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": float(fill) if array.dtype.kind == "f" else fill,
+        "codecs": codec.documents(),
+        "attributes": {},
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
+
+
+def documents(root: Node, stored: Mapping[int, StoredArray]) -> dict[str, Document]:
+    """
+    The documents of everything below the root.
+
+    Parameters
+    ----------
+    root
+        The tree.
+    stored
+        What each of its arrays is in this version, by the array's ``id()``.
+
+    Returns
+    -------
+    dict
+        By node path, parents first.
+    """
+    found: dict[str, Document] = {}
+    for path, node in root.walk():
+        arrays = {role: stored[id(array)] for role, array in node.arrays.items()}
+        attributes = dict(node.attributes)
+        if arrays:
+            attributes["arrays"] = {
+                role: array.path.rsplit("/", 1)[1] for role, array in arrays.items()
+            }
+        if node.groups:
+            attributes["columns"] = list(node.groups)
+        found[path] = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+        for array in arrays.values():
+            found[array.path] = array.document
+    return found
+
+
+def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: Document) -> bytes:
+    """
+    The root document of a version, which is its manifest.
+
+    Parameters
+    ----------
+    below
+        The documents of all nodes below, by path.
+    facts
+        What is said of the version itself.
+    attributes
+        Other attributes of the root.
+
+    Returns
+    -------
+    bytes
+        UTF-8 JSON. ``attributes.exetera.checksum`` is the SHA-256 of these bytes with that digest
+        written as 64 zeros.
+    """
+    document = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"exetera": {"checksum": _UNSIGNED, **facts}, **attributes},
+        "consolidated_metadata": {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": below,
+        },
+    }
+    return _signed(plain(document))
+
+
+def plain(document: Document) -> bytes:
+    """The bytes of a Zarr document."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _signed(unsigned: bytes) -> bytes:
+    mark = b'"exetera":{"checksum":"'
+    at = unsigned.index(mark) + len(mark)
+    digest = hashlib.sha256(unsigned).hexdigest().encode()
+    return unsigned[:at] + digest + unsigned[at + 64 :]
+
+
+# -- reading
+
+
+def decode(data: bytes, where: str) -> Document:
+    """
+    A root document or manifest, checked.
+
+    Parameters
+    ----------
+    data
+        Its bytes.
+    where
+        For messages.
+
+    Raises
+    ------
+    CorruptDataError
+        It is not what was written.
+    UnsupportedError
+        Its format, or a feature that it requires, is not known here.
+    """
+    try:
+        document = json.loads(data)
+        facts = document["attributes"]["exetera"]
+        form = facts["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptDataError(f"{where} is not a document of a dataset: {error!r}") from error
+    if form != FORMAT:
+        raise UnsupportedError(f"{where} has format {form!r}; this version reads {FORMAT}")
+    missing = [name for name in facts.get("requires", ()) if name not in _KNOWN_FEATURES]
+    if missing:
+        raise UnsupportedError(f"{where} requires {missing}, which this version does not know")
+    digest = str(facts.get("checksum", "")).encode()
+    if len(digest) != 64 or _signed(data.replace(digest, _UNSIGNED.encode(), 1)) != data:
+        raise CorruptDataError(f"{where}: its checksum does not match its content")
+    return dict(document)
+
+
+def tree(document: Document, context: DraftContext, where: str) -> Node:
+    """
+    The tree that a root document describes.
+
+    Parameters
+    ----------
+    document
+        As `decode` returned it.
+    context
+        Of the draft that will hold the arrays.
+    where
+        For messages.
+
+    Raises
+    ------
+    CorruptDataError
+        A document is not one that could have been written.
+    """
+    below: dict[str, Document] = document["consolidated_metadata"]["metadata"]
+    attributes = dict(document["attributes"])
+    facts = attributes.pop("exetera")
+    root = Node(attributes=attributes, row_block=facts.get("row_block", ROW_BLOCK))
+    nodes = {"": root}
+    for path, about in below.items():
+        if about["node_type"] != "group":
+            continue
+        parent, _, segment = path.rpartition("/")
+        try:
+            node = _group_node(path, segment, about, below, nodes[parent], context)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CorruptDataError(f"{where}: {path} is not well formed: {error!r}") from error
+        nodes[path] = node
+        nodes[parent].groups[node.attributes.get("name", segment)] = node
+    for node in nodes.values():
+        order = node.attributes.pop("columns", ()) if node is not root else facts.get("tables", ())
+        if list(node.groups) != list(order):
+            rank = {name: number for number, name in enumerate(order)}
+            names = sorted(node.groups, key=lambda name: rank.get(name, len(rank)))
+            node.groups = {name: node.groups[name] for name in names}
+    return root
+
+
+def _group_node(
+    path: str,
+    segment: str,
+    about: Document,
+    below: Mapping[str, Document],
+    parent: Node,
+    context: DraftContext,
+) -> Node:
+    attributes = dict(about["attributes"])
+    names = attributes.pop("arrays", {})
+    node = Node(segment, attributes, attributes.get("row_block", parent.row_block))
+    for role, name in names.items():
+        dtype = np.dtype(f"S{attributes['strlen']}") if "strlen" in attributes else None
+        stored = stored_array(f"{path}/{name}", below[f"{path}/{name}"], dtype)
+        nominal = block_of(
+            role, stored.dtype, node.row_block, of_bytes="index" in names
+        )
+        single = stored.length <= stored.chunk <= nominal
+        node.arrays[role] = DraftArray(
+            context, path, role, stored.dtype, nominal if single else stored.chunk, stored
+        )
+    return node
+
+
+def stored_array(path: str, document: Document, dtype: np.dtype[Any] | None) -> StoredArray:
+    """
+    A committed array, from its Zarr document.
+
+    Parameters
+    ----------
+    path
+        Its node path.
+    document
+        Its Zarr document.
+    dtype
+        ``S<width>`` where its second dimension is the bytes of fixed strings.
+
+    Raises
+    ------
+    ValueError
+        The document says something that no array of this format has.
+    """
+    shape = document["shape"]
+    chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
+    codecs = document["codecs"]
+    name = document["data_type"]
+    if dtype is None:
+        dtype = np.dtype(name if name in _DTYPES else "V")
+    width = [dtype.itemsize] if dtype.kind == "S" else []
+    unknown = [codec["name"] for codec in codecs if codec["name"] not in _CODECS]
+    if name not in _DTYPES or (width and name != "uint8"):
+        raise ValueError(f"the data type {name!r} is not one of a field")
+    if unknown:
+        raise ValueError(f"the codecs {unknown} are not known")
+    if shape[1:] != width or chunk[1:] != width or document["chunk_grid"]["name"] != "regular":
+        raise ValueError(f"shape {shape} and chunk {chunk} are not those of a field")
+    if not (0 <= shape[0] < _MOST and 0 < chunk[0] < _MOST):
+        raise ValueError(f"shape {shape} or chunk {chunk} is out of range")
+    keys = document["chunk_key_encoding"]
+    if keys["name"] != "default" or keys.get("configuration", {}).get("separator", "/") != "/":
+        raise ValueError(f"the chunk keys are encoded as {keys}")
+    native = [codec["name"] for codec in codecs] == ["bytes", "blosc", "crc32c"]
+    native = native and codecs[0].get("configuration", {}).get("endian") != "big"
+    return StoredArray(path, dtype, shape[0], chunk[0], document, native)

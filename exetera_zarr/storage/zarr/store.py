@@ -1,0 +1,421 @@
+"""Objects of one dataset: a flat, blocking store of bytes by key, over fsspec.
+
+Every store offers the same few calls, so that a decorator (counting, failing, slow) is short. Many
+requests at a time are the business of `transfer`, which calls these from threads: fsspec's
+asynchronous file systems then share the event loop that fsspec itself runs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from exetera_zarr.errors import StorageError, UnsupportedError
+
+__all__ = ["FsspecStore", "LocalStore", "ObjectStore", "open_store", "wrapped_stores"]
+
+
+class ObjectStore(ABC):
+    """Objects below one prefix; keys are relative, with ``/`` between segments."""
+
+    url: str
+    """The place, without secrets, for messages."""
+    concurrency: int
+    """How many requests at a time are worth while."""
+    conditional: bool
+    """Whether `create` is known to be atomic here."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes:
+        """The whole object; FileNotFoundError where there is none."""
+
+    @abstractmethod
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object that nobody looks at yet."""
+
+    @abstractmethod
+    def replace(self, key: str, data: bytes) -> None:
+        """Write an object that others may be reading: they get all of the old or all of the new."""
+
+    @abstractmethod
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless it exists, atomically; whether it was written."""
+
+    @abstractmethod
+    def copy(self, source: str, target: str) -> None:
+        """Copy within the store, without moving bytes through this process."""
+
+    @abstractmethod
+    def first(self, prefix: str) -> str | None:
+        """The first key, in byte order, directly below the folder `prefix`."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[str]:
+        """All keys directly below the folder `prefix`, in byte order."""
+
+    @abstractmethod
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every object below the folder `prefix`, at any depth, by key."""
+
+    @abstractmethod
+    def empty(self) -> bool:
+        """Whether there is nothing at all at the place."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object; none there is no error."""
+
+    def settle(self) -> None:  # noqa: B027 - object stores are durable once they have answered
+        """Return when everything written so far would survive a loss of power."""
+
+
+class LocalStore(ObjectStore):
+    """A folder, with POSIX's own ways to be atomic and durable."""
+
+    conditional = True
+
+    def __init__(self, path: str, *, durable: bool = True) -> None:
+        self.url = self.path = os.path.abspath(path)
+        self.concurrency = max(2, min(8, os.cpu_count() or 2))
+        self._durable = durable
+        self._unsettled: list[str] = []
+        self._folders: set[str] = set()
+
+    def _file(self, key: str) -> str:
+        return f"{self.path}/{key}"
+
+    def _folder_of(self, path: str) -> str:
+        folder = os.path.dirname(path)
+        if folder not in self._folders:
+            os.makedirs(folder, exist_ok=True)
+            self._folders.add(folder)
+        return folder
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Write a new file: one that exists may be a hard link to a committed chunk."""
+        self._folder_of(path)
+        try:
+            file = open(path, "xb")  # noqa: SIM115
+        except FileExistsError:
+            os.remove(path)
+            file = open(path, "xb")  # noqa: SIM115
+        except FileNotFoundError:  # somebody removed a folder that we had seen
+            self._folders.clear()
+            self._folder_of(path)
+            file = open(path, "xb")  # noqa: SIM115
+        with file:
+            file.write(data)
+
+    def get(self, key: str) -> bytes:
+        try:
+            with open(self._file(key), "rb") as file:
+                return file.read()
+        except NotADirectoryError as error:
+            raise FileNotFoundError(self._file(key)) from error
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._file(key)
+        self._write(path, data)
+        self._unsettled.append(path)
+
+    def replace(self, key: str, data: bytes) -> None:
+        path = self._file(key)
+        temporary = self._temporary(path)
+        try:
+            self._write(temporary, data)
+            self._sync(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            _remove(temporary)
+            raise
+        self._sync(os.path.dirname(path))
+
+    def create(self, key: str, data: bytes) -> bool:
+        path = self._file(key)
+        temporary = self._temporary(path)
+        try:
+            self._write(temporary, data)
+            self._sync(temporary)
+            # link() fails where the name exists, on every POSIX system; a rename would replace it.
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            _remove(temporary)
+        self._sync(os.path.dirname(path))
+        return True
+
+    def copy(self, source: str, target: str) -> None:
+        path = self._file(target)
+        self._folder_of(path)
+        _remove(path)
+        os.link(self._file(source), path)
+        self._unsettled.append(path)
+
+    def first(self, prefix: str) -> str | None:
+        return next(self.list(prefix), None)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        try:
+            names = sorted(os.listdir(self._file(prefix)))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        yield from (f"{prefix}/{name}" for name in names if not name.startswith(".tmp-"))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        found = {}
+        for folder, _, names in os.walk(self._file(prefix)):
+            for name in names:
+                path = os.path.join(folder, name)
+                found[os.path.relpath(path, self.path).replace(os.sep, "/")] = os.path.getsize(path)
+        return found
+
+    def empty(self) -> bool:
+        if not os.path.lexists(self.path):
+            return True
+        return os.path.isdir(self.path) and not os.listdir(self.path)
+
+    def delete(self, key: str) -> None:
+        _remove(self._file(key))
+
+    def settle(self) -> None:
+        paths, self._unsettled = self._unsettled, []
+        folders = set()
+        for path in paths:
+            self._sync(path)
+            folder = os.path.dirname(path)
+            while len(folder) >= len(self.path) and folder not in folders:
+                folders.add(folder)
+                folder = os.path.dirname(folder)
+        for folder in folders:
+            self._sync(folder)
+
+    def _sync(self, path: str) -> None:
+        if not self._durable:
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _temporary(path: str) -> str:
+        folder, name = os.path.split(path)
+        return f"{folder}/.tmp-{name[:80]}-{secrets.token_hex(8)}"
+
+
+def _remove(path: str) -> None:
+    try:
+        os.remove(path)
+    except FileNotFoundError:
+        pass
+
+
+class FsspecStore(ObjectStore):
+    """
+    A place that an fsspec file system reaches: a bucket, or memory.
+
+    Parameters
+    ----------
+    url
+        With its protocol.
+    options
+        Passed to the file system; never shown.
+    single_writer
+        The caller promises to be the only writer where create-if-absent is not known to be atomic.
+    """
+
+    _memory_lock = threading.Lock()
+
+    def __init__(
+        self, url: str, options: Mapping[str, Any], *, single_writer: bool = False
+    ) -> None:
+        # A listing that is remembered hides the commits of others.
+        self._fs, self.root = fsspec.url_to_fs(url, **{"use_listings_cache": False, **options})
+        protocols = self._fs.protocol
+        self.protocol = protocols if isinstance(protocols, str) else protocols[0]
+        self.url = f"{self.protocol}://{self.root.lstrip('/')}"
+        self._memory = isinstance(self._fs, MemoryFileSystem)
+        self._s3 = "s3" in ([protocols] if isinstance(protocols, str) else protocols)
+        self.concurrency = 4 if self._memory else 32
+        self.conditional = self._memory or self._s3
+        self._single_writer = single_writer
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/{key}"
+
+    def get(self, key: str) -> bytes:
+        # s3fs asks for the size (HEAD) before it reads a whole object, unless it may use only one
+        # request at a time (s3fs 2026.3 and later).
+        options = {"max_concurrency": 1} if self._s3 else {}
+        with self._named("read", key):
+            return bytes(self._fs.cat_file(self._path(key), **options))
+
+    def put(self, key: str, data: bytes) -> None:
+        with self._named("write", key):
+            self._fs.pipe_file(self._path(key), data)
+
+    def replace(self, key: str, data: bytes) -> None:
+        self.put(key, data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        if self._memory:
+            with self._memory_lock:
+                if self._fs.exists(self._path(key)):
+                    return False
+                self.put(key, data)
+                return True
+        if not self.conditional:
+            return self._create_alone(key, data)
+        try:
+            self._fs.pipe_file(self._path(key), data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            # SeaweedFS answers 412 with a text that s3fs does not know; 409 may come in a race.
+            if any(text in str(error) for text in ("pre-condition", "Precondition", "Conflict")):
+                return False
+            raise self._failure("create", key, error) from error
+        return True
+
+    def _create_alone(self, key: str, data: bytes) -> bool:
+        if not self._single_writer:
+            raise UnsupportedError(
+                f"{self.url}: {self.protocol!r} is not known to create an object only if it is "
+                "absent, so two writers could overwrite each other; open with mode 'r', or with "
+                "single_writer=True when no other process writes"
+            )
+        if self._fs.exists(self._path(key)):
+            return False
+        self.put(key, data)
+        return True
+
+    def copy(self, source: str, target: str) -> None:
+        with self._named("copy", source):
+            if self._s3:
+                bucket, from_key, _ = self._fs.split_path(self._path(source))
+                _, to_key, _ = self._fs.split_path(self._path(target))
+                # cp_file would ask for the size (HEAD) first; our objects are far below 5 GB.
+                self._fs.call_s3(
+                    "copy_object",
+                    Bucket=bucket,
+                    Key=to_key,
+                    CopySource={"Bucket": bucket, "Key": from_key},
+                )
+            else:
+                self._fs.cp_file(self._path(source), self._path(target))
+
+    def first(self, prefix: str) -> str | None:
+        if not self._s3:
+            return next(self.list(prefix), None)
+        with self._named("list", prefix):
+            bucket, key, _ = self._fs.split_path(self._path(prefix))
+            reply = self._fs.call_s3(
+                "list_objects_v2", Bucket=bucket, Prefix=f"{key}/", MaxKeys=1
+            )
+        found = reply.get("Contents", ())
+        return f"{prefix}/{found[0]['Key'][len(key) + 1 :]}" if found else None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        with self._named("list", prefix):
+            try:
+                paths = self._fs.ls(self._path(prefix), detail=False)
+            except FileNotFoundError:
+                return
+        for path in sorted(paths):
+            yield f"{prefix}/{path.rsplit('/', 1)[1]}"
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        with self._named("list", prefix):
+            found = self._fs.find(self._path(prefix), detail=True)
+        cut = len(self.root) + 1
+        return {path[cut:]: int(about["size"]) for path, about in found.items()}
+
+    def empty(self) -> bool:
+        if self._s3:
+            return self._empty_bucket_prefix()
+        with self._named("list", ""):
+            try:
+                if self._fs.isfile(self.root):
+                    return False
+                return not self._fs.ls(self.root, detail=False)
+            except FileNotFoundError:
+                return True
+
+    def _empty_bucket_prefix(self) -> bool:
+        with self._named("list", ""):
+            bucket, key, _ = self._fs.split_path(self.root)
+            prefix = f"{key}/" if key else ""
+            reply = self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        return not reply.get("Contents")
+
+    def delete(self, key: str) -> None:
+        with self._named("delete", key):
+            try:
+                self._fs.rm_file(self._path(key))
+            except FileNotFoundError:
+                pass
+
+    @contextmanager
+    def _named(self, verb: str, key: str) -> Iterator[None]:
+        """Errors that name the place; a missing object and a refusal keep their own type."""
+        try:
+            yield
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            raise self._failure(verb, key, error) from error
+
+    def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
+        return StorageError(f"could not {verb} {self.url}/{key}: {error}")
+
+
+_wrappers: list[Callable[[ObjectStore], ObjectStore]] = []
+
+
+@contextmanager
+def wrapped_stores(wrapper: Callable[[ObjectStore], ObjectStore]) -> Iterator[None]:
+    """Inside, every store that is opened is handed to `wrapper` first: for tests."""
+    _wrappers.append(wrapper)
+    try:
+        yield
+    finally:
+        _wrappers.remove(wrapper)
+
+
+def open_store(
+    url: str, options: Mapping[str, Any], *, durable: bool, single_writer: bool
+) -> ObjectStore:
+    """
+    The store behind a URL or a local path.
+
+    Parameters
+    ----------
+    url
+        A path, or a URL that fsspec knows.
+    options
+        Passed to the fsspec file system.
+    durable
+        Whether a local commit waits until its bytes are on the disk.
+    single_writer
+        See `FsspecStore`.
+    """
+    store: ObjectStore
+    filesystem, path = fsspec.url_to_fs(url, **options)
+    if isinstance(filesystem, LocalFileSystem):
+        store = LocalStore(path, durable=durable)
+    else:
+        store = FsspecStore(url, options, single_writer=single_writer)
+    for wrapper in _wrappers:
+        store = wrapper(store)
+    return store

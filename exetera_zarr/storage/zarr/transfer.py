@@ -1,0 +1,188 @@
+"""Many requests at a time: thread pools shared by the process, and uploads that run beside work."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from exetera_zarr.storage.zarr.store import ObjectStore
+
+__all__ = ["Uploads", "each", "ordered", "pool"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+_pools_lock = threading.Lock()
+
+
+def _forget_pools() -> None:
+    global _pools_lock
+    _pools.clear()
+    _pools_lock = threading.Lock()
+
+
+# The threads of a pool do not survive a fork.
+os.register_at_fork(after_in_child=_forget_pools)
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """The process's pool of that many threads; its tasks must not wait for each other."""
+    with _pools_lock:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix=f"exetera-{threads}")
+        return _pools[threads]
+
+
+def ordered(
+    task: Callable[[_T], _R], items: Iterable[_T], threads: int, ahead: int | None = None
+) -> Iterator[_R]:
+    """
+    Results of `task` in the order of `items`, some of them computed ahead.
+
+    Parameters
+    ----------
+    task
+        Called from the threads of a pool.
+    items
+        Drawn as results are taken, so an endless supply is fine.
+    threads
+        Size of the pool.
+    ahead
+        How many tasks are under way at a time; `threads` by default.
+    """
+    executor = pool(threads)
+    waiting: deque[Future[_R]] = deque()
+    source = iter(items)
+    try:
+        for item in source:
+            waiting.append(executor.submit(task, item))
+            if len(waiting) >= (ahead or threads):
+                break
+        while waiting:
+            result = waiting.popleft().result()
+            for item in source:
+                waiting.append(executor.submit(task, item))
+                break
+            yield result
+    finally:
+        for future in waiting:
+            future.cancel()
+        for future in waiting:
+            if not future.cancelled():
+                future.exception()
+
+
+def each(task: Callable[[_T], object], items: Iterable[_T], threads: int) -> None:
+    """Run `task` on every item, several at a time; the first error stops the rest and is raised."""
+    for _ in ordered(task, items, threads):
+        pass
+
+
+class Upload:
+    """
+    One object on its way to the store.
+
+    It keeps the encoded bytes until the store has them, so that they can be read meanwhile, and
+    sent again after a failure.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.encoded: bytes | None = None
+        self.error: BaseException | None = None
+        self._made = threading.Event()
+        self._done = threading.Event()
+
+    def wait_encoded(self) -> None:
+        """Return when the source is no longer needed."""
+        self._made.wait()
+
+    def wait(self) -> None:
+        """Return when the store has the object; raise what went wrong."""
+        self._done.wait()
+        if self.error is not None:
+            raise self.error
+
+    def run(self, store: ObjectStore, encode: Callable[[], bytes]) -> None:
+        """Encode and send; what goes wrong is kept for `wait`."""
+        try:
+            self.encoded = encode()
+            self._made.set()
+            store.put(self.key, self.encoded)
+            self.encoded = None
+        except BaseException as failure:
+            self.error = failure
+        finally:
+            self._made.set()
+            self._done.set()
+
+    def resend(self, store: ObjectStore) -> None:
+        """Wait for the object to be in the store; send it once more if it had failed."""
+        self._done.wait()
+        if self.error is None:
+            return
+        if self.encoded is None:
+            raise self.error
+        store.put(self.key, self.encoded)
+        self.error = self.encoded = None
+
+
+class Uploads:
+    """
+    The uploads of one dataset, bounded in memory.
+
+    Parameters
+    ----------
+    store
+        Where to.
+    limit
+        Bytes that may be under way at a time; a larger single object goes alone.
+    """
+
+    def __init__(self, store: ObjectStore, limit: int = 256 << 20) -> None:
+        self._store = store
+        self._limit = limit
+        self._flying = 0
+        self._room = threading.Condition()
+        self._failed: BaseException | None = None
+
+    def send(self, key: str, encode: Callable[[], bytes], size: int) -> Upload:
+        """
+        Encode and upload an object beside the caller's work.
+
+        Parameters
+        ----------
+        key
+            Where to put it.
+        encode
+            Makes the bytes; called in another thread.
+        size
+            Bytes that the source of `encode` holds in memory.
+
+        Raises
+        ------
+        Exception
+            What an earlier upload met, once: better told now than at the commit.
+        """
+        with self._room:
+            while self._flying and self._flying + size > self._limit:
+                self._room.wait()
+            failed, self._failed = self._failed, None
+            if failed is not None:
+                raise failed
+            self._flying += size
+        upload = Upload(key)
+        pool(self._store.concurrency).submit(self._run, upload, encode, size)
+        return upload
+
+    def _run(self, upload: Upload, encode: Callable[[], bytes], size: int) -> None:
+        upload.run(self._store, encode)
+        with self._room:
+            self._flying -= size
+            self._failed = upload.error or self._failed
+            self._room.notify_all()
