@@ -164,6 +164,10 @@ class Group(ABC):
         """Give children new names, all at once, so that two may swap; the order stays."""
 
     @abstractmethod
+    def reorder(self, order: Sequence[str]) -> None:
+        """Put the children in the order of their names in `order`, which has all of them."""
+
+    @abstractmethod
     def array(self, role: str) -> Array:
         """The array of that role; KeyError where there is none."""
 

@@ -136,6 +136,9 @@ class MemoryGroup(Group):
             group.update_attributes({"name": name})
         self._groups = groups
 
+    def reorder(self, order: Sequence[str]) -> None:
+        self._groups = {name: self._groups[name] for name in order}
+
     def array(self, role: str) -> MemoryArray:
         return self._arrays[role]
 

@@ -429,6 +429,10 @@ class ZarrGroup(Group):
             groups[new] = node
         parent.groups = groups
 
+    def reorder(self, order: Sequence[str]) -> None:
+        node = self._to_change()
+        node.groups = {name: node.groups[name] for name in order}
+
     def array(self, role: str) -> ZarrArray:
         return ZarrArray(self._storage, self.node.arrays[role])
 

@@ -1,0 +1,437 @@
+"""Tables: named fields, and the operations over all of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from exetera_zarr.engine import gather
+from exetera_zarr.errors import DataError, FieldNotFoundError, NameTakenError, listing
+from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.container import FieldContainer
+from exetera_zarr.storage.base import AnyArray, Group
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from exetera_zarr.dataset import Dataset
+    from exetera_zarr.grouping import DataFrameGroupBy
+
+__all__ = ["DataFrame", "copy", "move"]
+
+
+class DataFrame(FieldContainer):
+    """
+    A table: named fields, usually of one length.
+
+    Parameters
+    ----------
+    dataset
+        The dataset it is a table of.
+    group
+        Its storage group.
+    """
+
+    def __init__(self, dataset: Dataset, group: Group) -> None:
+        super().__init__()
+        self._dataset = dataset
+        self._group = group
+        self.name: Any = group.name
+
+    @property
+    def group(self) -> Group:
+        """The storage group; ValueError if the table exists no more."""
+        try:
+            _ = self._group.attributes
+        except KeyError as error:
+            raise FieldNotFoundError(
+                f"the table {self._group.name!r} does not exist any more: it was deleted, moved "
+                "or rolled back"
+            ) from error
+        return self._group
+
+    h5group = group
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset it is a table of."""
+        return self._dataset
+
+    @property
+    def columns(self) -> dict[str, Field]:
+        """The fields by name, in order; a copy."""
+        return dict(self.items())
+
+    def follow(self, group: Group) -> None:
+        """Stand for another storage group from now on, as a rename makes it."""
+        self._group = group
+        self.name = group.name
+        for name, field in self._live_fields.items():
+            field._group = group.group(name)
+
+    def _describe(self) -> str:
+        return f"the table {self._group.name!r} of {self._dataset.url}"
+
+    def _field_arguments(self) -> dict[str, Any]:
+        return {"session": self._dataset.session, "dataframe": self}
+
+    def _default_timestamp(self) -> str:
+        return self._dataset.settings.timestamp
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}: {field.fieldtype}" for name, field in self.items())
+        return f"<DataFrame {self.name!r}: {fields or 'no fields'}>"
+
+    # -- fields
+
+    def add(self, field: Field) -> Field:
+        """Copy a field, with its name, into the table."""
+        if field.name is None:
+            raise ValueError("a field in memory has no name: write df[name] = field")
+        return copy(field, self, field.name)
+
+    def get_field(self, name: str) -> Field:
+        """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
+        return self._field(name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._field(name)
+
+    def __setitem__(self, name: str, field: Field) -> None:
+        if not isinstance(name, str) or not isinstance(field, Field):
+            raise TypeError("a table takes fields by name: df[str] = Field")
+        copy(field, self, name)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            raise TypeError(f"a name is a str, not a {type(name).__name__}")
+        return name in self.group
+
+    def contains_field(self, field: Field) -> bool:
+        """Whether that field is one of this table; TypeError for something else."""
+        if not isinstance(field, Field):
+            raise TypeError(f"expected a field, not a {type(field).__name__}")
+        return field.dataframe is self and field.valid
+
+    def __delitem__(self, name: str) -> None:
+        self._field(name)
+        self._delete_field(name)
+
+    def drop(self, name: str) -> None:
+        """Delete the field of that name; KeyError where there is none."""
+        if name not in self:
+            raise KeyError(name)
+        self._delete_field(name)
+
+    def delete_field(self, field: Field) -> None:
+        """Delete a field of this table; ValueError if it is not one."""
+        if field.dataframe is not self:
+            raise ValueError(f"{field.describe()} is not of {self._describe()}")
+        del self[str(field.name)]
+
+    def keys(self) -> list[str]:
+        """Names of the fields, in order."""
+        return self._field_names()
+
+    def values(self) -> list[Any]:
+        """The fields, in order."""
+        return [self[name] for name in self.keys()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and fields, in order."""
+        return [(name, self[name]) for name in self.keys()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:
+        """
+        Give fields other names.
+
+        Parameters
+        ----------
+        field
+            The present name, or ``{present: new}`` for several at once, which may swap.
+        field_to
+            The new name, when `field` is one.
+
+        Raises
+        ------
+        KeyError
+            There is no such field.
+        ValueError
+            Two fields would have the same name, or the arguments are of another form.
+        """
+        if isinstance(field, str) == (field_to is None) or not isinstance(field, (str, Mapping)):
+            raise ValueError("rename takes (present, new) or ({present: new, ...})")
+        renames = {field: str(field_to)} if isinstance(field, str) else dict(field)
+        for old in renames:
+            if old not in self:
+                raise KeyError(f"no field {old!r}; there are: {listing(self)}")
+        self._rename_fields(renames)
+
+    # -- rows
+
+    def length(self, names: Sequence[str] | None = None) -> int:
+        """
+        Number of rows of the fields, which have to agree.
+
+        Parameters
+        ----------
+        names
+            Which fields; all by default.
+
+        Raises
+        ------
+        DataError
+            They have different lengths.
+        """
+        lengths = {name: len(self[name]) for name in (self.keys() if names is None else names)}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"the fields of {self._describe()} have different lengths: {lengths}")
+        return next(iter(lengths.values()), 0)
+
+    def apply_filter(self, filter_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
+        """
+        Keep the rows for which a filter is true.
+
+        Parameters
+        ----------
+        filter_to_apply : Field or ndarray
+            Bool, or numbers of which all but zero keep; as long as the table.
+        ddf
+            Table to write the rows to, as new fields; this table's own rows are replaced if it is
+            not given.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`, or this table.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            The filter does not fit; nothing is changed then.
+        """
+        length = self.length()
+        mask = gather.as_mask(cast(Any, _rows_parameter("filter", filter_to_apply)), length)
+        return self._rewrite(lambda field: field.filtered(mask), ddf)
+
+    def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
+        """
+        Choose rows by number, in the order given.
+
+        Parameters
+        ----------
+        index_to_apply : Field or ndarray of integers
+            Negative ones count from the end; they may repeat.
+        ddf
+            As in `apply_filter`.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`, or this table.
+        """
+        length = self.length()
+        rows = gather.as_rows(cast(Any, _rows_parameter("index", index_to_apply)), length)
+        return self._rewrite(lambda field: field.taken(rows), ddf)
+
+    def _rewrite(
+        self, rows_of: Callable[[Field], Iterator[Any]], ddf: DataFrame | None
+    ) -> DataFrame:
+        """Give each field other rows, here or in another table, all or nothing."""
+        if ddf is not None and not isinstance(ddf, DataFrame):
+            raise TypeError(f"expected a DataFrame to write to, not a {type(ddf).__name__}")
+        target = self if ddf is None or ddf is self else ddf
+        with target.atomic():
+            for name, field in self.items():
+                if target is self:
+                    field.replace(rows_of(field))
+                else:
+                    other = field.create_like(target, name)
+                    for column in rows_of(field):
+                        other.append(column)
+        return target
+
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        """A ``with`` block that leaves the dataset as it was when an exception leaves it."""
+        return self._dataset.transaction()
+
+    def sort_values(
+        self,
+        by: str | list[str],
+        ddf: DataFrame | None = None,
+        axis: int = 0,
+        ascending: bool | list[bool] = True,
+        kind: str = "stable",
+    ) -> DataFrame:
+        """
+        Sort the rows.
+
+        Parameters
+        ----------
+        by
+            Name of the key, or names, the first one leading. Any field type.
+        ddf
+            As in `apply_filter`.
+        axis, kind
+            0 and ``"stable"``, as in pandas.
+        ascending
+            For all keys, or for each. NaN comes last in either direction.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`, or this table.
+        """
+        if axis != 0 or kind != "stable":
+            raise ValueError("rows are sorted with axis=0 and kind='stable'")
+        names = self.selected(by)
+        from exetera_zarr.engine import relational
+
+        self.length()
+        limit = self._dataset.settings.memory_limit
+        rows = relational.sort_index(
+            [column_of(self[name]) for name in names],
+            ascending,
+            memory_limit=limit,
+            spill_dir=self._dataset.settings.spill_dir,
+        )
+        return self.apply_index(rows, ddf)
+
+    def selected(self, by: str | list[str]) -> list[str]:
+        """
+        The names in an argument that is one name or a list of names.
+
+        Raises
+        ------
+        ValueError
+            It is something else, is empty, or names a field that there is not.
+        """
+        names = [by] if isinstance(by, str) else by
+        if not isinstance(names, list) or not names:
+            raise ValueError(f"expected a name or a list of names, not {by!r}")
+        for name in names:
+            if not isinstance(name, str):
+                raise ValueError(f"expected a name or a list of names, not {by!r}")
+            self._field(name)
+        return names
+
+    def groupby(self, by: str | list[str], hint_keys_is_sorted: bool = False) -> DataFrameGroupBy:
+        """
+        Group the rows by keys.
+
+        Parameters
+        ----------
+        by
+            Name of the key, or names. Any field type.
+        hint_keys_is_sorted
+            The rows are sorted by the keys already; a wrong hint is an error.
+
+        Returns
+        -------
+        DataFrameGroupBy
+            Whose methods write one row per group to a table.
+        """
+        from exetera_zarr.grouping import DataFrameGroupBy
+
+        return DataFrameGroupBy(self, self.selected(by), hint_keys_is_sorted)
+
+    def drop_duplicates(
+        self, by: str | list[str], ddf: DataFrame | None = None, hint_keys_is_sorted: bool = False
+    ) -> DataFrame:
+        """Write each distinct combination of the keys, sorted, to `ddf`."""
+        if not isinstance(ddf, DataFrame):
+            raise ValueError("drop_duplicates needs a table to write to: ddf")
+        return self.groupby(by, hint_keys_is_sorted).distinct(ddf)
+
+    def to_pandas(
+        self, row_filter: Any = None, col_filter: str | list[str] | None = None
+    ) -> pd.DataFrame:
+        """
+        The table as a pandas DataFrame, in memory.
+
+        Parameters
+        ----------
+        row_filter : Field or ndarray of bool, or row numbers
+            Which rows; all by default.
+        col_filter
+            Which fields; all by default.
+        """
+        import pandas as pd
+
+        names = self.keys() if col_filter is None else self.selected(col_filter)
+        self.length(names)
+        columns: dict[str, Any] = {}
+        for name in names:
+            data = self[name].data[:]
+            values = np.asarray(data, dtype=object) if isinstance(data, list) else data
+            values = values.astype(object) if values.dtype.kind == "S" else values
+            if row_filter is not None:
+                values = values[np.asarray(row_filter)]
+            columns[name] = values
+        return pd.DataFrame(columns)
+
+
+def _rows_parameter(what: str, value: Any) -> AnyArray:
+    if not isinstance(value, (Field, np.ndarray)):
+        raise ValueError(f"the {what} is a field or an ndarray, not a {type(value).__name__}")
+    column = column_of(value)
+    if not isinstance(column, np.ndarray):
+        raise TypeError(f"the {what} cannot be a field of strings")
+    return column
+
+
+def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
+    """
+    Copy a field into a table.
+
+    Parameters
+    ----------
+    field
+        Of any table or in memory.
+    dataframe
+        Where to.
+    name
+        Its name there.
+
+    Returns
+    -------
+    Field
+        The copy.
+    """
+    with dataframe.atomic():
+        result = field.create_like(dataframe, name)
+        for column in field.blocks():
+            result.append(column)
+    return result
+
+
+def move(field: Field, dataframe: DataFrame, name: str) -> Any:
+    """
+    Move a field to a table or to another name.
+
+    Within a table the same object stays valid; after a move to another table the old one is not.
+
+    Returns
+    -------
+    Field
+        The field where it is now.
+    """
+    source = field.dataframe
+    if source is dataframe and source is not None:
+        if name != field.name and name in dataframe:
+            raise NameTakenError(f"{name!r} exists already in {dataframe.name!r}")
+        dataframe.rename(str(field.name), name)
+        return field
+    result = copy(field, dataframe, name)
+    if source is not None:
+        source.delete_field(field)
+    return result

@@ -1,0 +1,19 @@
+"""Field types, each one class, whether the bytes live in a dataset or in memory."""
+
+from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.categorical import CategoricalField
+from exetera_zarr.fields.create import dtype_to_str
+from exetera_zarr.fields.fixed_string import FixedStringField
+from exetera_zarr.fields.indexed_string import IndexedStringField
+from exetera_zarr.fields.numeric import NumericField
+from exetera_zarr.fields.timestamp import TimestampField
+
+__all__ = [
+    "CategoricalField",
+    "Field",
+    "FixedStringField",
+    "IndexedStringField",
+    "NumericField",
+    "TimestampField",
+    "dtype_to_str",
+]

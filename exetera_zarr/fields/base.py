@@ -1,0 +1,529 @@
+"""What the field types have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from exetera_zarr.engine import Column, gather, spans
+from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
+from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.storage.base import AnyArray, Array, Group
+from exetera_zarr.storage.memory import MemoryGroup
+
+if TYPE_CHECKING:
+    from exetera_zarr.dataframe import DataFrame
+
+__all__ = ["Field", "column_of"]
+
+ENCODING_VERSION = 1
+DEFAULT_CHUNKSIZE = 1 << 20
+
+
+class Field:
+    """
+    A column: typed values with a name, in a table of a dataset or in memory.
+
+    Fields are names, not snapshots: they show what is stored under their name now.
+
+    Parameters
+    ----------
+    session
+        Kept for ExeTera's sake.
+    group
+        The storage group that holds the arrays.
+    dataframe
+        The table it is a column of, if it is.
+    write_enabled
+        False makes every change of it through this object an error.
+    owner
+        What must stay alive as long as the field does.
+    """
+
+    type_name: ClassVar[str]
+    """First part of the ``fieldtype`` attribute."""
+    indexed: ClassVar[bool] = False
+    """Whether it is stored as offsets and bytes."""
+
+    def __init__(
+        self,
+        session: object,
+        group: Group,
+        dataframe: DataFrame | None = None,
+        write_enabled: bool = True,
+        owner: object = None,
+    ) -> None:
+        self._session = session
+        self._group = group
+        self._dataframe = dataframe
+        self._write_enabled = write_enabled
+        self._owner = owner
+
+    # -- identity
+
+    @property
+    def group(self) -> Group:
+        """The storage group; ValueError if the field exists no more."""
+        try:
+            _ = self._group.attributes
+        except KeyError as error:
+            raise FieldNotFoundError(
+                f"the field {self._group.name!r} does not exist any more: it was deleted, moved "
+                "or rolled back"
+            ) from error
+        return self._group
+
+    @property
+    def valid(self) -> bool:
+        """Whether the field still exists."""
+        try:
+            return self.group is not None
+        except ValueError:
+            return False
+
+    @property
+    def stored(self) -> bool:
+        """Whether its bytes live in a dataset rather than in memory."""
+        return self._group.storage is not None
+
+    @property
+    def name(self) -> str | None:
+        """Its name in the table; None in memory."""
+        group = self.group
+        return group.name if self.stored else None
+
+    @property
+    def dataframe(self) -> DataFrame | None:
+        """The table it is a column of; None in memory and at the top level of a dataset."""
+        return self._dataframe
+
+    @property
+    def fieldtype(self) -> str:
+        """Type as it is stored, such as ``numeric,int32``."""
+        return str(self.group.attributes["fieldtype"])
+
+    @property
+    def timestamp(self) -> str:
+        """When it was created, as the creating script said."""
+        return str(self.group.attributes.get("timestamp", ""))
+
+    @property
+    def chunksize(self) -> int:
+        """The ``chunksize`` that ExeTera keeps; says nothing of how it is stored here."""
+        return int(self.group.attributes.get("chunksize", DEFAULT_CHUNKSIZE))
+
+    def describe(self) -> str:
+        """The field in words, for messages."""
+        if not self.stored:
+            return f"a {self.type_name} field in memory"
+        table = f"{self._dataframe.name}/" if self._dataframe is not None else ""
+        return f"field {table}{self._group.name}"
+
+    def __repr__(self) -> str:
+        if not self.valid:
+            return f"<{type(self).__name__} {self._group.name!r}, which exists no more>"
+        name = f" {self.name!r}" if self.stored else ""
+        return f"<{type(self).__name__}{name}: {self.fieldtype}, {len(self)} rows>"
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return len(self.array("values"))
+
+    def writeable(self) -> Self:
+        """The same field with writing enabled."""
+        if self._write_enabled:
+            return self
+        return type(self)(self._session, self._group, self._dataframe, True, self._owner)
+
+    # -- bytes
+
+    def array(self, role: str = "values") -> Array:
+        """The storage array of that role, as it is now."""
+        return self.group.array(role)
+
+    def check_writeable(self) -> None:
+        """Raise ReadOnlyError (a PermissionError) unless it may be changed."""
+        if not self._write_enabled:
+            raise ReadOnlyError(f"{self.describe()} was opened for reading; use writeable()")
+
+    @property
+    def data(self) -> Any:
+        """Reading, writing and overwriting of the values; see `fields.data`."""
+        return RawData(self)
+
+    def write(self, values: Any) -> None:
+        """Append values; the same as ``data.write``."""
+        self.data.write(values)
+
+    def write_part(self, values: Any) -> None:
+        """Append values; the same as ``data.write_part``."""
+        self.data.write_part(values)
+
+    def flush(self) -> None:
+        """Note that the column is whole; the same as ``data.complete``."""
+        self.data.complete()
+
+    complete = flush
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return np.asarray(self.data[:], dtype=dtype)
+
+    # -- columns: the form in which the engine takes and gives rows
+
+    def read(self, start: int, stop: int) -> Column:
+        """Rows ``start`` to ``stop`` as a column of the engine."""
+        return self.array().read(start, stop)
+
+    def append(self, column: Column) -> None:
+        """Append rows given as a column of the engine."""
+        self.data.write_part(column)
+
+    def take(self, rows: AnyArray) -> Column:
+        """
+        Rows by number, each block that holds some of them read once.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Any order; negative ones are not counted from the end but are an error.
+        """
+        return self.data[rows]
+
+    def blocks(self, rows: int | None = None) -> Iterator[Column]:
+        """The rows in order, a block of the table at a time."""
+        length, step = len(self), rows or self.group.row_block
+        for start in range(0, length, step):
+            yield self.read(start, min(start + step, length))
+
+    def empty_column(self) -> Column:
+        """A column of this type without rows."""
+        return self.read(0, 0)
+
+    def replace(self, columns: Iterable[Column]) -> None:
+        """Put other rows in the place of the present ones, at once, after the last was made."""
+        self.check_writeable()
+        group = self.group
+        twin = type(self)(self._session, _Rewritten(group))
+        for column in columns:
+            twin.append(column)
+        for role in self.roles():
+            group.set_array(role, twin.array(role))
+
+    @classmethod
+    def roles(cls) -> tuple[str, ...]:
+        """The arrays of such a field."""
+        return ("index", "values") if cls.indexed else ("values",)
+
+    # -- making more of the same type
+
+    def type_attributes(self) -> dict[str, Any]:
+        """The attributes that make another field of the same type."""
+        kept = ("fieldtype", "nformat", "strlen", "key", "encoding_version", "chunksize")
+        attributes = self.group.attributes
+        return {name: attributes[name] for name in kept if name in attributes}
+
+    def memory_like(self) -> Self:
+        """An empty field of this type in memory."""
+        return new_field(type(self), self._session, self.type_attributes())
+
+    def create_like(self, group: Any = None, name: str | None = None, timestamp: Any = None) -> Any:
+        """
+        An empty field of the same type.
+
+        Parameters
+        ----------
+        group : DataFrame or Group, optional
+            Where to create it; in memory if not given.
+        name
+            Its name there.
+        timestamp
+            When it was made; text or datetime.
+
+        Raises
+        ------
+        ValueError
+            A name without a group, a group without a name, or the name is taken.
+        """
+        if group is None:
+            if name is not None:
+                raise ValueError("a field in memory has no name: give a group as well, or neither")
+            return self.memory_like()
+        if name is None:
+            raise ValueError("a stored field needs a name")
+        attributes = self.type_attributes()
+        attributes["timestamp"] = str(timestamp) if timestamp is not None else self.timestamp
+        if hasattr(group, "create_field"):
+            return group.create_field(type(self), name, attributes)
+        return new_field(type(self), self._session, attributes, group, name)
+
+    # -- questions
+
+    def is_sorted(self) -> bool:
+        """Whether no row is less than the one before it; strings by their bytes."""
+        last: Column | None = None
+        for column in self.blocks():
+            joined = column if last is None else gather.concat([last, column[:1]])
+            if not gather.is_sorted(column) or not gather.is_sorted(joined):
+                return False
+            last = column[-1:]
+        return True
+
+    def get_spans(self) -> Any:
+        """
+        Starts of the runs of equal adjacent rows, and the number of rows at the end.
+
+        Returns
+        -------
+        ndarray of int32, or int64 from 2^31 - 1 rows
+            ``[0, ..., len(self)]``; each NaN is a run of its own.
+        """
+        finder = spans.SpanFinder()
+        found = [finder.feed([column]) for column in self.blocks()]
+        found.append(np.asarray([finder.finish()]))
+        result = np.concatenate(found)
+        return result.astype(np.int32) if len(self) < 2**31 - 1 else result
+
+    def isin(self, test_elements: Any) -> AnyArray:
+        """
+        Row by row, whether the value is one of `test_elements`.
+
+        Parameters
+        ----------
+        test_elements : list, set, ndarray or scalar
+
+        Returns
+        -------
+        ndarray of bool
+        """
+        if isinstance(test_elements, (set, frozenset)):
+            test_elements = list(test_elements)
+        found = [np.isin(column, test_elements) for column in self.blocks()]
+        return np.concatenate(found) if found else np.empty(0, bool)
+
+    def unique(
+        self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+    ) -> Any:
+        """The distinct values in ascending order; the arguments are those of `numpy.unique`."""
+        return np.unique(
+            self.data[:],
+            return_index=return_index,
+            return_inverse=return_inverse,
+            return_counts=return_counts,
+        )
+
+    # -- rows chosen
+
+    def apply_filter(
+        self, filter_to_apply: Any, target: Field | None = None, in_place: bool = False
+    ) -> Field:
+        """
+        Keep the rows for which a filter is true.
+
+        Parameters
+        ----------
+        filter_to_apply : Field or ndarray
+            Bool, or numbers of which all but zero keep; as long as the field.
+        target
+            Field of the same type whose rows are replaced by the result.
+        in_place
+            Replace the field's own rows.
+
+        Returns
+        -------
+        Field
+            `target`, the field itself, or a new field in memory.
+        """
+        mask = gather.as_mask(_parameter("filter", filter_to_apply), len(self))
+        return self.deliver(self.filtered(mask), target, in_place)
+
+    def filtered(self, mask: AnyArray) -> Iterator[Column]:
+        """The rows that a mask keeps, block by block."""
+        position = 0
+        for column in self.blocks():
+            kept = mask[position : position + len(column)]
+            position += len(column)
+            yield gather.compress(column, kept)
+
+    def apply_index(
+        self, index_to_apply: Any, target: Field | None = None, in_place: bool = False
+    ) -> Field:
+        """
+        Choose rows by number, in the order given.
+
+        Parameters
+        ----------
+        index_to_apply : Field or ndarray of integers
+            Negative ones count from the end; they may repeat.
+        target, in_place
+            As in `apply_filter`.
+
+        Returns
+        -------
+        Field
+            As in `apply_filter`.
+        """
+        rows = gather.as_rows(_parameter("index", index_to_apply), len(self))
+        return self.deliver(self.taken(rows), target, in_place)
+
+    def taken(self, rows: AnyArray) -> Iterator[Column]:
+        """Rows by number, block by block of the result."""
+        step = self.group.row_block
+        if len(self) > step and (np.diff(rows) < 0).any():
+            # Every block of the result would touch every block of the field.
+            whole = self.read(0, len(self))
+            for start in range(0, len(rows), step):
+                yield gather.take(whole, rows[start : start + step])
+            return
+        for start in range(0, len(rows), step):
+            yield self.take(rows[start : start + step])
+
+    def apply_spans_first(
+        self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
+    ) -> Field:
+        """The first row of each span; `target` and `in_place` as in `apply_filter`."""
+        starts = self._spans(spans_to_apply)[:-1]
+        return self.deliver(self.taken(starts), target, in_place)
+
+    def apply_spans_last(
+        self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
+    ) -> Field:
+        """The last row of each span; `target` and `in_place` as in `apply_filter`."""
+        ends = self._spans(spans_to_apply)[1:] - 1
+        return self.deliver(self.taken(ends), target, in_place)
+
+    def apply_spans_min(
+        self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
+    ) -> Field:
+        """The least value of each span, strings by their bytes; else as in `apply_filter`."""
+        result = spans.min(self._spans(spans_to_apply), self.read(0, len(self)))
+        return self.deliver([result], target, in_place)
+
+    def apply_spans_max(
+        self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
+    ) -> Field:
+        """The greatest value of each span, strings by their bytes; else as in `apply_filter`."""
+        result = spans.max(self._spans(spans_to_apply), self.read(0, len(self)))
+        return self.deliver([result], target, in_place)
+
+    def _spans(self, given: Any) -> AnyArray:
+        return spans.check_spans(_parameter("spans", given), len(self))
+
+    def deliver(self, columns: Iterable[Column], target: Field | None, in_place: bool) -> Field:
+        """
+        Put a result where the caller wants it.
+
+        Raises
+        ------
+        ValueError
+            Both a target and in place, or a target of another type.
+        """
+        if in_place and target is not None:
+            raise ValueError("give a target or in_place=True, not both")
+        if in_place:
+            target = self
+        elif target is None:
+            target = self.memory_like()
+        elif not isinstance(target, Field):
+            raise TypeError(f"the target is a {type(target).__name__}, not a field")
+        elif target.indexed != self.indexed:
+            raise DataError(f"{target.describe()} cannot hold the rows of {self.describe()}")
+        target.replace(columns)
+        return target
+
+
+class _Rewritten(MemoryGroup):
+    """A group whose arrays are made by another, to take their place when they are whole."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__(group.name, group.attributes, group.row_block)
+        self._made: dict[str, Array] = {}
+        self._of = group
+        for role, dtype in _array_types(group.attributes).items():
+            self._made[role] = group.new_array(role, dtype)
+
+    def array(self, role: str) -> Any:
+        return self._made[role]
+
+
+def _array_types(attributes: Any) -> dict[str, Any]:
+    """The arrays of a field with these attributes, and their types."""
+    fieldtype = attributes["fieldtype"].split(",")
+    if fieldtype[0] == "indexedstring":
+        return {"index": np.int64, "values": np.uint8}
+    if fieldtype[0] == "fixedstring":
+        return {"values": f"S{attributes['strlen']}"}
+    if fieldtype[0] == "timestamp":
+        return {"values": np.float64}
+    return {"values": attributes["nformat"]}
+
+
+def new_field(
+    cls: type[Any],
+    session: object,
+    attributes: dict[str, Any],
+    group: Group | None = None,
+    name: str = "",
+    dataframe: Any = None,
+    owner: object = None,
+) -> Any:
+    """
+    A new, empty field.
+
+    Parameters
+    ----------
+    cls
+        Field class.
+    session
+        Kept for ExeTera's sake.
+    attributes
+        Those of its group; valid.
+    group
+        Where to create it; None for a field in memory.
+    name
+        Its name in `group`.
+    dataframe, owner
+        As of `Field`.
+    """
+    attributes = {"encoding_version": ENCODING_VERSION, "chunksize": DEFAULT_CHUNKSIZE} | attributes
+    if group is None:
+        place: Group = MemoryGroup(name, attributes)
+    else:
+        if "key" in attributes:
+            attributes["key"] = [[_text(label), int(code)] for label, code in attributes["key"]]
+        place = group.create_group(name, attributes)
+    for role, dtype in _array_types(attributes).items():
+        place.set_array(role, place.new_array(role, dtype))
+    return cls(session, place, dataframe, True, owner)
+
+
+def _text(label: str | bytes) -> str:
+    return label if isinstance(label, str) else label.decode("utf-8", "surrogateescape")
+
+
+def column_of(value: Any) -> Column:
+    """
+    All rows of a field, or an array as it is.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    if isinstance(value, Field):
+        return value.read(0, len(value))
+    if isinstance(value, (RawData, StringData)):
+        return np.asarray(value)
+    if isinstance(value, np.ndarray):
+        return value
+    raise DataError(f"expected a field or an ndarray, not a {type(value).__name__}")
+
+
+def _parameter(what: str, value: Any) -> Any:
+    try:
+        return column_of(value)
+    except DataError as error:
+        raise DataError(f"the {what}: {error}") from error

@@ -1,0 +1,270 @@
+"""What holds fields: a table, or the top level of a dataset."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from exetera_zarr.engine import Column
+from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.fields import create
+from exetera_zarr.fields.base import Field, new_field
+from exetera_zarr.fields.categorical import CategoricalField
+from exetera_zarr.fields.fixed_string import FixedStringField
+from exetera_zarr.fields.indexed_string import IndexedStringField
+from exetera_zarr.fields.numeric import NumericField
+from exetera_zarr.fields.timestamp import TimestampField
+from exetera_zarr.storage import names
+from exetera_zarr.storage.base import Group
+
+__all__ = ["FieldContainer"]
+
+
+class FieldContainer:
+    """
+    Named fields in one storage group.
+
+    A subclass says which group that is. Field objects are remembered as long as somebody has them,
+    so that the same name gives the same object.
+    """
+
+    def __init__(self) -> None:
+        self._live_fields: weakref.WeakValueDictionary[str, Field] = weakref.WeakValueDictionary()
+
+    @property
+    def group(self) -> Group:
+        """The storage group."""
+        raise NotImplementedError
+
+    def _describe(self) -> str:
+        """The container in words, for messages."""
+        raise NotImplementedError
+
+    def _field_arguments(self) -> dict[str, Any]:
+        """What the fields in here are made with."""
+        raise NotImplementedError
+
+    def _default_timestamp(self) -> str:
+        raise NotImplementedError
+
+    # -- creating
+
+    def create_field(
+        self, cls: type[Field], name: str, attributes: Mapping[str, Any]
+    ) -> Any:
+        """
+        A new, empty field.
+
+        Parameters
+        ----------
+        cls
+            Field class.
+        name
+            Its name.
+        attributes
+            Of its group, as the functions of `fields.create` make them.
+
+        Raises
+        ------
+        TypeError
+            The name is no text.
+        NameTakenError, DataError
+            The name exists, or cannot be one.
+        """
+        _check_text(name)
+        arguments = self._field_arguments()
+        field = new_field(
+            cls,
+            arguments["session"],
+            {"timestamp": self._default_timestamp(), **attributes},
+            self.group,
+            name,
+            arguments.get("dataframe"),
+            arguments.get("owner"),
+        )
+        self._live_fields[field.name] = field
+        return field
+
+    def create_indexed_string(
+        self, name: str, timestamp: Any = None, chunksize: int | None = None
+    ) -> IndexedStringField:
+        """
+        A new field of strings of any length.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        timestamp
+            When it was made, text or datetime; the session's by default.
+        chunksize
+            Kept as an attribute; says nothing of how it is stored.
+        """
+        return self._create(
+            IndexedStringField, name, create.indexed_string_attributes(), timestamp, chunksize
+        )
+
+    def create_fixed_string(
+        self, name: str, length: int, timestamp: Any = None, chunksize: int | None = None
+    ) -> FixedStringField:
+        """
+        A new field of strings of at most `length` bytes; else as `create_indexed_string`.
+        """
+        attributes = create.fixed_string_attributes(length)
+        return self._create(FixedStringField, name, attributes, timestamp, chunksize)
+
+    def create_numeric(
+        self,
+        name: str,
+        nformat: npt.DTypeLike,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> NumericField:
+        """
+        A new field of numbers of the type `nformat`; else as `create_indexed_string`.
+        """
+        attributes = create.numeric_attributes(nformat)
+        return self._create(NumericField, name, attributes, timestamp, chunksize)
+
+    def create_categorical(
+        self,
+        name: str,
+        nformat: Any,
+        key: Mapping[Any, Any] | None = None,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> CategoricalField:
+        """
+        A new field of named codes; else as `create_indexed_string`.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        nformat
+            Integer type of the codes. Older scripts leave it out and give the key in its place:
+            then it is int8.
+        key
+            ``{name: code}``, or ``{code: name}``.
+        timestamp, chunksize
+            As in `create_indexed_string`.
+        """
+        if isinstance(nformat, Mapping):
+            if key is not None and timestamp is None:
+                timestamp = key
+            nformat, key = "int8", nformat
+        attributes = create.categorical_attributes(nformat, key)  # type: ignore[arg-type]
+        return self._create(CategoricalField, name, attributes, timestamp, chunksize)
+
+    def create_timestamp(
+        self, name: str, timestamp: Any = None, chunksize: int | None = None
+    ) -> TimestampField:
+        """
+        A new field of points in time; else as `create_indexed_string`.
+        """
+        return self._create(
+            TimestampField, name, create.timestamp_attributes(), timestamp, chunksize
+        )
+
+    def _create(
+        self,
+        cls: type[Any],
+        name: str,
+        attributes: dict[str, Any],
+        timestamp: Any,
+        chunksize: int | None,
+    ) -> Any:
+        if timestamp is not None:
+            attributes["timestamp"] = str(timestamp)
+        if chunksize is not None:
+            attributes["chunksize"] = int(chunksize)
+        return self.create_field(cls, name, attributes)
+
+    # -- finding
+
+    def _field(self, name: str) -> Field:
+        """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
+        _check_text(name)
+        name = _normal(name)
+        found = self._live_fields.get(name)
+        if found is not None and found.valid:
+            return found
+        group = self.group
+        if name not in group or not create.is_field_group(group.group(name)):
+            raise FieldNotFoundError(
+                f"there is no field {name!r} in {self._describe()}; there are: "
+                f"{listing(self._field_names())}"
+            )
+        field = create.wrap(group=group.group(name), **self._field_arguments())
+        self._live_fields[name] = field
+        return field
+
+    def _field_names(self) -> list[str]:
+        group = self.group
+        return [name for name in group.keys() if create.is_field_group(group.group(name))]
+
+    # -- changing
+
+    def _delete_field(self, name: str) -> None:
+        self.group.delete_group(_normal(name))
+        self._live_fields.pop(_normal(name), None)
+
+    def _rename_fields(self, renames: Mapping[str, str]) -> None:
+        """Rename fields; the objects that somebody has follow."""
+        renames = {_normal(old): names.check(new) for old, new in renames.items()}
+        group = self.group
+        group.rename_groups(renames)
+        live = dict(self._live_fields)
+        for name, field in live.items():
+            if name in renames:
+                self._live_fields.pop(name, None)
+        for name, field in live.items():
+            if name in renames:
+                field._group = group.group(renames[name])
+                self._live_fields[renames[name]] = field
+
+    def replace_field(
+        self,
+        name: str,
+        cls: type[Field],
+        attributes: Mapping[str, Any],
+        columns: Iterable[Column],
+    ) -> Any:
+        """
+        Put a field of another type in the place of one, with the same name and position.
+
+        Parameters
+        ----------
+        name
+            Of the present field, which `columns` may be read from.
+        cls, attributes
+            As in `create_field`.
+        columns
+            The rows of the new field.
+        """
+        place = list(self.group.keys()).index(name)
+        passing = f"{name} (being replaced)"
+        field = self.create_field(cls, passing, attributes)
+        for column in columns:
+            field.append(column)
+        order = [name if n == passing else n for n in self.group.keys() if n != name]
+        order.insert(place, order.pop())
+        self._delete_field(name)
+        self._rename_fields({passing: name})
+        self.group.reorder(order)
+        return field
+
+
+def _normal(name: str) -> str:
+    try:
+        return names.check(name)
+    except DataError:
+        return name
+
+
+def _check_text(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a name is a str, not a {type(name).__name__}")

@@ -1,0 +1,349 @@
+"""`field.data`, `field.indices` and `field.values`: reading and writing by the names of ExeTera."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from exetera_zarr.engine import gather, strings
+from exetera_zarr.errors import DataError
+from exetera_zarr.fields.values import as_values
+from exetera_zarr.storage.base import AnyArray, Array
+
+if TYPE_CHECKING:
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.indexed_string import IndexedStringField
+
+__all__ = ["RawData", "StringData"]
+
+
+
+def _positions(item: Any, length: int) -> AnyArray:
+    """Row numbers of a mask, or of an array or list of row numbers (negative ones from the end)."""
+    index = np.asarray(getattr(item, "data", item) if hasattr(item, "fieldtype") else item)
+    if index.ndim != 1:
+        raise IndexError(f"an index has one dimension, not {index.ndim}")
+    if index.dtype == bool:
+        if len(index) != length:
+            raise IndexError(f"a mask of {len(index)} rows for {length} rows")
+        return np.flatnonzero(index)
+    if index.size == 0:
+        return np.empty(0, np.int64)
+    return gather.as_rows(index, length)
+
+
+def _one_index(item: Any) -> Any:
+    """What stands for the rows in ``data[item]``: ``data[1, ]`` and ``data[()]`` included."""
+    if isinstance(item, tuple):
+        if len(item) > 1:
+            raise IndexError("a field has one dimension")
+        item = item[0] if item else Ellipsis
+    return slice(None) if isinstance(item, EllipsisType) else item
+
+
+def _row(item: Any, length: int) -> int | None:
+    """The row of a single whole number, counted from the start; None if it is something else."""
+    if isinstance(item, (bool, np.bool_)):
+        return None
+    try:
+        row = operator.index(item)
+    except TypeError:
+        return None
+    if not -length <= row < length:
+        # ExeTera raises ValueError here, numpy IndexError; DataError is the former.
+        raise RowError(f"row {row} of {length}")
+    return row % length
+
+
+class RowError(DataError, IndexError):
+    """A row was asked for that does not exist."""
+
+
+class RawData:
+    """
+    One array of a field, as numpy sees it.
+
+    Parameters
+    ----------
+    field
+        The field.
+    role
+        Which of its arrays.
+    """
+
+    def __init__(self, field: Field, role: str = "values") -> None:
+        self._field = field
+        self._role = role
+
+    def array(self) -> Array:
+        """The storage array, as it is now."""
+        return self._field.array(self._role)
+
+    def _to_change(self) -> Array:
+        self._field.check_writeable()
+        return self.array()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self.array().dtype
+
+    def __len__(self) -> int:
+        return len(self.array())
+
+    def __getitem__(self, item: Any) -> Any:
+        array = self.array()
+        item = _one_index(item)
+        row = _row(item, len(array))
+        if row is not None:
+            return array.read(row, row + 1)[0]
+        if isinstance(item, slice):
+            start, stop, step = item.indices(len(array))
+            if step == 1:
+                return array.read(start, max(start, stop))
+            rows = range(start, stop, step)
+            if not rows:
+                return np.empty(0, array.dtype)
+            low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1])
+            return array.read(low, high + 1)[:: step][: len(rows)].copy()
+        return take_rows(array, _positions(item, len(array)))
+
+    def __iter__(self) -> Iterator[Any]:
+        array = self.array()
+        for start in range(0, len(array), array.block):
+            yield from array.read(start, min(start + array.block, len(array)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        values: AnyArray = self[:]
+        return values if dtype is None else values.astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} {self.dtype} of {self._field.describe()}>"
+
+    def __setitem__(self, item: Any, values: Any) -> None:
+        array = self._to_change()
+        item = _one_index(item)
+        values = as_values(values, array.dtype, self._field.describe())
+        row = _row(item, len(array))
+        if row is not None:
+            if values.size != 1:
+                raise DataError(f"{values.size} values for one row")
+            array.write(row, values.reshape(1))
+        elif isinstance(item, slice) and item.indices(len(array))[2] == 1:
+            start, stop, _ = item.indices(len(array))
+            self._fill(array, start, max(start, stop), values)
+        else:
+            rows = (
+                np.arange(*item.indices(len(array)))
+                if isinstance(item, slice)
+                else _positions(item, len(array))
+            )
+            self._scatter(array, rows, values)
+
+    def _fill(self, array: Array, start: int, stop: int, values: AnyArray) -> None:
+        if values.ndim == 0 or len(values) == 1 != stop - start:
+            values = np.broadcast_to(values.reshape(1), stop - start)
+        if len(values) != stop - start:
+            raise DataError(
+                f"{len(values)} values for {stop - start} rows of {self._field.describe()}"
+            )
+        array.write(start, values)
+
+    def _scatter(self, array: Array, rows: AnyArray, values: AnyArray) -> None:
+        try:
+            values = np.broadcast_to(values, rows.shape)
+        except ValueError as error:
+            raise DataError(
+                f"{values.size} values for {len(rows)} rows of {self._field.describe()}"
+            ) from error
+        order = np.argsort(rows, kind="stable")
+        blocks = rows[order] // array.block
+        for part in np.split(order, np.flatnonzero(np.diff(blocks)) + 1):
+            if len(part):
+                low, high = int(rows[part].min()), int(rows[part].max()) + 1
+                block = array.read(low, high)
+                block[rows[part] - low] = values[part]
+                array.write(low, block)
+
+    def write_part(self, part: Any, move_mem: bool = False) -> None:
+        """
+        Append values.
+
+        Parameters
+        ----------
+        part
+            A field, an array, a list or another iterable of values.
+        move_mem
+            Accepted for ExeTera's sake; there is nothing to move.
+
+        Raises
+        ------
+        DataError
+            A value does not fit the field's type; nothing is written then.
+        """
+        array = self._to_change()
+        values = as_values(part, array.dtype, self._field.describe())
+        if values.ndim != 1:
+            raise DataError(f"{self._field.describe()} has one dimension, not {values.ndim}")
+        array.append(values)
+
+    def write(self, part: Any) -> None:
+        """Append values, and `complete`."""
+        self.write_part(part)
+        self.complete()
+
+    def complete(self) -> None:
+        """Note that a column is whole; what was written is safe at the next commit."""
+
+    flush = complete
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._to_change().clear()
+
+
+def take_rows(array: Array, rows: AnyArray) -> AnyArray:
+    """
+    Elements by number, each block that holds some of them read once.
+
+    Parameters
+    ----------
+    array
+        The source.
+    rows : ndarray of int64
+        Element numbers within the array, in any order.
+    """
+    out = np.empty(len(rows), array.dtype)
+    if len(rows) == 0:
+        return out
+    low, high = int(rows.min()), int(rows.max()) + 1
+    if high - low <= array.block:
+        return np.take(array.read(low, high), rows - low, out=out)
+    for number, places, within in gather.partition_rows(rows, array.block):
+        start = number * array.block
+        out[places] = array.read(start, min(start + array.block, len(array)))[within]
+    return out
+
+
+class StringData:
+    """
+    The values of an indexed string field, as text.
+
+    Parameters
+    ----------
+    field
+        The field.
+    """
+
+    def __init__(self, field: IndexedStringField) -> None:
+        self._field = field
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """``S<bytes of the longest string>``; reads the offsets."""
+        index = self._field.array("index")
+        longest, last = 0, 0
+        for start in range(0, len(index), index.block):
+            offsets = index.read(start, min(start + index.block, len(index)))
+            longest = max(longest, int(np.diff(offsets, prepend=last).max()))
+            last = int(offsets[-1])
+        return np.dtype(f"S{longest}")
+
+    def __len__(self) -> int:
+        return len(self._field)
+
+    def __getitem__(self, item: Any) -> Any:
+        length = len(self)
+        item = _one_index(item)
+        row = _row(item, length)
+        if row is not None:
+            return strings.decode(self._field.read(row, row + 1))[0]
+        return strings.decode(self._read(item, length))
+
+    def _read(self, item: Any, length: int) -> pa.LargeBinaryArray:
+        if isinstance(item, slice):
+            start, stop, step = item.indices(length)
+            if step == 1:
+                return self._field.read(start, max(start, stop))
+            return self._field.take(np.arange(start, stop, step))
+        return self._field.take(_positions(item, length))
+
+    def __setitem__(self, item: Any, values: Any) -> None:
+        raise PermissionError(
+            f"{self._field.describe()} holds strings of any length: they cannot be overwritten in "
+            "place; write a new field"
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        for column in self._field.blocks():
+            yield from strings.decode(column)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return np.asarray(self[:], dtype=dtype if dtype is not None else object)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} strings of {self._field.describe()}>"
+
+    def read_arrow(self) -> pa.LargeStringArray:
+        """All strings as an Arrow array, over the stored bytes without a copy."""
+        column = self._field.read(0, len(self))
+        _, offsets, data = column.buffers()
+        return pa.LargeStringArray.from_buffers(len(column), offsets, data, offset=column.offset)
+
+    def write_arrow(self, column: pa.Array | pa.ChunkedArray) -> None:
+        """
+        Append strings from an Arrow array.
+
+        Parameters
+        ----------
+        column
+            Any string or binary type; a null becomes the empty string.
+        """
+        self._field.append(strings.as_strings(column))
+
+    def write_part(self, part: Iterable[str], move_mem: bool = False) -> None:
+        """
+        Append strings.
+
+        Parameters
+        ----------
+        part
+            A field, an array or another iterable of str.
+        move_mem
+            Accepted for ExeTera's sake; there is nothing to move.
+
+        Raises
+        ------
+        TypeError
+            A value is not a string; nothing is written then.
+        """
+        if isinstance(part, (pa.Array, pa.ChunkedArray)):
+            self.write_arrow(part)
+        elif getattr(part, "indexed", False):
+            for column in part.blocks():  # type: ignore[attr-defined]
+                self._field.append(column)
+        else:
+            if isinstance(part, (str, bytes)):
+                raise TypeError(f"{self._field.describe()} takes a list of str, not one {part!r}")
+            self._field.append(strings.encode(part))
+
+    def write(self, part: Iterable[str]) -> None:
+        """Append strings, and `complete`."""
+        self.write_part(part)
+        self.complete()
+
+    def complete(self) -> None:
+        """Note that a column is whole; what was written is safe at the next commit."""
+
+    flush = complete
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._field.check_writeable()
+        self._field.array("index").clear()
+        self._field.array("values").clear()

@@ -1,0 +1,130 @@
+"""Strings of any length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from exetera_zarr.engine import Column, gather, strings
+from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["IndexedStringField"]
+
+
+class IndexedStringField(Field):
+    """Field of UTF-8 strings of any length: offsets, and bytes back to back."""
+
+    type_name = "indexedstring"
+    indexed = True
+
+    def __len__(self) -> int:
+        return max(len(self.array("index")) - 1, 0)
+
+    @property
+    def data(self) -> StringData:
+        """Reading and writing of the strings as text."""
+        return StringData(self)
+
+    @property
+    def indices(self) -> RawData:
+        """The offsets: int64, one more than rows, or none when nothing was written."""
+        return RawData(self, "index")
+
+    @property
+    def values(self) -> RawData:
+        """The bytes of all strings: uint8."""
+        return RawData(self, "values")
+
+    def read(self, start: int, stop: int) -> pa.LargeBinaryArray:
+        """Rows ``start`` to ``stop`` as an Arrow array."""
+        if stop <= start:
+            return strings.encode([])
+        offsets = self.array("index").read(start, stop + 1)
+        values = self.array("values")
+        first, last = int(offsets[0]), int(offsets[-1])
+        if not 0 <= first <= last <= len(values):
+            raise CorruptDataError(
+                f"{self.describe()}: rows {start} to {stop} claim the bytes {first} to {last} of "
+                f"{len(values)}"
+            )
+        try:
+            return strings.to_arrow(offsets, values.read(first, last))
+        except ValueError as error:
+            raise CorruptDataError(f"{self.describe()}: {error}") from error
+
+    def append(self, column: Column) -> None:
+        """Append an Arrow array."""
+        self.check_writeable()
+        offsets, data = strings.from_arrow(column)
+        index, values = self.array("index"), self.array("values")
+        if len(offsets) <= 1:
+            return
+        base = int(index.read(len(index) - 1, len(index))[0]) if len(index) else 0
+        # Bytes past the last offset are what a failed append left behind: they are overwritten.
+        left_over = min(len(values) - base, len(data))
+        if left_over:
+            values.write(base, data[:left_over])
+        values.append(data[left_over:])
+        index.append(offsets + base if len(index) == 0 else offsets[1:] + base)
+
+    def take(self, rows: AnyArray) -> Column:
+        """Rows by number; each block that holds some of them is read once."""
+        rows = np.asarray(rows, np.int64)
+        if len(rows) == 0:
+            return self.empty_column()
+        block = self.group.row_block
+        low, high = int(rows.min()), int(rows.max()) + 1
+        if high - low <= block:
+            return gather.take(self.read(low, high), rows - low)
+        parts, places = [], []
+        for number, positions, within in gather.partition_rows(rows, block):
+            start = number * block
+            part = self.read(start, min(start + block, len(self)))
+            parts.append(gather.take(part, within))
+            places.append(positions)
+        order = np.empty(len(rows), np.int64)
+        order[np.concatenate(places)] = np.arange(len(rows))
+        return gather.take(gather.concat(parts), order)
+
+    def get_spans(self) -> list[int]:  # type: ignore[override]
+        """As of the other types, but a list, as in ExeTera."""
+        return [int(start) for start in super().get_spans()]
+
+    def isin(self, test_elements: Any) -> AnyArray:
+        """
+        Row by row, whether the string is one of `test_elements`.
+
+        Parameters
+        ----------
+        test_elements : iterable of str
+            None among them is ignored.
+        """
+        if test_elements is None:
+            raise TypeError("'NoneType' object is not iterable: test_elements must be a collection")
+        if isinstance(test_elements, str):
+            test_elements = [test_elements]
+        wanted = [element for element in test_elements if element is not None]
+        found = [strings.isin(column, wanted) for column in self.blocks()]
+        return np.concatenate(found) if found else np.empty(0, bool)
+
+    def unique(
+        self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+    ) -> Any:
+        """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
+        found = strings.unique(
+            self.read(0, len(self)), return_index, return_inverse, return_counts
+        )
+        parts = [np.asarray(strings.decode(found.values), dtype=str)]
+        for wanted, part in (
+            (return_index, found.index),
+            (return_inverse, found.inverse),
+            (return_counts, found.counts),
+        ):
+            if wanted:
+                parts.append(part)
+        return tuple(parts) if len(parts) > 1 else parts[0]

@@ -1,0 +1,169 @@
+"""Operators of the fields that hold numbers; the result is a numeric field in memory."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from exetera_zarr.errors import DataError
+
+if TYPE_CHECKING:
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.numeric import NumericField
+
+__all__ = ["Arithmetic", "Bitwise", "Comparison", "Modulo", "compute"]
+
+Function = Callable[..., Any]
+
+
+def compute(function: Function, *operands: Any) -> Any:
+    """
+    Apply a numpy function to fields, arrays and scalars, row by row.
+
+    Parameters
+    ----------
+    function
+        Takes arrays and returns an array, or a tuple of arrays.
+    operands
+        At least one field; arrays and lists are as long as it is.
+
+    Returns
+    -------
+    NumericField or tuple of NumericField
+        In memory.
+
+    Raises
+    ------
+    DataError
+        Operands of different lengths, or a result that no field can hold.
+    """
+    from exetera_zarr.fields.base import Field
+
+    lead = next(operand for operand in operands if isinstance(operand, Field))
+    length, step = len(lead), lead.group.row_block
+    sources = [_source(operand, length) for operand in operands]
+    parts: list[Any] = []
+    for start in range(0, max(length, 1), step):
+        stop = min(start + step, length)
+        result = function(*(source(start, stop) for source in sources))
+        parts.append(result if isinstance(result, tuple) else (result,))
+    results = [_field_of(lead, [part[n] for part in parts]) for n in range(len(parts[0]))]
+    return tuple(results) if len(results) > 1 else results[0]
+
+
+def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
+    """A function that gives the operand's rows of a block; a scalar is the same for all."""
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.data import RawData
+
+    if isinstance(operand, (Field, RawData)):
+        rows = len(operand)
+        read = operand.read if isinstance(operand, Field) else operand.array().read
+    else:
+        array = np.asarray(operand)
+        if array.ndim == 0:
+            return lambda start, stop: operand
+        rows = len(array)
+
+        def read(start: int, stop: int) -> Any:
+            return array[start:stop]
+
+    if rows != length:
+        raise DataError(f"operands of {length} and {rows} rows")
+    return read
+
+
+def _field_of(like: Field, parts: Sequence[Any]) -> NumericField:
+    from exetera_zarr.fields.create import numeric_in_memory
+
+    field = numeric_in_memory(like._session, np.asarray(parts[0]).dtype)
+    for part in parts:
+        field.append(np.asarray(part))
+    return field
+
+
+def _forward(function: Function) -> Any:
+    def method(self: Field, other: Any) -> Any:
+        if not _is_operand(other):
+            return NotImplemented
+        return compute(function, self, other)
+
+    return method
+
+
+def _reflected(function: Function) -> Any:
+    def method(self: Field, other: Any) -> Any:
+        if not _is_operand(other):
+            return NotImplemented
+        return compute(function, other, self)
+
+    return method
+
+
+def _is_operand(other: Any) -> bool:
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.data import RawData
+
+    if isinstance(other, Field):
+        return isinstance(other, Comparison)
+    return isinstance(other, (RawData, np.ndarray, np.generic, int, float, bool, list))
+
+
+class Comparison:
+    """``< <= == != > >=``, giving bool."""
+
+    # An array on the left leaves the operator to the field.
+    __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]  # because == compares rows
+
+    __lt__ = _forward(operator.lt)
+    __le__ = _forward(operator.le)
+    __gt__ = _forward(operator.gt)
+    __ge__ = _forward(operator.ge)
+    __eq__ = _forward(operator.eq)
+    __ne__ = _forward(operator.ne)
+
+
+class Arithmetic(Comparison):
+    """``+ - * / //``."""
+
+    __add__ = _forward(operator.add)
+    __radd__ = _reflected(operator.add)
+    __sub__ = _forward(operator.sub)
+    __rsub__ = _reflected(operator.sub)
+    __mul__ = _forward(operator.mul)
+    __rmul__ = _reflected(operator.mul)
+    __truediv__ = _forward(operator.truediv)
+    __rtruediv__ = _reflected(operator.truediv)
+    __floordiv__ = _forward(operator.floordiv)
+    __rfloordiv__ = _reflected(operator.floordiv)
+
+
+class Modulo(Arithmetic):
+    """``%`` and ``divmod``."""
+
+    __mod__ = _forward(operator.mod)
+    __rmod__ = _reflected(operator.mod)
+    __divmod__ = _forward(np.divmod)
+    __rdivmod__ = _reflected(np.divmod)
+
+
+class Bitwise(Modulo):
+    """``& | ^ ~`` and ``logical_not``."""
+
+    __and__ = _forward(operator.and_)
+    __rand__ = _reflected(operator.and_)
+    __or__ = _forward(operator.or_)
+    __ror__ = _reflected(operator.or_)
+    __xor__ = _forward(operator.xor)
+    __rxor__ = _reflected(operator.xor)
+
+    def __invert__(self) -> NumericField:
+        return cast("NumericField", compute(operator.invert, self))
+
+    def logical_not(self) -> NumericField:
+        """Bool field, true where the value is zero."""
+        return cast("NumericField", compute(np.logical_not, self))

@@ -1,0 +1,139 @@
+"""From what users write into a field to the values that are stored, or an error that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exetera_zarr.errors import DataError
+from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["as_fixed", "as_numbers", "as_values"]
+
+
+def as_values(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+    """
+    Values of a field's type.
+
+    Parameters
+    ----------
+    values
+        A field, an array, a list, another iterable, or a scalar.
+    dtype
+        Type of the field: a number, bool, or ``S<width>``.
+    where
+        The field, for messages.
+
+    Returns
+    -------
+    ndarray
+        Of `dtype`, with the shape of `values`; perhaps `values` itself.
+
+    Raises
+    ------
+    DataError
+        A value does not fit: out of range, not a number, too long.
+    """
+    values = getattr(values, "data", values) if hasattr(values, "fieldtype") else values
+    if hasattr(values, "__array__"):
+        values = np.asarray(values)
+    elif isinstance(values, Iterable) and not isinstance(values, (str, bytes, list)):
+        values = list(values)
+    if dtype.kind == "S":
+        return as_fixed(values, dtype, where)
+    return as_numbers(values, dtype, where)
+
+
+def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+    """
+    Numbers of a field's type; see `as_values`.
+
+    Whole numbers of a plain list that are out of range wrap around, as ExeTera's scripts expect;
+    those of an array are an error, and so is a float that has no whole number.
+    """
+    if not isinstance(values, np.ndarray):
+        return _from_list(values, dtype, where)
+    if values.dtype == dtype:
+        return values
+    if values.dtype.kind not in "biufO":
+        raise DataError(f"{where} holds {dtype.name}, but was given {values.dtype}")
+    if values.dtype.kind == "O":
+        return _from_list(values.tolist(), dtype, where)
+    if dtype.kind in "iu" and values.dtype.kind in "iuf":
+        _check_range(values, dtype, where)
+    return values.astype(dtype)
+
+
+def _from_list(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"got {array.dtype}")
+        if dtype.kind in "iu" and array.dtype.kind == "f":
+            _check_range(array, dtype, where)
+        if array.dtype.kind == "O" and dtype.kind in "iu":
+            mask = (1 << (8 * dtype.itemsize)) - 1
+            array = np.asarray(np.vectorize(lambda v: int(v) & mask, otypes=[object])(array))
+            return array.astype(f"u{dtype.itemsize}").view(dtype)
+        return array.astype(dtype)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{where} holds {dtype.name}; these values do not fit: {error}") from error
+
+
+def _check_range(values: AnyArray, dtype: np.dtype[Any], where: str) -> None:
+    """Raise where a number is outside of what an integer type holds."""
+    if values.size == 0 or np.can_cast(values.dtype, dtype):
+        return
+    limits = np.iinfo(dtype)
+    if values.dtype.kind == "f":
+        # As a float, the highest 64-bit integer is one too high: what reaches it does not fit.
+        bad = ~((values > float(limits.min) - 1) & (values < float(limits.max) + 1))
+    else:
+        low, high = int(values.min()), int(values.max())
+        if low >= limits.min and high <= limits.max:
+            return
+        bad = (values < max(limits.min, low)) | (values > min(limits.max, high))
+    if bad.any():
+        at = int(np.flatnonzero(bad.reshape(-1))[0])
+        raise DataError(
+            f"{where} holds {dtype.name}; value {at} of those given, "
+            f"{values.reshape(-1)[at]!s}, does not fit"
+        )
+
+
+def as_fixed(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+    """
+    Fixed strings of a field's width, from bytes or text (as UTF-8); see `as_values`.
+    """
+    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    if array.size == 0:
+        return np.empty(array.shape, dtype)
+    if array.dtype.kind in "UO":
+        array = _to_bytes(array, where)
+    if array.dtype.kind != "S":
+        raise DataError(f"{where} holds fixed strings, but was given {array.dtype}")
+    if array.dtype.itemsize > dtype.itemsize:
+        lengths = np.char.str_len(array)
+        if (lengths > dtype.itemsize).any():
+            at = int(np.flatnonzero((lengths > dtype.itemsize).reshape(-1))[0])
+            raise DataError(
+                f"{where} holds strings of at most {dtype.itemsize} bytes; value {at} of those "
+                f"given, {bytes(array.reshape(-1)[at])!r}, is longer"
+            )
+    return array.astype(dtype)
+
+
+def _to_bytes(array: npt.NDArray[Any], where: str) -> AnyArray:
+    def one(value: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogateescape")
+        raise DataError(f"{where} holds fixed strings; {value!r} is a {type(value).__name__}")
+
+    return np.asarray([one(value) for value in array.reshape(-1).tolist()]).reshape(array.shape)

@@ -1,0 +1,71 @@
+"""How much memory may be used."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from exetera_zarr.errors import DataError
+
+__all__ = ["memory_limit", "physical_memory"]
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_LEAST = 256 * 10**6
+_CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def physical_memory() -> int:
+    """Bytes of the machine, or of the container if that has less."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CGROUP_FILES:
+        try:
+            with open(path) as file:
+                text = file.read().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            memory = min(memory, int(text))
+    return memory
+
+
+def memory_limit(wanted: int | float | str | None) -> int:
+    """
+    A memory limit in bytes.
+
+    Parameters
+    ----------
+    wanted
+        Bytes; text such as ``"2GB"`` (powers of ten) or ``"2GiB"`` (powers of two); a share of the
+        memory there is, as a float up to 1; None for half of it.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is below 256 MB.
+    """
+    if wanted is None:
+        return max(physical_memory() // 2, _LEAST)
+    if isinstance(wanted, float) and 0 < wanted <= 1:
+        limit = int(physical_memory() * wanted)
+    elif isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
+        limit = int(wanted)
+    else:
+        limit = _from_text(wanted)
+    if limit < _LEAST:
+        raise DataError(f"a memory limit of {wanted!r} is below the least that works, 256MB")
+    return limit
+
+
+def _from_text(wanted: object) -> int:
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", str(wanted).upper())
+    try:
+        assert found is not None
+        number, unit, binary = found.groups()
+        factor = 1024 ** "KMGT".index(unit) * 1024 if binary and unit else _UNITS[unit]
+        return int(float(number) * factor)
+    except (AssertionError, ValueError) as error:
+        raise DataError(f"{wanted!r} is not a memory limit; write for example '2GB'") from error

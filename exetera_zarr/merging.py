@@ -1,0 +1,210 @@
+"""Merging two tables by keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.dataframe import DataFrame
+from exetera_zarr.engine import Column, gather, ordered
+from exetera_zarr.errors import DataError
+from exetera_zarr.fields.base import Field, column_of
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["merge"]
+
+_HOW = ("left", "right", "inner", "outer", "cross")
+Keys = str | tuple[str, ...] | Field | tuple[Field, ...]
+
+
+def merge(
+    left: DataFrame,
+    right: DataFrame,
+    dest: DataFrame,
+    left_on: Keys,
+    right_on: Keys,
+    left_fields: Sequence[str] | None = None,
+    right_fields: Sequence[str] | None = None,
+    left_suffix: str = "_l",
+    right_suffix: str = "_r",
+    how: str = "left",
+    hint_left_keys_ordered: bool | None = None,
+    hint_left_keys_unique: bool | None = None,
+    hint_right_keys_ordered: bool | None = None,
+    hint_right_keys_unique: bool | None = None,
+    chunk_size: int = 1 << 20,
+) -> None:
+    """
+    Write the rows of two tables whose keys are equal, side by side, to a third one.
+
+    Parameters
+    ----------
+    left, right
+        The tables.
+    dest
+        Where to write; may be one of them.
+    left_on, right_on
+        Key of each: name of a field or the field, or a tuple of them. Any field type; NaN equals
+        NaN. Not used by ``cross``.
+    left_fields, right_fields
+        Names of the fields to write; all by default.
+    left_suffix, right_suffix
+        Added to names that would be there twice.
+    how
+        ``left``: every left row, in order, once for each partner; ``right`` likewise; ``inner``:
+        pairs only, ordered by the first left row with that key; ``outer``: as inner, rows without
+        a partner too, the right ones last; ``cross``: every pair.
+    hint_left_keys_ordered, hint_right_keys_ordered
+        The keys of that side ascend. With both the merge is one linear pass; a wrong hint is an
+        error.
+    hint_left_keys_unique, hint_right_keys_unique, chunk_size
+        Accepted for ExeTera's sake; not needed.
+
+    Raises
+    ------
+    ValueError
+        An argument is of another form, a field does not exist, lengths differ, or a hint is wrong.
+        `dest` is left as it was.
+
+    Notes
+    -----
+    What a row without a partner lacks is 0, False or the empty string, and a bool field ``valid_l``
+    or ``valid_r`` (with the suffix) says for which rows that side is there; it is written only when
+    some are not. With both hints and one key, names get a suffix only when they exist in `dest`
+    already; else, names that both sides have get both suffixes. These are ExeTera's rules.
+    """
+    for side, frame in (("left", left), ("right", right), ("dest", dest)):
+        if not isinstance(frame, DataFrame):
+            raise ValueError(f"{side} is a {type(frame).__name__}, not a DataFrame")
+    if how not in _HOW:
+        raise ValueError(f"how is {how!r}; it can be one of {', '.join(map(repr, _HOW))}")
+    left_names = _chosen(left, left_fields)
+    right_names = _chosen(right, right_fields)
+    hinted = bool(hint_left_keys_ordered) and bool(hint_right_keys_ordered)
+    if how == "cross":
+        from exetera_zarr.engine import relational
+
+        rows = relational.cross_rows(left.length(), right.length())
+        single = False
+    else:
+        left_keys = _keys(left, left_on, "left_on")
+        right_keys = _keys(right, right_on, "right_on")
+        if isinstance(left_on, tuple) != isinstance(right_on, tuple):
+            raise ValueError("left_on and right_on are both one key or both a tuple of keys")
+        if len(left_keys) != len(right_keys):
+            raise ValueError(f"{len(left_keys)} left keys for {len(right_keys)} right keys")
+        _check_lengths(left, left_keys, left_names)
+        _check_lengths(right, right_keys, right_names)
+        rows = _match(dest, left_keys, right_keys, how, hinted)
+        single = len(left_keys) == 1 and how != "outer"
+    sides = [
+        (left, left_names, rows[0], left_suffix),
+        (right, right_names, rows[1], right_suffix),
+    ]
+    with dest.atomic():
+        _write(dest, sides, only_on_clash=hinted and single)
+
+
+def _chosen(frame: DataFrame, names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        return frame.keys()
+    names = [names] if isinstance(names, str) else list(names)
+    return frame.selected(names) if names else []
+
+
+def _keys(frame: DataFrame, on: Keys, what: str) -> list[Field]:
+    found = []
+    for key in on if isinstance(on, tuple) else (on,):
+        if isinstance(key, Field):
+            found.append(key)
+        elif isinstance(key, str):
+            found.append(frame[key])
+        else:
+            raise ValueError(f"{what} is a name or a tuple of names, not {on!r}")
+    if not found:
+        raise ValueError(f"{what} is empty")
+    return found
+
+
+def _check_lengths(frame: DataFrame, keys: Sequence[Field], names: Sequence[str]) -> None:
+    lengths = {len(key) for key in keys} | {len(frame[name]) for name in names}
+    if len(lengths) > 1:
+        raise DataError(
+            f"the keys and fields of {frame.name!r} have different lengths: {sorted(lengths)}"
+        )
+
+
+def _match(
+    dest: DataFrame, left: Sequence[Field], right: Sequence[Field], how: str, hinted: bool
+) -> tuple[AnyArray, AnyArray]:
+    """Row numbers of both sides of the result, -1 where a side has none."""
+    _refuse_different_categories(left, right)
+    left_columns = [column_of(key) for key in left]
+    right_columns = [column_of(key) for key in right]
+    if hinted:
+        return ordered.ordered_map(left_columns, right_columns, how)  # type: ignore[arg-type]
+    from exetera_zarr.engine import relational
+
+    settings = dest.dataset.settings
+    return relational.join(
+        left_columns,
+        right_columns,
+        how,  # type: ignore[arg-type]
+        memory_limit=settings.memory_limit,
+        spill_dir=settings.spill_dir,
+    )
+
+
+def _refuse_different_categories(left: Sequence[Field], right: Sequence[Field]) -> None:
+    for one, other in zip(left, right, strict=True):
+        keys = [_names_of_codes(field) for field in (one, other)]
+        if None not in keys and keys[0] != keys[1]:
+            raise DataError(
+                f"{one.describe()} and {other.describe()} name their categories differently: "
+                f"{keys[0]} and {keys[1]}; remap one of them first"
+            )
+
+
+def _names_of_codes(field: Field) -> dict[int, str] | None:
+    if field.type_name != "categorical":
+        return None
+    return {
+        code: name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+        for code, name in field.keys.items()  # type: ignore[attr-defined]
+    }
+
+
+def _write(
+    dest: DataFrame,
+    sides: Sequence[tuple[DataFrame, list[str], AnyArray, str]],
+    *,
+    only_on_clash: bool,
+) -> None:
+    shared = set(sides[0][1]) & set(sides[1][1])
+    for frame, names, rows, suffix in sides:
+        for name in names:
+            clash = name in dest if only_on_clash else name in shared
+            field = frame[name]
+            result = field.create_like(dest, name + suffix if clash else name)
+            for column in _taken(field, rows):
+                result.append(column)
+    for _, _, rows, suffix in sides:
+        present = rows >= 0
+        if not present.all():
+            dest.create_numeric(f"valid{suffix}", "bool").append(present)
+
+
+def _taken(field: Field, rows: AnyArray) -> Iterator[Column]:
+    """Rows of a field by number, with its kind of nothing where the number is -1."""
+    present = rows >= 0
+    if present.all():
+        yield from field.taken(rows)
+        return
+    step = field.group.row_block
+    whole = column_of(field)
+    for start in range(0, len(rows), step):
+        yield gather.take_or_default(whole, np.ascontiguousarray(rows[start : start + step]))
