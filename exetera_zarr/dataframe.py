@@ -12,13 +12,13 @@ from exetera_zarr.engine import gather
 from exetera_zarr.errors import DataError, FieldNotFoundError, NameTakenError, listing
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
-from exetera_zarr.storage.base import AnyArray, Group
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from exetera_zarr.dataset import Dataset
     from exetera_zarr.grouping import DataFrameGroupBy
+    from exetera_zarr.storage.base import AnyArray, Group
 
 __all__ = ["DataFrame", "copy", "move"]
 
@@ -70,7 +70,7 @@ class DataFrame(FieldContainer):
         self._group = group
         self.name = group.name
         for name, field in self._live_fields.items():
-            field._group = group.group(name)
+            field.follow(group.group(name))
 
     def _describe(self) -> str:
         return f"the table {self._group.name!r} of {self._dataset.url}"
@@ -95,7 +95,8 @@ class DataFrame(FieldContainer):
 
     def get_field(self, name: str) -> Field:
         """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
-        return self._field(name)
+        field: Field = self._field(name)
+        return field
 
     def __getitem__(self, name: str) -> Any:
         return self._field(name)
@@ -220,7 +221,7 @@ class DataFrame(FieldContainer):
             The filter does not fit; nothing is changed then.
         """
         length = self.length()
-        mask = gather.as_mask(cast(Any, _rows_parameter("filter", filter_to_apply)), length)
+        mask = gather.as_mask(cast("Any", _rows_parameter("filter", filter_to_apply)), length)
         return self._rewrite(lambda field: field.filtered(mask), ddf)
 
     def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
@@ -240,7 +241,7 @@ class DataFrame(FieldContainer):
             `ddf`, or this table.
         """
         length = self.length()
-        rows = gather.as_rows(cast(Any, _rows_parameter("index", index_to_apply)), length)
+        rows = gather.as_rows(cast("Any", _rows_parameter("index", index_to_apply)), length)
         return self._rewrite(lambda field: field.taken(rows), ddf)
 
     def _rewrite(

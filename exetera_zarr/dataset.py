@@ -11,10 +11,10 @@ from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group
-from exetera_zarr.storage.base import Capability, Commit, Group, Storage
 
 if TYPE_CHECKING:
     from exetera_zarr.session import Session, Settings
+    from exetera_zarr.storage.base import Capability, Commit, Group, Storage
 
 __all__ = ["Dataset", "copy", "move"]
 
@@ -38,9 +38,7 @@ class Dataset(FieldContainer):
         Of the session.
     """
 
-    def __init__(
-        self, session: Session, storage: Storage, name: str, settings: Settings
-    ) -> None:
+    def __init__(self, session: Session, storage: Storage, name: str, settings: Settings) -> None:
         super().__init__()
         self._session = weakref.ref(session)
         self._storage = storage
@@ -306,5 +304,3 @@ def move(dataframe: DataFrame, dataset: Dataset, name: str) -> None:
         return
     dataset.copy(dataframe, name)
     dataframe.dataset.delete_dataframe(dataframe)
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from exetera_zarr.errors import DataError
 
@@ -19,8 +20,7 @@ def physical_memory() -> int:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in _CGROUP_FILES:
         try:
-            with open(path) as file:
-                text = file.read().strip()
+            text = Path(path).read_text(encoding="ascii").strip()
         except OSError:
             continue
         if text.isdigit():
@@ -28,7 +28,7 @@ def physical_memory() -> int:
     return memory
 
 
-def memory_limit(wanted: int | float | str | None) -> int:
+def memory_limit(wanted: float | str | None) -> int:
     """
     A memory limit in bytes.
 

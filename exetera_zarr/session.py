@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,9 @@ from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
 from exetera_zarr.limits import memory_limit as limit_in_bytes
 from exetera_zarr.storage import Group, open_storage
-from exetera_zarr.storage.base import AnyArray
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["Session", "Settings"]
 
@@ -39,7 +41,7 @@ class Settings:
 
 
 def _now() -> str:
-    return str(datetime.datetime.now(datetime.timezone.utc))
+    return str(dt.datetime.now(dt.UTC))
 
 
 class Session:
@@ -76,7 +78,7 @@ class Session:
         timestamp: Any = None,
         *,
         row_block: int | None = None,
-        memory_limit: int | float | str | None = None,
+        memory_limit: float | str | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         if row_block is not None and row_block < 1:
@@ -100,7 +102,7 @@ class Session:
         # What had completed is kept, and the script's own error stays the one that is raised.
         try:
             self.close()
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - told as a note of the first one
             error.add_note(f"closing the datasets failed as well: {failure!r}")
 
     def __repr__(self) -> str:
@@ -198,10 +200,10 @@ class Session:
         for name in list(self.datasets):
             try:
                 self.close_dataset(name)
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001 - raised below
                 failures.append(failure)
-        for failure in failures[1:]:
-            failures[0].add_note(f"another dataset failed to close as well: {failure!r}")
+        for another in failures[1:]:
+            failures[0].add_note(f"another dataset failed to close as well: {another!r}")
         if failures:
             raise failures[0]
 
@@ -377,6 +379,7 @@ class Session:
         -------
         ndarray, or (offsets, bytes) for strings of any length
         """
+
         def chosen(column: Column) -> Column:
             keep = _array("filter", filter_to_apply)
             if not isinstance(src, Field) and keep.dtype != bool:
@@ -386,9 +389,8 @@ class Session:
         return self._choose(chosen, src, dest)
 
     def apply_index(self, index_to_apply: Any, src: Any, dest: Any = None) -> Any:
-        """
-        Choose rows by number; parameters and result are as in `apply_filter`.
-        """
+        """Choose rows by number; parameters and result are as in `apply_filter`."""
+
         def chosen(column: Column) -> Column:
             return gather.take(column, gather.as_rows(_array("index", index_to_apply), len(column)))
 
@@ -447,47 +449,47 @@ class Session:
         dest.data.write(np.asarray(result))
         return dest
 
-    def apply_spans_index_of_min(self, spans: Any, target: Any, dest: Any = None) -> AnyArray:
+    def apply_spans_index_of_min(self, spans: Any, target: Any, dest: Any = None) -> Any:
         """Row number of the least value of each span, the first of equal ones."""
         return self._of_spans("index_of_min", spans, target, dest)
 
-    def apply_spans_index_of_max(self, spans: Any, target: Any, dest: Any = None) -> AnyArray:
+    def apply_spans_index_of_max(self, spans: Any, target: Any, dest: Any = None) -> Any:
         """Row number of the greatest value of each span, the first of equal ones."""
         return self._of_spans("index_of_max", spans, target, dest)
 
-    def apply_spans_index_of_first(self, spans: Any, dest: Any = None) -> AnyArray:
+    def apply_spans_index_of_first(self, spans: Any, dest: Any = None) -> Any:
         """Row number of the first row of each span."""
         return self._of_spans("index_of_first", spans, None, dest)
 
-    def apply_spans_index_of_last(self, spans: Any, dest: Any = None) -> AnyArray:
+    def apply_spans_index_of_last(self, spans: Any, dest: Any = None) -> Any:
         """Row number of the last row of each span."""
         return self._of_spans("index_of_last", spans, None, dest)
 
-    def apply_spans_count(self, spans: Any, dest: Any = None) -> AnyArray:
+    def apply_spans_count(self, spans: Any, dest: Any = None) -> Any:
         """Number of rows of each span, int64."""
         return self._of_spans("count", spans, None, dest)
 
     def apply_spans_min(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
-    ) -> AnyArray:
+    ) -> Any:
         """Least value of each span; `src` and `reader` are older names of `target`."""
         return self._of_spans("min", spans, _target(target, older), dest)
 
     def apply_spans_max(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
-    ) -> AnyArray:
+    ) -> Any:
         """Greatest value of each span; `src` and `reader` are older names of `target`."""
         return self._of_spans("max", spans, _target(target, older), dest)
 
     def apply_spans_first(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
-    ) -> AnyArray:
+    ) -> Any:
         """First value of each span; `src` and `reader` are older names of `target`."""
         return self._of_spans("first", spans, _target(target, older), dest)
 
     def apply_spans_last(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
-    ) -> AnyArray:
+    ) -> Any:
         """Last value of each span; `src` and `reader` are older names of `target`."""
         return self._of_spans("last", spans, _target(target, older), dest)
 
@@ -584,14 +586,14 @@ class Session:
 
 
 def _timestamp(timestamp: Any) -> str:
-    if not isinstance(timestamp, (str, datetime.datetime)):
+    if not isinstance(timestamp, (str, dt.datetime)):
         raise DataError(f"a timestamp is text or a datetime, not a {type(timestamp).__name__}")
     return str(timestamp)
 
 
 def _default_name(path: Any) -> str:
     try:
-        last = os.fspath(path).rstrip("/").rsplit("/", 1)[-1]
+        last = str(os.fspath(path)).rstrip("/").rsplit("/", 1)[-1]
     except TypeError:
         return "dataset"
     return last.rsplit(".", 1)[0] or last
@@ -620,5 +622,3 @@ def _target(target: Any, older: Mapping[str, Any]) -> Any:
     if len(given) != 1:
         raise ValueError("give one target")
     return given[0]
-
-

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
 from exetera_zarr.engine import Column, gather, spans
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.storage.base import AnyArray, Array, Group
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
     from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.storage.base import AnyArray, Array, Group
 
 __all__ = ["Field", "column_of"]
 
@@ -133,6 +133,15 @@ class Field:
     def __len__(self) -> int:
         return len(self.array("values"))
 
+    def follow(self, group: Group) -> None:
+        """Stand for another storage group from now on, as a rename makes it."""
+        self._group = group
+
+    @property
+    def session(self) -> object:
+        """The session it was made with."""
+        return self._session
+
     def writeable(self) -> Self:
         """The same field with writing enabled."""
         if self._write_enabled:
@@ -228,7 +237,7 @@ class Field:
 
     def memory_like(self) -> Self:
         """An empty field of this type in memory."""
-        return new_field(type(self), self._session, self.type_attributes())
+        return cast("Self", new_field(type(self), self._session, self.type_attributes()))
 
     def create_like(self, group: Any = None, name: str | None = None, timestamp: Any = None) -> Any:
         """
@@ -308,12 +317,12 @@ class Field:
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
     ) -> Any:
         """The distinct values in ascending order; the arguments are those of `numpy.unique`."""
-        return np.unique(
-            self.data[:],
-            return_index=return_index,
-            return_inverse=return_inverse,
-            return_counts=return_counts,
-        )
+        wanted: dict[str, Any] = {
+            "return_index": return_index,
+            "return_inverse": return_inverse,
+            "return_counts": return_counts,
+        }
+        return np.unique(self.data[:], **wanted)
 
     # -- rows chosen
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy.typing as npt
-
-from exetera_zarr.engine import Column
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field, new_field
@@ -18,9 +15,16 @@ from exetera_zarr.fields.indexed_string import IndexedStringField
 from exetera_zarr.fields.numeric import NumericField
 from exetera_zarr.fields.timestamp import TimestampField
 from exetera_zarr.storage import names
-from exetera_zarr.storage.base import Group
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from exetera_zarr.engine import Column
+    from exetera_zarr.storage.base import Group
 
 __all__ = ["FieldContainer"]
+
+_F = TypeVar("_F", bound=Field)
 
 
 class FieldContainer:
@@ -52,9 +56,7 @@ class FieldContainer:
 
     # -- creating
 
-    def create_field(
-        self, cls: type[Field], name: str, attributes: Mapping[str, Any]
-    ) -> Any:
+    def create_field(self, cls: type[Field], name: str, attributes: Mapping[str, Any]) -> Any:
         """
         A new, empty field.
 
@@ -110,9 +112,7 @@ class FieldContainer:
     def create_fixed_string(
         self, name: str, length: int, timestamp: Any = None, chunksize: int | None = None
     ) -> FixedStringField:
-        """
-        A new field of strings of at most `length` bytes; else as `create_indexed_string`.
-        """
+        """A new field of strings of at most `length` bytes; else as `create_indexed_string`."""
         attributes = create.fixed_string_attributes(length)
         return self._create(FixedStringField, name, attributes, timestamp, chunksize)
 
@@ -123,9 +123,7 @@ class FieldContainer:
         timestamp: Any = None,
         chunksize: int | None = None,
     ) -> NumericField:
-        """
-        A new field of numbers of the type `nformat`; else as `create_indexed_string`.
-        """
+        """A new field of numbers of the type `nformat`; else as `create_indexed_string`."""
         attributes = create.numeric_attributes(nformat)
         return self._create(NumericField, name, attributes, timestamp, chunksize)
 
@@ -162,26 +160,25 @@ class FieldContainer:
     def create_timestamp(
         self, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> TimestampField:
-        """
-        A new field of points in time; else as `create_indexed_string`.
-        """
+        """A new field of points in time; else as `create_indexed_string`."""
         return self._create(
             TimestampField, name, create.timestamp_attributes(), timestamp, chunksize
         )
 
     def _create(
         self,
-        cls: type[Any],
+        cls: type[_F],
         name: str,
         attributes: dict[str, Any],
         timestamp: Any,
         chunksize: int | None,
-    ) -> Any:
+    ) -> _F:
         if timestamp is not None:
             attributes["timestamp"] = str(timestamp)
         if chunksize is not None:
             attributes["chunksize"] = int(chunksize)
-        return self.create_field(cls, name, attributes)
+        field: _F = self.create_field(cls, name, attributes)
+        return field
 
     # -- finding
 
@@ -204,7 +201,7 @@ class FieldContainer:
 
     def _field_names(self) -> list[str]:
         group = self.group
-        return [name for name in group.keys() if create.is_field_group(group.group(name))]
+        return [name for name in group if create.is_field_group(group.group(name))]
 
     # -- changing
 
@@ -218,12 +215,12 @@ class FieldContainer:
         group = self.group
         group.rename_groups(renames)
         live = dict(self._live_fields)
-        for name, field in live.items():
+        for name in live:
             if name in renames:
                 self._live_fields.pop(name, None)
         for name, field in live.items():
             if name in renames:
-                field._group = group.group(renames[name])
+                field.follow(group.group(renames[name]))
                 self._live_fields[renames[name]] = field
 
     def replace_field(
@@ -250,7 +247,7 @@ class FieldContainer:
         field = self.create_field(cls, passing, attributes)
         for column in columns:
             field.append(column)
-        order = [name if n == passing else n for n in self.group.keys() if n != name]
+        order = [name if n == passing else n for n in self.group if n != name]
         order.insert(place, order.pop())
         self._delete_field(name)
         self._rename_fields({passing: name})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,9 @@ from exetera_zarr.fields.fixed_string import FixedStringField
 from exetera_zarr.fields.indexed_string import IndexedStringField
 from exetera_zarr.fields.numeric import NumericField
 from exetera_zarr.fields.timestamp import TimestampField
-from exetera_zarr.storage.base import Group
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import Group
 
 __all__ = [
     "categorical_attributes",
@@ -33,8 +35,11 @@ __all__ = [
     "wrap",
 ]
 
-_NUMBERS = ("bool", "float32", "float64") + tuple(
-    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+_NUMBERS = (
+    "bool",
+    "float32",
+    "float64",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 )
 _CLASSES: dict[str, type[Field]] = {
     "indexedstring": IndexedStringField,
@@ -73,7 +78,9 @@ def dtype_to_str(dtype: npt.DTypeLike) -> str:
     except TypeError as error:
         raise DataError(f"{dtype!r} is not a number type") from error
     if name not in _NUMBERS:
-        raise DataError(f"{name!r} is not a number type of a field; there are {', '.join(_NUMBERS)}")
+        raise DataError(
+            f"{name!r} is not a number type of a field; there are {', '.join(_NUMBERS)}"
+        )
     return name
 
 
@@ -110,7 +117,9 @@ def fixed_string_attributes(length: int) -> dict[str, Any]:
     try:
         width = operator.index(length)
     except TypeError as error:
-        raise DataError(f"the length of a fixed string is a whole number, not {length!r}") from error
+        raise DataError(
+            f"the length of a fixed string is a whole number, not {length!r}"
+        ) from error
     if not 1 <= width <= _WIDEST:
         raise DataError(f"the length of a fixed string is 1 to {_WIDEST} bytes, not {width}")
     return {"fieldtype": f"fixedstring,{width}", "strlen": width}
@@ -175,9 +184,11 @@ def field_class(group: Group) -> type[Field]:
     """The class for a stored field; CorruptDataError for a type that there is not."""
     fieldtype = str(group.attributes["fieldtype"])
     try:
-        return _CLASSES[fieldtype.split(",")[0]]
+        return _CLASSES[fieldtype.split(",", maxsplit=1)[0]]
     except KeyError as error:
-        raise CorruptDataError(f"{group.name!r} has the unknown field type {fieldtype!r}") from error
+        raise CorruptDataError(
+            f"{group.name!r} has the unknown field type {fieldtype!r}"
+        ) from error
 
 
 def wrap(session: object, group: Group, dataframe: Any = None, owner: object = None) -> Field:

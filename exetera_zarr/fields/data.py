@@ -13,14 +13,13 @@ import pyarrow as pa
 from exetera_zarr.engine import gather, strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.values import as_values
-from exetera_zarr.storage.base import AnyArray, Array
 
 if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.indexed_string import IndexedStringField
+    from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["RawData", "StringData"]
-
 
 
 def _positions(item: Any, length: int) -> AnyArray:
@@ -110,7 +109,7 @@ class RawData:
             if not rows:
                 return np.empty(0, array.dtype)
             low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1])
-            return array.read(low, high + 1)[:: step][: len(rows)].copy()
+            return array.read(low, high + 1)[::step][: len(rows)].copy()
         return take_rows(array, _positions(item, len(array)))
 
     def __iter__(self) -> Iterator[Any]:

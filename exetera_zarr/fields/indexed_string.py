@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from exetera_zarr.engine import Column, gather, strings
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.storage.base import AnyArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["IndexedStringField"]
 
@@ -91,7 +94,7 @@ class IndexedStringField(Field):
         order[np.concatenate(places)] = np.arange(len(rows))
         return gather.take(gather.concat(parts), order)
 
-    def get_spans(self) -> list[int]:  # type: ignore[override]
+    def get_spans(self) -> list[int]:
         """As of the other types, but a list, as in ExeTera."""
         return [int(start) for start in super().get_spans()]
 
@@ -116,15 +119,13 @@ class IndexedStringField(Field):
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
     ) -> Any:
         """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
-        found = strings.unique(
-            self.read(0, len(self)), return_index, return_inverse, return_counts
-        )
+        found = strings.unique(self.read(0, len(self)), return_index, return_inverse, return_counts)
         parts = [np.asarray(strings.decode(found.values), dtype=str)]
         for wanted, part in (
             (return_index, found.index),
             (return_inverse, found.inverse),
             (return_counts, found.counts),
         ):
-            if wanted:
+            if wanted and part is not None:
                 parts.append(part)
         return tuple(parts) if len(parts) > 1 else parts[0]

@@ -65,7 +65,7 @@ def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
     else:
         array = np.asarray(operand)
         if array.ndim == 0:
-            return lambda start, stop: operand
+            return lambda *_: operand
         rows = len(array)
 
         def read(start: int, stop: int) -> Any:
@@ -79,7 +79,7 @@ def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
 def _field_of(like: Field, parts: Sequence[Any]) -> NumericField:
     from exetera_zarr.fields.create import numeric_in_memory
 
-    field = numeric_in_memory(like._session, np.asarray(parts[0]).dtype)
+    field = numeric_in_memory(like.session, np.asarray(parts[0]).dtype)
     for part in parts:
         field.append(np.asarray(part))
     return field

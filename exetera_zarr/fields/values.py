@@ -1,15 +1,17 @@
-"""From what users write into a field to the values that are stored, or an error that says why not."""
+"""From what users write into a field to what is stored, or an error that says why not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.storage.base import AnyArray
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["as_fixed", "as_numbers", "as_values"]
 
@@ -107,9 +109,7 @@ def _check_range(values: AnyArray, dtype: np.dtype[Any], where: str) -> None:
 
 
 def as_fixed(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
-    """
-    Fixed strings of a field's width, from bytes or text (as UTF-8); see `as_values`.
-    """
+    """Fixed strings of a field's width, from bytes or text (as UTF-8); see `as_values`."""
     array = values if isinstance(values, np.ndarray) else np.asarray(values)
     if array.size == 0:
         return np.empty(array.shape, dtype)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "AnyArray", "Capability", "Commit", "Group", "Storage"]
+__all__ = ["AnyArray", "Array", "Capability", "Commit", "Group", "Storage"]
 
 AnyArray = npt.NDArray[Any]
 
@@ -125,6 +125,9 @@ class Group(ABC):
     @abstractmethod
     def keys(self) -> Sequence[str]:
         """Names of the child groups, in order."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
 
     @abstractmethod
     def __contains__(self, name: object) -> bool: ...

@@ -78,15 +78,14 @@ class MemoryGroup(Group):
         attributes: Mapping[str, Any] | None = None,
         row_block: int = ROW_BLOCK,
     ) -> None:
-        self._name = name
-        self._attributes = dict(attributes or {})
+        self._attributes = {"name": name, **(attributes or {})}
         self._row_block = row_block
         self._groups: dict[str, MemoryGroup] = {}
         self._arrays: dict[str, MemoryArray] = {}
 
     @property
     def name(self) -> str:
-        return self._name
+        return str(self._attributes.get("name", ""))
 
     @property
     def storage(self) -> None:
@@ -132,7 +131,6 @@ class MemoryGroup(Group):
             raise NameTakenError(f"two of the names {after} are the same")
         groups = dict(zip(after, self._groups.values(), strict=True))
         for name, group in groups.items():
-            group._name = name
             group.update_attributes({"name": name})
         self._groups = groups
 
@@ -142,7 +140,7 @@ class MemoryGroup(Group):
     def array(self, role: str) -> MemoryArray:
         return self._arrays[role]
 
-    def new_array(self, role: str, dtype: npt.DTypeLike) -> MemoryArray:
+    def new_array(self, role: str, dtype: npt.DTypeLike) -> MemoryArray:  # noqa: ARG002
         return MemoryArray(dtype, self._row_block)
 
     def set_array(self, role: str, array: Array) -> None:

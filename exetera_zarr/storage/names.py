@@ -74,7 +74,7 @@ def encode(name: str) -> str:
     """
     raw = name.encode("utf-8", "surrogatepass")
     marked = {position for position, byte in enumerate(raw) if byte not in _PLAIN}
-    stem = name.split(".")[0].rstrip(" ").lower()
+    stem = name.split(".", maxsplit=1)[0].rstrip(" ").lower()
     if name.startswith(("__", ".")) or stem in _DEVICES or name.lower() == "zarr.json":
         marked.add(0)
     if name.endswith((".", " ")):
@@ -111,7 +111,12 @@ def unique_segment(name: str, taken: Collection[str]) -> str:
     plain = encode(name)
     upper = {p for p, byte in enumerate(raw) if byte not in _PLAIN or 65 <= byte <= 90}
     first = {p for p, byte in enumerate(raw) if byte not in _PLAIN} | {0}
-    for segment in (plain, _percent(raw, upper), _percent(raw, first), _percent(raw, upper | first)):
+    for segment in (
+        plain,
+        _percent(raw, upper),
+        _percent(raw, first),
+        _percent(raw, upper | first),
+    ):
         if segment.casefold() not in folded and len(segment) <= _LONGEST:
             return segment
     raise DataError(f"the name {name!r} differs only by case from too many others, or is too long")

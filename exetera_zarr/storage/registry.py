@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import fsspec
 
 from exetera_zarr.errors import DatasetNotFoundError, UnsupportedError
-from exetera_zarr.storage.base import Storage
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import Storage
 
 __all__ = ["MODES", "open_file", "open_storage"]
 
@@ -89,4 +91,4 @@ def open_file(url: str, options: Mapping[str, Any] | None = None, mode: str = "r
     mode
         ``rb`` or ``wb``.
     """
-    return cast(IO[bytes], fsspec.open(url, mode, **(options or {})).open())
+    return cast("IO[bytes]", fsspec.open(url, mode, **(options or {})).open())

@@ -7,16 +7,18 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
-from exetera_zarr.storage.base import AnyArray
 from exetera_zarr.storage.zarr import transfer
 from exetera_zarr.storage.zarr.cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
-from exetera_zarr.storage.zarr.store import ObjectStore
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
+    from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
 
@@ -156,9 +158,7 @@ class DraftArray:
 
     def clone(self) -> DraftArray:
         """The same array for a snapshot; buffers are shared until one side changes them."""
-        twin = DraftArray(
-            self.context, self.prefix, self.role, self.dtype, self.block, self.stored
-        )
+        twin = DraftArray(self.context, self.prefix, self.role, self.dtype, self.block, self.stored)
         twin.length = self.length
         twin._blocks = dict(self._blocks)
         # The target stays with the original: what that writes next must not meet what this has.

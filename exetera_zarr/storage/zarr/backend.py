@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import datetime
+import datetime as dt
+import gc
 import os
 import secrets
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,7 +130,7 @@ class Draft:
             finally:
                 self.depth -= 1
 
-    def commit(self) -> int:
+    def publish(self) -> int:
         """Make the draft a version; see `Storage.commit`."""
         with self.context.lock:
             if self.depth:
@@ -196,7 +199,7 @@ class Draft:
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -270,7 +273,7 @@ class ZarrStorage(Storage):
         return ZarrGroup(self, ())
 
     def commit(self) -> int:
-        return self.to_change().commit()
+        return self.to_change().publish()
 
     def rollback(self) -> None:
         self.to_change().rollback()
@@ -305,7 +308,7 @@ class ZarrStorage(Storage):
             return
         # A failed commit leaves it open, so that nothing is lost and it can be tried again.
         if self._writable and draft.pid == os.getpid():
-            draft.commit()
+            draft.publish()
         self._release(draft)
 
     def abandon(self) -> None:
@@ -553,7 +556,9 @@ def open_zarr(
         if draft is not None and draft.pid == os.getpid():
             return _share(draft, mode)
         settings: dict[str, Any] = {
-            "row_block": row_block, "cache_limit": cache_limit, "spill_dir": spill_dir
+            "row_block": row_block,
+            "cache_limit": cache_limit,
+            "spill_dir": spill_dir,
         }
         draft = _load(store, mode, settings)
         if writable:
@@ -566,7 +571,7 @@ def _share(draft: Draft, mode: str) -> ZarrStorage:
     if mode == "x":
         raise DatasetExistsError(f"there is a dataset already at {draft.store.url}")
     if mode == "w":
-        draft.commit()
+        draft.publish()
         with draft.context.lock:
             draft.context.epoch += 1
             draft.start_empty()
@@ -634,7 +639,7 @@ def _forget(draft: Draft) -> None:
 _collecting = threading.local()
 
 
-def _note_collection(phase: str, info: dict[str, int]) -> None:
+def _note_collection(phase: str, _: dict[str, int]) -> None:
     _collecting.active = phase == "start"
 
 
@@ -647,47 +652,40 @@ def _commit_orphan(draft: Draft) -> None:
     """
     if not draft.dirty and draft.base.published:
         _forget(draft)
-        return
-    warnings.warn(
-        f"the dataset {draft.store.url} was dropped without being closed; its changes are "
-        "being committed",
-        ResourceWarning,
-        stacklevel=3,
-    )
-    if getattr(_collecting, "active", False):
+    elif getattr(_collecting, "active", False):
         threading.Thread(target=_commit_quietly, args=(draft,)).start()
     else:
         _commit_quietly(draft)
 
 
 def _commit_quietly(draft: Draft) -> None:
-    import sys
-
+    """Commit for a user who is gone, and say so: first keep the data, then warn."""
+    if draft.users:
+        return
     try:
-        if not draft.users:
-            draft.commit()
-    except Exception as error:
-        print(
-            f"exetera_zarr: what was not committed of {draft.store.url} is lost: {error}",
-            file=sys.stderr,
-        )
-    if not draft.users:
-        _forget(draft)
+        draft.publish()
+    except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
+        text = f"exetera_zarr: what was not committed of {draft.store.url} is lost: {error}"
+        print(text, file=sys.stderr)  # noqa: T201
+    _forget(draft)
+    warnings.warn(
+        f"the dataset {draft.store.url} was not closed; its changes were committed when it was "
+        "dropped",
+        ResourceWarning,
+        stacklevel=2,
+    )
 
 
 def _at_exit() -> None:
     """Commit what is still open, while threads can still be started."""
     for draft in list(_drafts.values()):
-        if draft.pid == os.getpid():
+        if draft.pid == os.getpid() and draft.depth == 0:
             draft.users.clear()
-            if draft.depth == 0:
+            with contextlib.suppress(ResourceWarning):
                 _commit_orphan(draft)
 
 
 def _install() -> None:
-    import atexit
-    import gc
-
     gc.callbacks.append(_note_collection)
     # `atexit` comes too late: by then the interpreter refuses new tasks for thread pools, which
     # the store and the network clients below it need (CPython's threading._shutdown order).

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import google_crc32c
-import numcodecs.blosc as blosc
 import numpy as np
 import numpy.typing as npt
+from numcodecs import blosc
 
 from exetera_zarr.errors import CorruptDataError
 
@@ -97,7 +97,7 @@ class ChunkCodec:
             _SHUFFLES[self.shuffle],
             typesize=self.typesize,
         )
-        return cast(bytes, packed) + _CRC.pack(google_crc32c.value(packed))
+        return cast("bytes", packed) + _CRC.pack(google_crc32c.value(packed))
 
     def decode(self, encoded: bytes, out: npt.NDArray[Any]) -> None:
         """

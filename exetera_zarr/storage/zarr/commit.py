@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.base import Commit
 from exetera_zarr.storage.zarr import layout, transfer
-from exetera_zarr.storage.zarr.store import ObjectStore
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["Version", "create", "history", "load", "newest", "publish", "read"]
 

@@ -274,9 +274,7 @@ def _group_node(
     for role, name in names.items():
         dtype = np.dtype(f"S{attributes['strlen']}") if "strlen" in attributes else None
         stored = stored_array(f"{path}/{name}", below[f"{path}/{name}"], dtype)
-        nominal = block_of(
-            role, stored.dtype, node.row_block, of_bytes="index" in names
-        )
+        nominal = block_of(role, stored.dtype, node.row_block, of_bytes="index" in names)
         single = stored.length <= stored.chunk <= nominal
         node.arrays[role] = DraftArray(
             context, path, role, stored.dtype, nominal if single else stored.chunk, stored

@@ -12,7 +12,7 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import fsspec
@@ -215,10 +215,8 @@ class LocalStore(ObjectStore):
 
 
 def _remove(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.remove(path)
-    except FileNotFoundError:
-        pass
 
 
 class FsspecStore(ObjectStore):
@@ -320,9 +318,7 @@ class FsspecStore(ObjectStore):
             return next(self.list(prefix), None)
         with self._named("list", prefix):
             bucket, key, _ = self._fs.split_path(self._path(prefix))
-            reply = self._fs.call_s3(
-                "list_objects_v2", Bucket=bucket, Prefix=f"{key}/", MaxKeys=1
-            )
+            reply = self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=f"{key}/", MaxKeys=1)
         found = reply.get("Contents", ())
         return f"{prefix}/{found[0]['Key'][len(key) + 1 :]}" if found else None
 
@@ -360,11 +356,8 @@ class FsspecStore(ObjectStore):
         return not reply.get("Contents")
 
     def delete(self, key: str) -> None:
-        with self._named("delete", key):
-            try:
-                self._fs.rm_file(self._path(key))
-            except FileNotFoundError:
-                pass
+        with self._named("delete", key), suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(key))
 
     @contextmanager
     def _named(self, verb: str, key: str) -> Iterator[None]:

@@ -7,9 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from exetera_zarr.storage.zarr.store import ObjectStore
+if TYPE_CHECKING:
+    from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["Uploads", "each", "ordered", "pool"]
 
@@ -21,7 +22,7 @@ _pools_lock = threading.Lock()
 
 
 def _forget_pools() -> None:
-    global _pools_lock
+    global _pools_lock  # noqa: PLW0603 - another thread may have held it at the fork
     _pools.clear()
     _pools_lock = threading.Lock()
 
@@ -115,7 +116,7 @@ class Upload:
             self._made.set()
             store.put(self.key, self.encoded)
             self.encoded = None
-        except BaseException as failure:
+        except BaseException as failure:  # noqa: BLE001 - raised by wait() in the user's thread
             self.error = failure
         finally:
             self._made.set()
