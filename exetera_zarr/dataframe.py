@@ -91,7 +91,8 @@ class DataFrame(FieldContainer):
         """Copy a field, with its name, into the table."""
         if field.name is None:
             raise ValueError("a field in memory has no name: write df[name] = field")
-        return copy(field, self, field.name)
+        added: Field = copy(field, self, field.name)
+        return added
 
     def get_field(self, name: str) -> Field:
         """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
