@@ -1,0 +1,123 @@
+"""How many requests an operation makes: the budgets of the design, counted at the server."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from exetera_zarr import Session
+from exetera_zarr.testing import counting
+
+pytestmark = pytest.mark.s3
+COLUMNS = 200
+
+
+def kind_of(request) -> str:
+    """What a request is about, in the words of the budget."""
+    if "list-type" in request.query:
+        return "LIST"
+    if "/c/" in request.path:
+        return f"{request.verb} chunk"
+    if "__exetera__/commits/" in request.path:
+        return f"{request.verb} manifest"
+    assert request.path.endswith("/zarr.json"), request
+    return f"{request.verb} document"
+
+
+def write_columns(place, count: int = COLUMNS) -> None:
+    with Session() as s:
+        table = s.open_dataset(
+            place.url("wide.zarr"), "w", "d", storage_options=place.storage_options
+        ).create_dataframe("table")
+        for number in range(count):
+            table.create_numeric(f"c{number:03}", "int32").data.write(np.arange(1000) + number)
+
+
+def test_creating_200_columns(s3_place, s3_server):
+    """Each column is one upload; then one manifest, and a document per node for other readers."""
+    write_columns(s3_place)
+    assert Counter(kind_of(r) for r in s3_server.requests) == {
+        "GET document": 1,  # is there a dataset? its root,
+        "LIST": 2,  # its newest manifest; and is there anything else?
+        "PUT manifest": 2,  # the claim of the place, and the commit
+        "PUT chunk": COLUMNS,
+        "PUT document": 2 * COLUMNS + 2,  # array and group of each field, table, root
+    }
+
+
+def test_reading_one_of_200_columns(s3_place, s3_server):
+    """Three requests in two round trips: the root and the newest manifest's name, the chunk."""
+    write_columns(s3_place)
+    s3_server.requests.clear()
+    with Session() as s:
+        ds = s.open_dataset(
+            s3_place.url("wide.zarr"), "r", "d", storage_options=s3_place.storage_options
+        )
+        assert sorted(map(kind_of, s3_server.requests)) == ["GET document", "LIST"]
+        assert len(ds["table"]["c100"]) == 1000
+        assert ds["table"]["c100"].data[:].tolist() == (np.arange(1000) + 100).tolist()
+        _ = repr(s), repr(ds), repr(ds["table"]), repr(ds["table"]["c007"])
+    assert len(s3_server.requests) == 3
+    assert kind_of(s3_server.requests[-1]) == "GET chunk"
+
+
+@pytest.mark.parametrize("times", [10_000])
+def test_many_small_writes_are_one_upload(place, times):
+    """Ten thousand writes of ten rows leave one chunk, encoded and stored once."""
+    with counting() as stores, Session() as s:
+        ds = s.open_dataset(
+            place.url("small.zarr"), "w", "d", storage_options=place.storage_options
+        )
+        data = ds.create_dataframe("t").create_numeric("f", "int32").data
+        for number in range(times):
+            data.write(np.arange(number, number + 10))
+        ds.commit()
+        assert len(stores[0].chunks("put")) == 1
+        assert data[-10:].tolist() == list(range(times - 1, times + 9))
+
+
+@pytest.mark.parametrize("times", [10_000])
+def test_many_single_assignments_are_one_upload(place, times):
+    """Ten thousand assignments of one row, in any order, store a committed chunk once again."""
+    rows = np.random.default_rng(1).permutation(times)
+    with counting() as stores, Session() as s:
+        ds = s.open_dataset(
+            place.url("small.zarr"), "w", "d", storage_options=place.storage_options
+        )
+        data = ds.create_dataframe("t").create_numeric("f", "int32").data
+        data.write(np.zeros(times, "int32"))
+        ds.commit()
+        stores[0].calls.clear()
+        for row in rows.tolist():
+            data[row] = row
+        ds.commit()
+        assert len(stores[0].chunks("put")) == 1
+        assert stores[0].verbs["delete"] == 0
+    with Session() as s:
+        ds = s.open_dataset(
+            place.url("small.zarr"), "r", "d", storage_options=place.storage_options
+        )
+        assert ds["t"]["f"].data[:].tolist() == list(range(times))
+
+
+def test_an_append_copies_what_it_does_not_change(s3_place, s3_server):
+    """Unchanged chunks are copied by the server; only the last one is read and written."""
+    options = s3_place.storage_options
+    with Session(row_block=100) as s:
+        ds = s.open_dataset(s3_place.url("a.zarr"), "w", "d", storage_options=options)
+        ds.create_dataframe("t").create_numeric("f", "int32").data.write(np.arange(1950))
+    s3_server.requests.clear()
+    with Session() as s:
+        ds = s.open_dataset(s3_place.url("a.zarr"), "r+", "d", storage_options=options)
+        ds["t"]["f"].data.write(np.arange(10))
+        assert Counter(map(kind_of, s3_server.requests))["GET chunk"] == 1
+    found = Counter(map(kind_of, s3_server.requests))
+    assert found["PUT chunk"] == 20  # nineteen of them copies
+    assert found["GET chunk"] == 1
+    assert not any(kind.startswith("HEAD") for kind in found)
+    with Session() as s:
+        ds = s.open_dataset(s3_place.url("a.zarr"), "r", "d", storage_options=options)
+        expected = [*range(1950), *range(10)]
+        assert ds["t"]["f"].data[:].tolist() == expected

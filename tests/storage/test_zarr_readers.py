@@ -1,0 +1,191 @@
+"""Committed datasets are plain Zarr v3: unmodified zarr reads them, and we read what it codes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec
+
+from exetera_zarr import Session
+from exetera_zarr.storage.zarr.arrays import StoredArray
+from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
+from exetera_zarr.storage.zarr.layout import array_document
+
+ROWS = 2500
+DTYPES = ["bool", "int8", "uint8", "int16", "uint32", "int64", "uint64", "float32", "float64"]
+
+
+def columns() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(3)
+    found = {f"n {dtype}": rng.integers(0, 2, ROWS).astype(dtype) for dtype in DTYPES}
+    found["fixed"] = rng.integers(0, 10**6, ROWS).astype("S6")
+    return found
+
+
+def write_study(url: str, options: dict) -> None:
+    with Session(row_block=1000) as s:
+        ds = s.open_dataset(url, "w", "study", storage_options=options)
+        table = ds.create_dataframe("people/2020")
+        for name, values in columns().items():
+            if values.dtype.kind == "S":
+                table.create_fixed_string(name, 6).data.write(values)
+            else:
+                table.create_numeric(name, values.dtype).data.write(values)
+        table.create_indexed_string("note").data.write([f"é{n}" * (n % 4) for n in range(ROWS)])
+        ds.commit()
+        for name in list(columns()):  # an append, so that there are later versions of each array
+            table[name].data.write(columns()[name][:10])
+
+
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_zarr_reads_every_committed_array(place, consolidated):
+    """`zarr.open_group` finds and reads every array, with and without consolidated metadata."""
+    write_study(place.url("study.zarr"), place.storage_options)
+    options = place.storage_options or None
+    root = zarr.open_group(
+        place.url("study.zarr"),
+        mode="r",
+        zarr_format=3,
+        storage_options=options,
+        use_consolidated=consolidated,
+    )
+    assert root.attrs["exetera"]["version"] == 2
+    table = root["people%2F2020"]
+    assert table.attrs["name"] == "people/2020"
+    for name, values in columns().items():
+        group = table[name]
+        assert group.attrs["name"] == name
+        array = group[group.attrs["arrays"]["values"]][...]
+        expected = np.concatenate([values, values[:10]])
+        if values.dtype.kind == "S":
+            array = array.view("S6").reshape(-1)
+        assert array.dtype == values.dtype
+        assert np.array_equal(array, expected)
+    note = table["note"]
+    index = note[note.attrs["arrays"]["index"]][...]
+    data = note[note.attrs["arrays"]["values"]][...].tobytes()
+    texts = [data[a:b].decode() for a, b in zip(index[:-1], index[1:], strict=True)]
+    assert texts == [f"é{n}" * (n % 4) for n in range(ROWS)]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "S7"])
+@pytest.mark.parametrize("length", [0, 7, 10, 25])
+def test_our_array_documents_are_those_of_zarr(tmp_path, dtype, length):
+    """zarr, asked for the same array, writes a document that says the same."""
+    dtype = np.dtype(dtype)
+    chunk = 10 if length == 0 or length >= 10 else length
+    ours = array_document(StoredArray("x", dtype, length, chunk, {}), "values")
+    fixed = dtype.kind == "S"
+    codec = ChunkCodec.of("values", dtype)
+    group = zarr.open_group(tmp_path, mode="w", zarr_format=3)
+    group.create_array(
+        "x",
+        shape=(length, 7) if fixed else (length,),
+        chunks=(chunk, 7) if fixed else (chunk,),
+        dtype="uint8" if fixed else dtype,
+        serializer=BytesCodec(endian="little" if codec.typesize > 1 else None),
+        compressors=[
+            BloscCodec(typesize=codec.typesize, cname="zstd", clevel=3, shuffle=codec.shuffle),
+            Crc32cCodec(),
+        ],
+    )
+    assert ours == json.loads((tmp_path / "x" / "zarr.json").read_text())
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "S7"])
+def test_hot_path_and_zarr_decode_the_same(tmp_path, dtype):
+    """A chunk that zarr encoded is decoded by ours, and the other way round."""
+    dtype = np.dtype(dtype)
+    values = np.random.default_rng(5).integers(0, 200, 64).astype(dtype)
+    codec = ChunkCodec.of("values", dtype)
+    document = array_document(StoredArray("x", dtype, 64, 64, {}), "values")
+    (tmp_path / "zarr.json").write_text(json.dumps(document))
+    array = zarr.open_array(tmp_path, mode="r+", zarr_format=3)
+    array[...] = values.view(np.uint8).reshape(64, -1) if dtype.kind == "S" else values
+    key = tmp_path / ("c/0/0" if dtype.kind == "S" else "c/0")
+    mine = np.empty(64, dtype)
+    codec.decode(key.read_bytes(), mine)
+    assert np.array_equal(mine, values)
+    key.write_bytes(codec.encode(values, 64))
+    read = array[...]
+    assert np.array_equal(read.view(dtype).reshape(-1) if dtype.kind == "S" else read, values)
+
+
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        {"compressors": [GzipCodec()]},
+        {"compressors": None, "filters": [TransposeCodec(order=(0,))]},
+        {"compressors": [BloscCodec(cname="lz4", shuffle="noshuffle")]},
+        {"serializer": BytesCodec(endian="big"), "compressors": [BloscCodec(), Crc32cCodec()]},
+    ],
+)
+def test_other_codecs_are_decoded_by_zarr(tmp_path, codecs):
+    """A chunk with codecs that are not ours comes out right as well."""
+    values = np.arange(40, dtype="int32")
+    array = zarr.create_array(tmp_path / "x", shape=(40,), chunks=(40,), dtype="int32", **codecs)
+    array[...] = values
+    document = json.loads((tmp_path / "x" / "zarr.json").read_text())
+    encoded = (tmp_path / "x" / "c" / "0").read_bytes()
+    assert np.array_equal(decode_foreign(document, encoded, values.dtype), values)
+
+
+def test_a_dataset_with_other_codecs_can_be_read_and_changed(tmp_path):
+    """An array whose codecs are not ours is read through zarr, and written anew with ours."""
+    url = str(tmp_path / "x.zarr")
+    with Session(row_block=10) as s:
+        s.open_dataset(url, "w", "d").create_dataframe("t").create_numeric("f", "int32").data.write(
+            np.arange(25)
+        )
+    recode(Path(url), "t/f/values")
+    with Session() as s:
+        field = s.open_dataset(url, "r+", "d")["t"]["f"]
+        assert field.data[:].tolist() == list(range(25))
+        field.data[3] = -3
+        field.data.write([99])
+    with Session() as s:
+        field = s.open_dataset(url, "r", "d")["t"]["f"]
+        assert field.data[:].tolist() == [0, 1, 2, -3, *range(4, 25), 99]
+
+
+def recode(root: Path, path: str) -> None:
+    """Store an array of a dataset with gzip instead of our codecs, and say so in its newest root."""
+    from exetera_zarr.storage.zarr import layout
+
+    node = root / path
+    values = zarr.open_array(node, mode="r")[...]
+    array = zarr.create_array(
+        node, shape=values.shape, chunks=(10,), dtype=values.dtype, compressors=[GzipCodec()],
+        overwrite=True,
+    )
+    array[...] = values
+    document = json.loads((root / "zarr.json").read_text())
+    below = document["consolidated_metadata"]["metadata"]
+    below[path] = json.loads((node / "zarr.json").read_text())
+    attributes = document["attributes"]
+    facts = attributes.pop("exetera")
+    facts.pop("checksum")
+    data = layout.encode(below, facts, attributes)
+    newest = min((root / "__exetera__" / "commits").iterdir())
+    newest.write_bytes(data)
+    (root / "zarr.json").write_bytes(data)
+
+
+def test_the_consolidated_metadata_is_what_zarr_would_consolidate(tmp_path):
+    """Consolidating again changes nothing: each document says the same as its node's own."""
+    url = str(tmp_path / "study.zarr")
+    write_study(url, {})
+    ours = json.loads((tmp_path / "study.zarr" / "zarr.json").read_text())
+    below = ours["consolidated_metadata"]["metadata"]
+    for path, document in below.items():
+        own = json.loads((tmp_path / "study.zarr" / path / "zarr.json").read_text())
+        assert own == document, path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        group = zarr.open_group(url, mode="r", zarr_format=3)
+    assert {name for name, _ in group.members(max_depth=None)} == set(below)
