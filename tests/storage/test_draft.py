@@ -1,0 +1,233 @@
+"""The draft: what is kept in memory, what goes to disk, and what a failing store leaves of it."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from exetera_zarr import ConflictError, Session, StorageError
+from exetera_zarr.storage import open_storage
+from exetera_zarr.storage.zarr.store import wrapped_stores
+from exetera_zarr.testing import WrapperStore
+
+
+def test_changed_blocks_beyond_the_limit_wait_on_disk(tmp_path):
+    """Within a small cache, blocks go to the spill folder and come back; nothing stays there."""
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    rows = 5000
+    storage = open_storage(
+        str(tmp_path / "x.zarr"), "w", row_block=100, cache_limit=4000, spill_dir=str(spill)
+    )
+    group = storage.root.create_group("f", {"fieldtype": "numeric"})
+    group.set_array("values", group.new_array("values", "int64"))
+    array = group.array("values")
+    array.append(np.zeros(rows, "int64"))
+    expected = np.zeros(rows, "int64")
+    for row in np.random.default_rng(0).permutation(rows)[:3000].tolist():
+        array.write(row, np.array([row]))
+        expected[row] = row
+    spilled = sum(len(files) for _, _, files in os.walk(spill))
+    assert spilled > 20
+    assert np.array_equal(array.read(0, rows), expected)
+    storage.close()
+    del storage, group, array
+    assert sum(len(files) for _, _, files in os.walk(spill)) == 0
+    reader = open_storage(str(tmp_path / "x.zarr"), "r")
+    assert np.array_equal(reader.root.group("f").array("values").read(0, rows), expected)
+    reader.close()
+
+
+class Failing(WrapperStore):
+    """A store whose uploads fail while `broken` is set."""
+
+    broken = False
+
+    def put(self, key, data):
+        if Failing.broken:
+            raise StorageError(f"no route to {key}")
+        super().put(key, data)
+
+
+def test_a_failed_upload_is_told_and_can_be_committed_later(tmp_path):
+    """When the store is back, a second commit has everything that was written meanwhile."""
+    with wrapped_stores(Failing), Session(row_block=10) as s:
+        ds = s.open_dataset(str(tmp_path / "x.zarr"), "w", "d")
+        field = ds.create_dataframe("t").create_numeric("f", "int32")
+        Failing.broken = True
+        try:
+            field.data.write(np.arange(25))
+            with pytest.raises(StorageError, match="no route"):
+                ds.commit()
+            assert ds.version == 0
+            assert field.data[:].tolist() == list(range(25))
+        finally:
+            Failing.broken = False
+        assert ds.commit() == 1
+    with Session() as s:
+        ds = s.open_dataset(str(tmp_path / "x.zarr"), "r", "d")
+        assert ds["t"]["f"].data[:].tolist() == list(range(25))
+
+
+def test_another_writer_is_a_conflict_and_the_draft_stays(tmp_path):
+    """The slower of two writers is told; what it had is still there, and the other's version."""
+    import subprocess
+    import sys
+
+    url = str(tmp_path / "x.zarr")
+    with Session() as s:
+        s.open_dataset(url, "w", "d").create_dataframe("t").create_numeric("f", "int32")
+    s = Session()
+    ds = s.open_dataset(url, "r+", "d")
+    ds["t"]["f"].data.write([1, 2, 3])
+    other = (
+        "from exetera_zarr import Session\n"
+        f"with Session() as s: s.open_dataset({url!r}, 'r+', 'd')['t']['f'].data.write([9])\n"
+    )
+    subprocess.run([sys.executable, "-c", other], check=True)
+    with pytest.raises(ConflictError, match="version 2"):
+        ds.commit()
+    assert ds["t"]["f"].data[:].tolist() == [1, 2, 3]
+    ds.rollback()
+    with Session() as other_session:
+        fresh = other_session.open_dataset(url, "r", "d")
+        assert fresh["t"]["f"].data[:].tolist() in ([9], [])
+    s.close()
+
+
+class DraftMachine(RuleBasedStateMachine):
+    """A storage against a dict of lists, through any order of changes, commits and reopenings."""
+
+    fresh_url: staticmethod
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = type(self).fresh_url()
+        self.storage = open_storage(self.url, "w", row_block=4)
+        self.model: dict[str, list[int]] = {}
+        self.committed: dict[str, list[int]] = {}
+
+    names = st.sampled_from(["a", "B", "b", "c/d"])
+    numbers = st.lists(st.integers(-(2**31), 2**31 - 1), max_size=11)
+
+    def teardown(self) -> None:
+        self.storage.close()
+
+    def array(self, name):
+        return self.storage.root.group(name).array("values")
+
+    @rule(name=names)
+    def create(self, name):
+        if name not in self.model:
+            group = self.storage.root.create_group(name, {"fieldtype": "numeric,int32"})
+            group.set_array("values", group.new_array("values", "int32"))
+            self.model[name] = []
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), values=numbers)
+    def append(self, data, values):
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        self.array(name).append(np.array(values, "int32"))
+        self.model[name] = self.model[name] + values
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), values=numbers)
+    def overwrite(self, data, values):
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        rows = self.model[name]
+        start = data.draw(st.integers(0, len(rows)))
+        values = values[: len(rows) - start]
+        self.array(name).write(start, np.array(values, "int32"))
+        self.model[name] = rows[:start] + values + rows[start + len(values) :]
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def clear(self, data):
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        self.array(name).clear()
+        self.model[name] = []
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def delete(self, data):
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        self.storage.root.delete_group(name)
+        del self.model[name]
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), new=names)
+    def rename(self, data, new):
+        old = data.draw(st.sampled_from(sorted(self.model)))
+        if new not in self.model:
+            self.storage.root.rename_groups({old: new})
+            self.model = {new if n == old else n: rows for n, rows in self.model.items()}
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), values=numbers)
+    def fail(self, data, values):
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        with pytest.raises(InterruptedError), self.storage.atomic():
+            self.array(name).append(np.array(values, "int32"))
+            self.array(name).write(0, np.array(values[: len(self.model[name])], "int32"))
+            self.storage.root.rename_groups({name: "elsewhere"})
+            raise InterruptedError
+
+    @rule()
+    def commit(self):
+        self.storage.commit()
+        self.committed = dict(self.model)
+
+    @rule()
+    def rollback(self):
+        self.storage.rollback()
+        self.model = dict(self.committed)
+
+    @rule()
+    def reopen(self):
+        self.storage.close()
+        self.committed = dict(self.model)
+        self.storage = open_storage(self.url, "r+")
+
+    @invariant()
+    def same(self):
+        assert list(self.storage.root.keys()) == list(self.model)
+        for name, rows in self.model.items():
+            assert self.array(name).read(0, len(rows)).tolist() == rows
+            assert len(self.array(name)) == len(rows)
+
+    @invariant()
+    def a_reader_elsewhere_sees_the_committed_version(self):
+        if not self.committed:
+            return
+        from exetera_zarr.storage.zarr import backend
+
+        drafts, backend._drafts = backend._drafts, {}  # as another process would open it
+        try:
+            reader = open_storage(self.url, "r")
+            found = {
+                name: reader.root.group(name).array("values") for name in reader.root.keys()
+            }
+            rows = {name: array.read(0, len(array)).tolist() for name, array in found.items()}
+            reader.close()
+        finally:
+            backend._drafts = drafts
+        assert rows == self.committed
+
+
+def test_any_history_of_changes(tmp_path_factory):
+    """Whatever is done in whatever order, the draft and the committed version are as the model."""
+    from hypothesis.stateful import run_state_machine_as_test
+
+    machine = type(
+        "Local",
+        (DraftMachine,),
+        {"fresh_url": staticmethod(lambda: str(tmp_path_factory.mktemp("d") / "x.zarr"))},
+    )
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+    )
