@@ -115,6 +115,10 @@ def load(store: ObjectStore) -> Version | None:
         published = _checked(store, _ROOT, root.result())
     except (FileNotFoundError, CorruptDataError):
         published = None
+    finally:
+        # Its exception holds our caller's frames, and those would hold it: a dataset that is
+        # dropped is to be gone at once, not at the next collection of cycles.
+        del root
     if number is None:
         return None
     if published is not None and published.number >= number:
