@@ -110,7 +110,8 @@ def _check_range(values: AnyArray, dtype: np.dtype[Any], where: str) -> None:
 
 def as_fixed(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     """Fixed strings of a field's width, from bytes or text (as UTF-8); see `as_values`."""
-    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    # As objects: of a list that mixes text and numbers, numpy would make text.
+    array = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
     if array.size == 0:
         return np.empty(array.shape, dtype)
     if array.dtype.kind in "UO":

@@ -1,0 +1,457 @@
+"""Fields: the same behaviour stored on any back end and in memory, against numpy."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+
+from exetera_zarr import DataError, NameTakenError, ReadOnlyError, Session
+from exetera_zarr.fields import (
+    CategoricalField,
+    FixedStringField,
+    IndexedStringField,
+    NumericField,
+    TimestampField,
+    dtype_to_str,
+)
+
+ROWS = 23
+TEXTS = ["b", "", "a", "日本", "aa", "b\0c", "\udcff", "z" * 50] * 2 + ["b"] * 7
+KINDS = ["bool", "int8", "int64", "uint64", "float32", "float64", "time", "cat", "fixed", "string"]
+
+
+@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.s3), "in memory"])
+def table(request, tmp_path):
+    """A table with blocks of four rows on a back end; or one whose fields are copied to memory."""
+    url, options = str(tmp_path / "x.zarr"), {}
+    if request.param == "s3":
+        place = request.getfixturevalue("s3_place")
+        url, options = place.url("x.zarr"), place.storage_options
+    if request.param == "memory":
+        url = f"memory://{tmp_path.name}"
+    with Session(row_block=4) as s:
+        ds = s.open_dataset(url, "w", "d", storage_options=options)
+        frame = ds.create_dataframe("t")
+        frame.in_memory = request.param == "in memory"
+        yield frame
+
+
+def make(frame, kind):
+    """A field of a kind with 23 rows, and its values as numpy or a list has them."""
+    rng = np.random.default_rng(KINDS.index(kind))
+    if kind == "string":
+        field, values = frame.create_indexed_string(kind), list(TEXTS)
+    elif kind == "fixed":
+        values = np.asarray([b"%d" % n for n in rng.integers(0, 30, ROWS).tolist()], "S4")
+        field = frame.create_fixed_string(kind, 4)
+    elif kind == "cat":
+        field = frame.create_categorical(kind, "int8", {"no": 0, "yes": 1, "maybe": -3})
+        values = rng.choice(np.array([0, 1, -3], "int8"), ROWS)
+    elif kind == "time":
+        field, values = frame.create_timestamp(kind), rng.integers(0, 10**9, ROWS).astype("float64")
+    else:
+        field, values = frame.create_numeric(kind, kind), rng.integers(0, 9, ROWS).astype(kind)
+    if frame.in_memory:
+        field = field.create_like()
+    field.data.write(values)
+    return field, values
+
+
+def rows(values, index):
+    """Values by row numbers."""
+    return [values[i] for i in index] if isinstance(values, list) else values[index].tolist()
+
+
+def listed(data):
+    return data if isinstance(data, list) else data.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reading(table, kind):
+    """Rows by number, by slices with any bounds and step, by mask, by row numbers, one by one."""
+    field, values = make(table, kind)
+    data = field.data
+    assert len(field) == len(data) == ROWS
+    everything = rows(values, range(ROWS))
+    for item in (
+        slice(None),
+        slice(3, 9),
+        slice(-5, None),
+        slice(None, -20),
+        slice(5, 2),
+        slice(0, 99),
+        slice(None, None, 3),
+        slice(None, None, -1),
+        slice(20, 3, -4),
+        slice(-99, 4),
+    ):
+        assert listed(data[item]) == everything[item], item
+    assert listed(data[...]) == everything
+    assert listed(data[()]) == everything
+    mask = np.arange(ROWS) % 3 == 0
+    assert listed(data[mask]) == rows(values, np.flatnonzero(mask))
+    for index in ([22, 0, 0, 5, -1], [], np.array([7], "uint8")):
+        assert listed(data[index]) == rows(values, np.asarray(index, int))
+    for row in (0, 5, -1, np.int64(3), np.uint8(22)):
+        assert data[row] == everything[row]
+    assert [x for x in data] == everything  # noqa: C416
+    for row in (ROWS, -ROWS - 1):
+        with pytest.raises(ValueError, match="row"):
+            data[row]
+        with pytest.raises(IndexError):
+            data[[0, row]]
+    with pytest.raises(IndexError):
+        data[np.ones(ROWS + 1, bool)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_writing_in_parts(table, kind):
+    """Parts append; `clear` starts anew; an empty field reads as empty with its type."""
+    field, values = make(table, kind)
+    empty = field.create_like()
+    assert len(empty) == 0
+    assert listed(empty.data[:]) == []
+    if kind != "string":
+        assert empty.data[:].dtype == values.dtype
+    field.data.clear()
+    for start in range(0, ROWS, 5):
+        field.data.write_part(values[start : start + 5])
+    field.data.complete()
+    assert listed(field.data[:]) == rows(values, range(ROWS))
+    field.data.write(empty)
+    assert len(field) == ROWS
+    empty.data.write(field)
+    assert listed(empty.data[:]) == rows(values, range(ROWS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_filter_index_and_targets(table, kind):
+    """Into memory, into a target of any length, in place, and over itself."""
+    field, values = make(table, kind)
+    mask = np.arange(ROWS) % 2 == 1
+    index = np.array([3, 3, 22, 0, -2])
+    kept, picked = rows(values, np.flatnonzero(mask)), rows(values, index)
+    assert listed(field.apply_filter(mask).data[:]) == kept
+    assert listed(field.apply_filter(mask.astype("int8") * 2).data[:]) == kept
+    assert listed(field.apply_index(index).data[:]) == picked
+    assert type(field.apply_index(index)) is type(field)
+    target = field.create_like()
+    for turn in range(2):
+        assert field.apply_index(index, target=target) is target
+        assert listed(target.data[:]) == picked, turn
+        field.apply_filter(mask, target=target)
+        assert listed(target.data[:]) == kept
+    assert listed(field.data[:]) == rows(values, range(ROWS))
+    assert field.apply_filter(mask, in_place=True) is field
+    assert listed(field.data[:]) == kept
+    field.apply_index(np.array([1, 0]), target=field)
+    assert listed(field.data[:]) == [kept[1], kept[0]]
+
+
+def test_filters_that_do_not_fit(table):
+    """A wrong length, type or form is an error, and the field stays as it was."""
+    field, values = make(table, "int64")
+    with pytest.raises(IndexError, match="22 rows"):
+        field.apply_filter(np.ones(ROWS - 1, bool), in_place=True)
+    with pytest.raises(IndexError):
+        field.apply_index(np.array([0, ROWS]), in_place=True)
+    with pytest.raises(ValueError, match="filter"):
+        field.apply_filter([True] * ROWS)
+    with pytest.raises(TypeError):
+        field.apply_filter(np.array(["a"] * ROWS))
+    with pytest.raises(ValueError, match="not both"):
+        field.apply_filter(np.ones(ROWS, bool), target=field.create_like(), in_place=True)
+    assert field.data[:].tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spans(table, kind):
+    """Runs across block borders; first, last, least and greatest of each."""
+    field, values = make(table, kind)
+    repeated = np.repeat(np.arange(ROWS), 3)[:ROWS]
+    field.apply_index(repeated, in_place=True)
+    everything = rows(values, repeated)
+    starts = [i for i in range(ROWS) if i == 0 or everything[i] != everything[i - 1]]
+    found = field.get_spans()
+    assert listed(found) == [*starts, ROWS]
+    assert isinstance(found, list) == (kind == "string")
+    spans = np.array([0, 1, 4, 5, 13, ROWS])
+    parts = [everything[a:b] for a, b in zip(spans[:-1], spans[1:], strict=True)]
+
+    def by_bytes(text):
+        return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+    assert listed(field.apply_spans_first(spans).data[:]) == [p[0] for p in parts]
+    assert listed(field.apply_spans_last(spans).data[:]) == [p[-1] for p in parts]
+    assert listed(field.apply_spans_min(spans).data[:]) == [min(p, key=by_bytes) for p in parts]
+    assert listed(field.apply_spans_max(spans).data[:]) == [max(p, key=by_bytes) for p in parts]
+    for wrong in ([0, 0, ROWS], [0, ROWS + 1], [0, 5]):
+        with pytest.raises(ValueError, match="span"):
+            field.apply_spans_first(np.array(wrong))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sorted_unique_and_isin(table, kind):
+    """As numpy has them; strings by their bytes."""
+    field, values = make(table, kind)
+    everything = rows(values, range(ROWS))
+
+    def by_bytes(text):
+        return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+    order = sorted(range(ROWS), key=lambda i: by_bytes(everything[i]))
+    assert field.is_sorted() == (everything == [everything[i] for i in order])
+    field.apply_index(np.array(order), in_place=True)
+    assert field.is_sorted()
+    for column in range(1, ROWS):
+        if everything[order[column]] != everything[order[column - 1]]:
+            swap = np.arange(ROWS)
+            swap[[column - 1, column]] = [column, column - 1]
+            assert not field.apply_index(swap).is_sorted(), column
+    ascending = [everything[i] for i in order]
+    distinct, index, inverse, counts = field.unique(True, True, True)
+    expected = [v for i, v in enumerate(ascending) if i == 0 or v != ascending[i - 1]]
+    assert [str(x) for x in distinct.tolist()] == [str(x) for x in expected]
+    assert index.tolist() == [ascending.index(v) for v in expected]
+    assert [expected[i] for i in inverse.tolist()] == ascending
+    assert counts.tolist() == [ascending.count(v) for v in expected]
+    wanted = ascending[3:5]
+    assert field.isin(wanted).tolist() == [v in wanted for v in ascending]
+    assert field.isin(set(wanted)).tolist() == [v in wanted for v in ascending]
+    assert not field.isin([]).any()
+
+
+def test_assignment(table):
+    """One row, slices, masks and row numbers; the rest stays."""
+    field, values = make(table, "int64")
+    expected = values.copy()
+    assignments = [
+        (3, -1),
+        (-1, -2),
+        (slice(5, 12), np.arange(7)),
+        (slice(2, 4), 77),
+        (slice(None, None, 5), np.arange(5) * 11),
+        (np.arange(ROWS) % 4 == 1, 8),
+        ([22, 0, 13], [1, 2, 3]),
+        (np.array([], int), []),
+        (slice(4, 4), []),
+        (slice(None), expected[::-1].copy()),
+    ]
+    for item, new in assignments:
+        field.data[item] = new
+        expected[item] = new
+        assert field.data[:].tolist() == expected.tolist(), item
+    for item, new in ((slice(0, 3), [1, 2]), ([0, 1], [1, 2, 3]), (0, [1, 2])):
+        with pytest.raises(ValueError, match="values for"):
+            field.data[item] = new
+    assert field.data[:].tolist() == expected.tolist()
+
+
+def test_strings_are_not_overwritten(table):
+    """Text cannot be assigned in place, as in ExeTera."""
+    field, _ = make(table, "string")
+    with pytest.raises(PermissionError):
+        field.data[0] = "x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("int8", np.array([1, 300])),
+        ("int8", np.array([1.0, np.nan])),
+        ("int64", np.array([1e300])),
+        ("int64", np.array([2.0**63])),
+        ("uint64", np.array([-1])),
+        ("uint64", np.array([-0.0, -1.0])),
+        ("int8", np.array(["1"])),
+        ("int8", ["x"]),
+        ("fixed", ["12345"]),
+        ("fixed", [b"12345"]),
+        ("fixed", np.array([1, 2])),
+        ("fixed", ["a", 1]),
+        ("int64", np.zeros((2, 2), int)),
+    ],
+)
+def test_values_that_do_not_fit(table, kind, values):
+    """An error that says what and where, and nothing is written."""
+    field, before = make(table, kind)
+    with pytest.raises(DataError):
+        field.data.write(values)
+    with pytest.raises((DataError, ValueError)):
+        field.data[:2] = values
+    assert field.data[:].tolist() == before.tolist()
+
+
+def test_values_that_are_converted(table):
+    """Floats lose their fraction, lists wrap as ExeTera's did, text is encoded."""
+    field, _ = make(table, "int8")
+    field.data.clear()
+    field.data.write(np.array([1.9, -1.9, 127.9, -128.9]))
+    field.data.write([300, -129, True])
+    field.data.write(x for x in (5, 6))
+    assert field.data[:].tolist() == [1, -1, 127, -128, 44, 127, 1, 5, 6]
+    fixed, _ = make(table, "fixed")
+    fixed.data.clear()
+    fixed.data.write(["é", "ab", ""])
+    fixed.data.write(np.array(["x", "abcd"]))
+    assert fixed.data[:].tolist() == ["é".encode(), b"ab", b"", b"x", b"abcd"]
+
+
+def test_strings_that_are_no_text(table):
+    """Bytes or numbers among the strings are named, and nothing is written."""
+    field, values = make(table, "string")
+    for wrong in (["a", 1], [None], "abc", [["a"]]):
+        with pytest.raises(TypeError):
+            field.data.write(wrong)
+    assert field.data[:] == values
+
+
+BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv]
+COMPARE = [operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge]
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32", "cat", "time"])
+@pytest.mark.parametrize("function", BINARY + COMPARE)
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_operators(table, kind, function):
+    """With a field, an array, a list and a scalar on either side, as numpy computes it."""
+    field, values = make(table, kind)
+    array = np.arange(ROWS, dtype="int32") + 1
+    other = table.create_numeric("other", "int32")
+    other.data.write(array)
+    for right in (other, array, array.tolist(), 3, 2.5):
+        plain = np.asarray(right) if isinstance(right, list) else right
+        plain = array if right is other else plain
+        with np.errstate(all="ignore"):
+            for result, expected in (
+                (function(field, right), function(values, plain)),
+                (function(right, field), function(plain, values)),
+            ):
+                assert isinstance(result, NumericField)
+                assert result.data.dtype == expected.dtype
+                assert np.array_equal(result.data[:], expected, equal_nan=True)
+    with pytest.raises(ValueError, match="rows"):
+        function(field, array[:3])
+
+
+def test_bits_and_remainders(table):
+    """`& | ^ ~ % divmod` and `logical_not` of numbers."""
+    field, values = make(table, "int64")
+    flags, truth = make(table, "bool")
+    assert (field & 3).data[:].tolist() == (values & 3).tolist()
+    assert (3 | field).data[:].tolist() == (values | 3).tolist()
+    assert (flags ^ True).data[:].tolist() == (~truth).tolist()
+    assert (~flags).data[:].tolist() == (~truth).tolist()
+    assert field.logical_not().data[:].tolist() == (values == 0).tolist()
+    assert (field % 4).data[:].tolist() == (values % 4).tolist()
+    quotient, remainder = divmod(field, 4)
+    assert quotient.data[:].tolist() == (values // 4).tolist()
+    assert remainder.data[:].tolist() == (values % 4).tolist()
+    text, _ = make(table, "string")
+    with pytest.raises(TypeError):
+        text + 1
+    assert (text == "a") is False
+    np.testing.assert_array_equal(values, field)
+    np.testing.assert_array_equal(field, values)
+
+
+def test_categories(table):
+    """Names by code, a remap to other codes, keys of either form, and keys that are refused."""
+    field, values = make(table, "cat")
+    names = {0: "no", 1: "yes", -3: "maybe"}
+    if not table.in_memory:
+        names = {code: name.encode() for code, name in names.items()}
+    assert field.keys == names
+    again = field.remap([(0, 5), (1, 6), (-3, 7)], {"n": 5, "y": 6, "m": 7})
+    assert again.keys == {5: "n", 6: "y", 7: "m"}
+    assert again.data[:].tolist() == [{0: 5, 1: 6, -3: 7}[v] for v in values.tolist()]
+    with pytest.raises(ValueError, match="-3"):
+        field.remap([(0, 5), (1, 6)], {"n": 5})
+    for number, key in enumerate(
+        [{}, {"a": 300}, {"a": "b"}, {"a": 1, b"b": 2}, {"a": 1, "b": 1}, {1: 2}, None, ["a"]]
+    ):
+        with pytest.raises(DataError):
+            table.create_categorical(f"bad{number}", "int8", key)
+        assert f"bad{number}" not in table
+    with pytest.raises(ValueError, match="integers"):
+        table.create_categorical("bad", "float32", {"a": 1})
+
+
+def test_like_and_types(table):
+    """`create_like` has type, length, keys and no rows; in memory, or in a table."""
+    for kind in KINDS:
+        field, _ = make(table, kind)
+        for twin in (field.create_like(), field.create_like(table, f"{kind} twin")):
+            assert type(twin) is type(field)
+            assert twin.fieldtype == field.fieldtype
+            assert len(twin) == 0
+        if kind == "cat":
+            assert list(twin.keys) == list(field.keys)
+        with pytest.raises(ValueError, match="name"):
+            field.create_like(None, "x")
+        with pytest.raises(NameTakenError):
+            field.create_like(table, kind)
+    classes = {"fixed": FixedStringField, "string": IndexedStringField, "cat": CategoricalField}
+    classes |= {"time": TimestampField}
+    for kind in KINDS:
+        assert type(table[kind]) is classes.get(kind, NumericField)
+
+
+def test_bad_types_are_refused_before_anything_is_made(table):
+    """A wrong type or length is an error that leaves the name free."""
+    for make_it in (
+        lambda: table.create_numeric("x", "int7"),
+        lambda: table.create_numeric("x", "S3"),
+        lambda: table.create_numeric("x", "complex128"),
+        lambda: table.create_fixed_string("x", 0),
+        lambda: table.create_fixed_string("x", "three"),
+        lambda: table.create_fixed_string("x", 2**40),
+    ):
+        with pytest.raises(DataError):
+            make_it()
+        assert "x" not in table
+    assert dtype_to_str(np.float32) == dtype_to_str("float32") == "float32"
+
+
+def test_astype(table):
+    """A column changes its type under the same name and at the same place."""
+    table.in_memory = False
+    field, values = make(table, "int64")
+    make(table, "bool")
+    changed = field.astype("float32")
+    assert table.keys() == ["int64", "bool"]
+    assert table["int64"] is changed
+    assert changed.nformat == "float32"
+    assert changed.data[:].tolist() == values.tolist()
+    with pytest.raises(TypeError):
+        changed.astype("int8", casting="safe")
+    with pytest.raises(ValueError, match="number type"):
+        changed.astype("text")
+    assert table["int64"].data[:].tolist() == values.tolist()
+
+
+def test_read_only_and_gone(table):
+    """A field that may not be written, one that was deleted, and one that was renamed."""
+    table.in_memory = False
+    field, _ = make(table, "int64")
+    reader = NumericField(None, field.group, table, write_enabled=False)
+    for attempt in (
+        lambda: reader.data.write([1]),
+        lambda: reader.data.clear(),
+        lambda: reader.data.__setitem__(0, 1),
+        lambda: reader.apply_filter(np.ones(ROWS, bool), in_place=True),
+    ):
+        with pytest.raises(ReadOnlyError):
+            attempt()
+    reader.writeable().data.write([1])
+    assert len(field) == ROWS + 1
+    table.rename("int64", "other")
+    assert field.name == "other"
+    assert table["other"] is field
+    del table["other"]
+    assert not field.valid
+    with pytest.raises(ValueError, match="does not exist any more"):
+        field.data[:]
+    assert "no more" in repr(field)
