@@ -16,9 +16,7 @@ from exetera_zarr.storage.zarr.store import LocalStore, open_store
 
 @pytest.fixture
 def store(place):
-    return open_store(
-        place.url("store"), place.storage_options, durable=True, single_writer=False
-    )
+    return open_store(place.url("store"), place.storage_options, durable=True, single_writer=False)
 
 
 def test_objects_come_back(store):

@@ -160,7 +160,11 @@ def recode(root: Path, path: str) -> None:
     node = root / path
     values = zarr.open_array(node, mode="r")[...]
     array = zarr.create_array(
-        node, shape=values.shape, chunks=(10,), dtype=values.dtype, compressors=[GzipCodec()],
+        node,
+        shape=values.shape,
+        chunks=(10,),
+        dtype=values.dtype,
+        compressors=[GzipCodec()],
         overwrite=True,
     )
     array[...] = values

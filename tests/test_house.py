@@ -1,0 +1,228 @@
+"""The house keeps its shape: who may import whom, and what importing the package costs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import exetera_zarr
+
+PACKAGE = "exetera_zarr"
+HOME = Path(exetera_zarr.__file__).parent
+
+# A part may import the parts below it while it is itself being imported. Parts that are not named
+# here (a new module of table operations, say) stand on the floor called "tables".
+FLOORS: dict[str, int] = {
+    "_version": 0,
+    "errors": 0,
+    "limits": 1,
+    "engine": 1,
+    "storage": 1,
+    "fields": 2,
+    "display": 3,
+    "tables": 4,
+    "io": 5,
+    "dask": 5,
+    "testing": 5,
+    "compat": 6,
+    "cli": 6,
+    PACKAGE: 7,
+}
+# Usable without the rest, so they know nothing of it: not in annotations, not inside a function.
+CLOSED = {"errors": set[str](), "engine": {"errors"}, "storage": {"errors", "_version"}}
+# A method of a public face hands over to the verb's own module when it is called, and not before.
+HANDS_OVER_TO = {"tables": {"io", "dask"}}
+
+ONLY_STORAGE = {"fsspec", "gcsfs", "h5py", "numcodecs", "s3fs", "zarr"}
+ONLY_IN = {"typer": {"cli"}, "matplotlib": set[str](), "polars": {"io"}}
+SLOW_TO_IMPORT = {
+    "dask",
+    "duckdb",
+    "h5py",
+    "matplotlib",
+    "numcodecs",
+    "pandas",
+    "polars",
+    "s3fs",
+    "typer",
+    "zarr",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: who, what, where, and when it runs."""
+
+    importer: str
+    imported: str
+    line: int
+    deferred: bool
+    typing_only: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
+
+
+def module_name(path: Path) -> str:
+    parts = (PACKAGE, *path.relative_to(HOME).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def part_of(module: str) -> str:
+    """The part of the house that a module of ours belongs to."""
+    names = module.split(".")
+    if len(names) == 1:
+        return PACKAGE
+    return names[1] if names[1] in FLOORS else "tables"
+
+
+def is_typing_only(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return name == "TYPE_CHECKING"
+
+
+class ImportFinder(ast.NodeVisitor):
+    """Collects the imports of one module, relative ones made absolute."""
+
+    def __init__(self, module: str, *, is_package: bool) -> None:
+        self.module = module
+        self.base = module.split(".") if is_package else module.split(".")[:-1]
+        self.found: list[Import] = []
+        self.function_depth = 0
+        self.typing_depth = 0
+
+    def add(self, imported: str, line: int) -> None:
+        self.found.append(
+            Import(self.module, imported, line, self.function_depth > 0, self.typing_depth > 0)
+        )
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.add(alias.name, node.lineno)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        base = self.base[: len(self.base) - node.level + 1] if node.level else []
+        source = ".".join([*base, *([node.module] if node.module else [])])
+        for alias in node.names:
+            # `from package import module` imports the module; else the name's own module counts.
+            full = f"{source}.{alias.name}"
+            self.add(full if full in MODULES else source, node.lineno)
+
+    def visit_If(self, node: ast.If) -> None:
+        typing_only = is_typing_only(node.test)
+        self.typing_depth += typing_only
+        for child in node.body:
+            self.visit(child)
+        self.typing_depth -= typing_only
+        for child in node.orelse:
+            self.visit(child)
+
+    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self.function_depth += 1
+        self.generic_visit(node)
+        self.function_depth -= 1
+
+    visit_FunctionDef = visit_function  # noqa: N815 - ast.NodeVisitor calls it so
+    visit_AsyncFunctionDef = visit_function  # noqa: N815 - likewise
+
+
+MODULES = {module_name(path): path for path in sorted(HOME.rglob("*.py"))}
+
+
+def imports_of(module: str) -> list[Import]:
+    path = MODULES[module]
+    finder = ImportFinder(module, is_package=path.name == "__init__.py")
+    finder.visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+    return finder.found
+
+
+def all_imports() -> Iterator[Import]:
+    for module in MODULES:
+        yield from imports_of(module)
+
+
+def our_imports() -> Iterator[tuple[Import, str, str]]:
+    """Every import of one part by another, with the names of both."""
+    for found in all_imports():
+        if found.imported.split(".")[0] == PACKAGE:
+            source, target = part_of(found.importer), part_of(found.imported)
+            if source != target:
+                yield found, source, target
+
+
+def test_storage_and_engine_know_nothing_of_the_rest() -> None:
+    """Either could be lifted out of the package as it is."""
+    broken = [
+        str(found)
+        for found, source, target in our_imports()
+        if source in CLOSED and target not in CLOSED[source]
+    ]
+    assert broken == []
+
+
+def test_arrows_point_one_way() -> None:
+    """No part imports one above or beside it, but for annotations or when a method hands over."""
+    broken = [
+        str(found)
+        for found, source, target in our_imports()
+        if FLOORS[target] >= FLOORS[source]
+        and not found.typing_only
+        and not (found.deferred and target in HANDS_OVER_TO.get(source, set()))
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_STORAGE))
+def test_storage_alone_imports_a_storage_library(library: str) -> None:
+    """A new version of zarr, fsspec or h5py concerns one package of ours."""
+    broken = [
+        str(found)
+        for found in all_imports()
+        if found.imported.split(".")[0] == library and part_of(found.importer) != "storage"
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_IN))
+def test_a_front_end_library_stays_at_its_front_end(library: str) -> None:
+    broken = [
+        str(found)
+        for found in all_imports()
+        if found.imported.split(".")[0] == library
+        and part_of(found.importer) not in ONLY_IN[library]
+    ]
+    assert broken == []
+
+
+def test_importing_the_package_loads_nothing_slow() -> None:
+    """In a fresh interpreter, so that what other tests loaded does not count."""
+    code = "import json, sys, exetera_zarr; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
+    assert loaded & SLOW_TO_IMPORT == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_every_module_has_a_docstring(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    """Under tox the package is the installed wheel, so this is about what users get."""
+    assert (HOME / "py.typed").is_file()
+
+
+def test_every_public_name_exists() -> None:
+    missing = [name for name in exetera_zarr.__all__ if not hasattr(exetera_zarr, name)]
+    assert missing == []
+    assert set(exetera_zarr.__all__) <= set(dir(exetera_zarr))
