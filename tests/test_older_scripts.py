@@ -1,4 +1,4 @@
-"""Scripts as people wrote them for older ExeTeras, on every back end; and scripts that never close."""
+"""Scripts as people wrote them for older ExeTeras; and scripts that never close."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -71,13 +71,13 @@ def test_with_and_without_with(place):
 def test_creating_fields_and_writing_on_the_field_itself(place, top_level):
     """Every create function, `write_part` and `flush` on the field, timestamps of any kind."""
     make_study(place, top_level=top_level)
-    s = Session(timestamp=datetime.now(timezone.utc))
+    s = Session(timestamp=datetime.now(UTC))
     ds = s.open_dataset(
         place.url("a_dataset.zarr"), "r+", "ds1", storage_options=place.storage_options
     )
     patients = ds if top_level else ds["patients"]
     creator = s if not top_level else None
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
 
     def create(kind, *args):
         if creator is None:

@@ -370,7 +370,7 @@ def people(dataset):
 
 
 def test_merging_left_unordered(dataset, table):
-    """Every left row in order; names of both sides get suffixes; valid_r says who had no partner."""
+    """Every left row in order; suffixes where both have a name; valid_r says who had none."""
     dest = dataset.create_dataframe("dest")
     merge(table, people(dataset), dest, "id", "id", left_fields=["id", "note"])
     names = {1: "Ann", 2: "Bob", 3: ""}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(study):
 
 def test_a_missing_chunk_is_an_error_that_names_it(study):
     """Zarr would read zeros; we say which object is not there."""
-    os.remove(study / "t" / "n" / "values" / "c" / "2")
+    (study / "t" / "n" / "values" / "c" / "2").unlink()
     with Session() as s:
         table = s.open_dataset(str(study), "r", "d")["t"]
         assert table["n"].data[:40].tolist() == VALUES[:40].tolist()

@@ -209,7 +209,7 @@ class DraftMachine(RuleBasedStateMachine):
         drafts, backend._drafts = backend._drafts, {}  # as another process would open it
         try:
             reader = open_storage(self.url, "r")
-            found = {name: reader.root.group(name).array("values") for name in reader.root.keys()}
+            found = {name: reader.root.group(name).array("values") for name in reader.root}
             rows = {name: array.read(0, len(array)).tolist() for name, array in found.items()}
             reader.close()
         finally:

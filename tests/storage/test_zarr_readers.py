@@ -154,7 +154,7 @@ def test_a_dataset_with_other_codecs_can_be_read_and_changed(tmp_path):
 
 
 def recode(root: Path, path: str) -> None:
-    """Store an array of a dataset with gzip instead of our codecs, and say so in its newest root."""
+    """Store an array of a dataset with gzip instead of our codecs, and say so in its root."""
     from exetera_zarr.storage.zarr import layout
 
     node = root / path
