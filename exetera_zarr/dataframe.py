@@ -85,6 +85,11 @@ class DataFrame(FieldContainer):
         fields = ", ".join(f"{name}: {field.fieldtype}" for name, field in self.items())
         return f"<DataFrame {self.name!r}: {fields or 'no fields'}>"
 
+    def _repr_html_(self) -> str:
+        from exetera_zarr.display import table_html
+
+        return table_html(self)
+
     # -- fields
 
     def add(self, field: Field) -> Field:

@@ -89,6 +89,11 @@ class Dataset(FieldContainer):
             return f"<Dataset {self.name!r}, closed>"
         return f"<Dataset {self.name!r} at {self.url}, version {self.version}: {listing(self)}>"
 
+    def _repr_html_(self) -> str:
+        from exetera_zarr.display import dataset_html
+
+        return repr(self) if self.closed else dataset_html(self)
+
     def _describe(self) -> str:
         return f"the dataset {self.name!r} ({self.url})"
 

@@ -108,6 +108,11 @@ class Session:
     def __repr__(self) -> str:
         return f"<Session with {listing(self.datasets)}>"
 
+    def _repr_html_(self) -> str:
+        from exetera_zarr.display import session_html
+
+        return session_html(self)
+
     @property
     def timestamp(self) -> str:
         """What new fields say of when they were made."""

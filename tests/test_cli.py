@@ -272,8 +272,10 @@ def test_an_unforeseen_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch) ->
     done = run("info", "memory://x")
     assert (done.exit_code, done.stderr) == (
         1,
-        "exetera-zarr: error: ZeroDivisionError: how come (set EXETERA_ZARR_TRACEBACK=1 to see "
-        "where)\n",
+        (
+            "exetera-zarr: error: ZeroDivisionError: how come (set EXETERA_ZARR_TRACEBACK=1 to see "
+            "where)\n"
+        ),
     )
     monkeypatch.setenv("EXETERA_ZARR_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):

@@ -321,7 +321,7 @@ def test_which_fields_a_column_becomes() -> None:
 
 def test_exeteras_default_arguments() -> None:
     """A definition that is made as ExeTera's documentation shows it means the same."""
-    assert Numeric("int32").create_flag_field in (True, "True")
+    assert Numeric("int32", create_flag_field="True") == Numeric("int32")
     assert Numeric("int32") == Numeric("int32", 0, "allow_empty", True, "_valid")
     assert Categorical({"a": 1}) == Categorical({"a": 1}, "int8", False)
 

@@ -127,6 +127,11 @@ class Field:
         name = f" {self.name!r}" if self.stored else ""
         return f"<{type(self).__name__}{name}: {self.fieldtype}, {len(self)} rows>"
 
+    def _repr_html_(self) -> str:
+        from exetera_zarr.display import field_html
+
+        return field_html(self) if self.valid else repr(self)
+
     def __bool__(self) -> bool:
         return True
 

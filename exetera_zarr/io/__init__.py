@@ -1,0 +1,30 @@
+"""Data from files and to files."""
+
+from exetera_zarr.io.csv_text import CsvError
+from exetera_zarr.io.importer import Progress, import_csv, import_tables, import_with_schema
+from exetera_zarr.io.schema import (
+    Categorical,
+    Date,
+    DateTime,
+    Definition,
+    Numeric,
+    Schema,
+    String,
+    load_schema,
+)
+
+__all__ = [
+    "Categorical",
+    "CsvError",
+    "Date",
+    "DateTime",
+    "Definition",
+    "Numeric",
+    "Progress",
+    "Schema",
+    "String",
+    "import_csv",
+    "import_tables",
+    "import_with_schema",
+    "load_schema",
+]

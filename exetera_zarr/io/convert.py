@@ -1,0 +1,257 @@
+"""Cells to values: one vectorised converter for each kind of definition.
+
+A converter returns one array for each of its definition's `columns`, in that order: numpy arrays,
+and Arrow large strings for indexed string fields. It raises `CellError` for the first cell that
+does not fit; it never guesses. Python sees single cells only if they are unusual, and then each
+distinct text once.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exetera_zarr.errors import listing
+from exetera_zarr.io.cells import CellError, Cells, Mask, byte_set
+from exetera_zarr.io.convert_time import convert_moments
+from exetera_zarr.io.definitions import (
+    FREETEXT_VALUE,
+    Categorical,
+    DateTime,
+    Definition,
+    Numeric,
+    String,
+)
+
+__all__ = ["Produced", "convert"]
+
+Produced: TypeAlias = npt.NDArray[Any] | pa.Array
+Lookup: TypeAlias = tuple[pa.Array, npt.NDArray[Any]]
+
+INTEGER_BYTES = byte_set(b"-0123456789")
+FLOAT_BYTES = byte_set(b"-+.0123456789eE")
+TRUE_TEXTS = (b"1", b"y", b"t", b"yes", b"on", b"true")
+FALSE_TEXTS = (b"0", b"n", b"f", b"no", b"off", b"false")
+
+
+def convert(array: pa.Array, definition: Definition) -> list[Produced]:
+    """
+    Convert the cells of a column.
+
+    Parameters
+    ----------
+    array
+        Binary array without nulls.
+    definition
+        What the cells mean.
+
+    Returns
+    -------
+    list
+        An array of equal length for each of ``definition.columns(...)``.
+
+    Raises
+    ------
+    CellError
+        The first cell that does not fit.
+    """
+    cells = Cells(array)
+    match definition:
+        case Categorical():
+            return _categorical(cells, definition)
+        case Numeric(nformat="bool"):
+            return _flagged(cells, definition, *_booleans(cells))
+        case Numeric():
+            return _flagged(cells, definition, *_numbers(cells, definition.nformat))
+        case String(fixed_length=None):
+            return [cells.utf8().cast(pa.large_string())]
+        case String():
+            return [_fixed(cells, definition.fixed_length or 0)]
+        case DateTime():
+            return convert_moments(cells, definition)
+
+
+# Categories
+
+
+@lru_cache(maxsize=4096)
+def _category_lookup(categories: tuple[tuple[str, int], ...], nformat: str) -> Lookup:
+    texts = pa.array([text.encode() for text, _ in categories], pa.binary())
+    return texts, np.array([value for _, value in categories], nformat)
+
+
+def _find(cells: Cells, lookup: Lookup) -> tuple[npt.NDArray[Any], Mask | None]:
+    """Return the value of each cell, and which cells are in no list (None: all are)."""
+    texts, values = lookup
+    codes = pc.index_in(cells.array, value_set=texts)
+    if not codes.null_count:
+        return values.take(codes.to_numpy(), mode="clip"), None
+    missing = codes.is_null().to_numpy(zero_copy_only=False)
+    return values[codes.fill_null(0).to_numpy()], missing
+
+
+def _categorical(cells: Cells, definition: Categorical) -> list[Produced]:
+    lookup = _category_lookup(tuple(definition.categories.items()), definition.nformat)
+    values, missing = _find(cells, lookup)
+    if not definition.allow_freetext:
+        if missing is not None:
+            known = listing(definition.categories, 10)
+            raise CellError(int(missing.argmax()), f"is none of the categories {known}")
+        return [values]
+    if missing is None:
+        return [values, pa.array([""], pa.large_string()).take(np.zeros(len(cells), np.int8))]
+    values[missing] = FREETEXT_VALUE
+    text = Cells(pc.if_else(pa.array(missing), cells.array, pa.scalar(b"")))
+    return [values, text.utf8().cast(pa.large_string())]
+
+
+# Numbers
+
+
+def _flagged(
+    cells: Cells, definition: Numeric, values: npt.NDArray[Any], valid: Mask
+) -> list[Produced]:
+    """Apply the validation mode to values of which some cells held none."""
+    if not valid.all():
+        mode = definition.validation_mode
+        wrong = ~valid if mode == "strict" else ~valid & cells.filled
+        if mode != "relaxed" and wrong.any():
+            row = int(wrong.argmax())
+            raise CellError(row, _why_not(cells[row], definition))
+        values[~valid] = definition.fill
+    return [values, valid] if definition.has_flag else [values]
+
+
+def _why_not(text: bytes, definition: Numeric) -> str:
+    nformat, mode = definition.nformat, definition.validation_mode
+    if not text:
+        return f"is empty, which mode '{mode}' does not allow"
+    if nformat == "bool":
+        return f"cannot be converted to bool in '{mode}' mode"
+    try:
+        int(text) if "int" in nformat else float(text)
+    except ValueError:
+        kind = "float" if nformat.startswith("float") else "int"
+        return f"cannot be converted to {kind} in '{mode}' mode"
+    if nformat.startswith("float"):
+        return f"is too large for {nformat}"
+    info = np.iinfo(nformat)
+    return f"is out of range for {nformat} ({info.min} to {info.max})"
+
+
+def _numbers(cells: Cells, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
+    """
+    Read integers or floats.
+
+    Arrow reads plain digits. Whatever holds another byte (a space, a plus, 'nan', hexadecimal,
+    which Arrow would accept) is left to Python, whose `int` and `float` are what ExeTera uses.
+    """
+    floating = nformat.startswith("float")
+    unusual = cells.rows_with_other_bytes(FLOAT_BYTES if floating else INTEGER_BYTES)
+    plain = cells.filled & ~unusual
+    try:
+        read = pc.cast(cells.as_text(plain), pa.from_numpy_dtype(np.dtype(nformat)))
+        values = _values(read, nformat)
+    except pa.ArrowInvalid:
+        values = np.zeros(len(cells), nformat)
+        plain = np.zeros(len(cells), bool)
+    if floating:
+        # Arrow reads 1e999 as infinity without a word.
+        plain &= ~np.isinf(values)
+    rest = cells.filled & ~plain
+    if not rest.any():
+        return values, plain
+    parse = _float_parser(nformat) if floating else _integer_parser(nformat)
+    found, failed = cells.each(rest, parse, nformat)
+    values[rest] = found
+    valid = plain.copy()
+    valid[rest] = ~failed
+    return values, valid
+
+
+def _values(array: pa.Array, nformat: str) -> npt.NDArray[Any]:
+    """Return the values of a fresh Arrow array, whatever is in the place of nulls."""
+    if not len(array):
+        return np.zeros(0, nformat)
+    # A copy: Arrow's buffers are read-only for numpy, and nulls are still to be filled.
+    return np.frombuffer(array.buffers()[1], nformat, len(array), 0).copy()
+
+
+def _integer_parser(nformat: str) -> Any:
+    info = np.iinfo(nformat)
+
+    def parse(text: bytes) -> int:
+        value = int(text)
+        if not info.min <= value <= info.max:
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _float_parser(nformat: str) -> Any:
+    largest = float(np.finfo(nformat).max)
+
+    def parse(text: bytes) -> float:
+        value = float(text)
+        if abs(value) > largest and b"inf" not in text.lower():
+            raise ValueError
+        return value
+
+    return parse
+
+
+@lru_cache(maxsize=1)
+def _bool_lookup() -> Lookup:
+    spellings = [
+        (spelling, truth)
+        for texts, truth in ((TRUE_TEXTS, True), (FALSE_TEXTS, False))
+        for text in texts
+        for spelling in dict.fromkeys((text, text.upper(), text.title()))
+    ]
+    texts = pa.array([spelling for spelling, _ in spellings], pa.binary())
+    return texts, np.array([truth for _, truth in spellings], bool)
+
+
+def _parse_bool(text: bytes) -> bool:
+    plain = text.strip().lower()
+    if plain in TRUE_TEXTS:
+        return True
+    if plain in FALSE_TEXTS:
+        return False
+    raise ValueError
+
+
+def _booleans(cells: Cells) -> tuple[npt.NDArray[Any], Mask]:
+    values, missing = _find(cells, _bool_lookup())
+    valid = np.ones(len(cells), bool) if missing is None else ~missing
+    rest = cells.filled & ~valid
+    if rest.any():
+        found, failed = cells.each(rest, _parse_bool, bool)
+        values[rest] = found
+        valid[rest] = ~failed
+    return values, valid
+
+
+# Text
+
+
+def _fixed(cells: Cells, length: int) -> npt.NDArray[Any]:
+    text = cells.utf8()
+    too_long = cells.lengths > length
+    if too_long.any():
+        row = int(too_long.argmax())
+        raise CellError(row, f"has {cells.lengths[row]} bytes; the field holds {length}")
+    nul = (cells.byte_at(-1) == 0) & cells.filled
+    if nul.any():
+        row = int(nul.argmax())
+        raise CellError(row, "ends with a NUL byte, which a fixed string cannot keep")
+    if not (cells.lengths == length).all():
+        text = pc.ascii_rpad(text, length, padding="\0")
+    padded = Cells(text.view(pa.binary()))
+    return padded.data.view(f"S{length}") if len(cells) else np.zeros(0, f"S{length}")

@@ -1,0 +1,197 @@
+"""Date and time cells to POSIX seconds.
+
+Arrow reads ISO 8601; this module says which of its forms are meant (whole seconds at least, so that
+a date in a column of moments is an error), adds ExeTera's form that ends in `` UTC``, and honours
+offsets from UTC, which ExeTera ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exetera_zarr.io.cells import CellError, Cells, Mask
+from exetera_zarr.io.definitions import DAY_LENGTH, Date, DateTime
+
+__all__ = ["convert_moments", "parse_moment"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Python's datetime, and so ExeTera, begins here; Arrow also knows a year 0.
+FIRST_MICROSECOND = -62_135_596_800_000_000
+SECONDS_LENGTH = len("YYYY-MM-DD HH:MM:SS")
+MOMENT = re.compile(
+    rb"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
+    rb"(?: ?(?:UTC|Z)|([+-])(\d\d)(?::?(\d\d))?)?"
+)
+DAY = re.compile(rb"(\d{4})-(\d{1,2})-(\d{1,2})")
+
+
+def convert_moments(cells: Cells, definition: DateTime) -> list[npt.NDArray[Any]]:
+    """
+    Convert date or date-time cells.
+
+    Parameters
+    ----------
+    cells
+        The cells of a column.
+    definition
+        A `Date` or a `DateTime`.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        float64 POSIX seconds; then, if the definition asks for them, the days as ``S10`` and the
+        flags.
+
+    Raises
+    ------
+    CellError
+        A cell holds neither nothing nor a moment.
+    """
+    cells = cells.trimmed()
+    whole_days = isinstance(definition, Date)
+    seconds, valid = _days(cells) if whole_days else _moments(cells)
+    rest = cells.filled & ~valid
+    if rest.any():
+        found, failed = cells.each(rest, parse_day if whole_days else parse_moment, np.float64)
+        if failed.any():
+            row = int(np.flatnonzero(rest)[failed.argmax()])
+            expected = "date YYYY-MM-DD" if whole_days else "date and time YYYY-MM-DD HH:MM:SS"
+            raise CellError(row, f"is not a {expected}")
+        seconds[rest] = found
+    seconds[~cells.filled] = 0.0
+    produced: list[npt.NDArray[Any]] = [seconds]
+    if definition.has_day:
+        produced.append(_day_texts(cells))
+    if definition.has_flag:
+        produced.append(cells.filled)
+    return produced
+
+
+def parse_moment(text: bytes) -> float:
+    """
+    Read one moment.
+
+    Parameters
+    ----------
+    text
+        ``YYYY-MM-DD HH:MM:SS`` (or with ``T``), a fraction of up to nine digits, and nothing,
+        ``UTC``, ``Z`` or an offset as zone.
+
+    Returns
+    -------
+    float
+        POSIX seconds.
+
+    Raises
+    ------
+    ValueError
+        It is no moment.
+    """
+    match = MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError
+    *clock, fraction, sign, hours, minutes = match.groups()
+    moment = datetime(*(int(part) for part in clock), tzinfo=UTC)  # type: ignore[arg-type,misc]
+    if sign:
+        if int(hours) > 23 or int(minutes or 0) > 59:
+            raise ValueError
+        offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        # Subtracted from the difference, not the moment, so that the first and last day work.
+        since = moment - EPOCH - (offset if sign == b"+" else -offset)
+    else:
+        since = moment - EPOCH
+    digits = (fraction or b"").ljust(9, b"0")
+    microseconds = since // timedelta(microseconds=1) + int(digits[:6])
+    if digits.endswith(b"000"):
+        return float(microseconds) / 1e6
+    return (microseconds * 1000 + int(digits[6:])) / 1_000_000_000
+
+
+def parse_day(text: bytes) -> float:
+    """
+    Read one day, ``YYYY-MM-DD`` (zeros in front may be missing in month and day).
+
+    Returns
+    -------
+    float
+        POSIX seconds of its midnight in UTC.
+
+    Raises
+    ------
+    ValueError
+        It is no day.
+    """
+    match = DAY.fullmatch(text)
+    if match is None:
+        raise ValueError
+    year, month, day = (int(part) for part in match.groups())
+    return (datetime(year, month, day, tzinfo=UTC) - EPOCH).total_seconds()
+
+
+def _days(cells: Cells) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Read the cells of exactly ten bytes, unless one of them is unusual."""
+    usual = cells.lengths == DAY_LENGTH
+    try:
+        days = pc.cast(cells.as_text(usual), pa.date32())
+    except pa.ArrowInvalid:
+        usual = np.zeros(len(cells), bool)
+        return np.zeros(len(cells)), usual
+    values = _as_float(days, np.dtype(np.int32)) * 86400.0
+    return values, usual & (values * 1e6 >= FIRST_MICROSECOND)
+
+
+def _moments(cells: Cells) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Read the cells of each form of time zone together, unless one of them is unusual."""
+    seconds = np.zeros(len(cells))
+    read = np.zeros(len(cells), bool)
+    # The colon before the seconds: Arrow would also read a day, an hour or a minute.
+    whole = (cells.lengths >= SECONDS_LENGTH) & (cells.byte_at(16) == ord(":"))
+    named = whole.copy()
+    for position, byte in zip((-1, -2, -3, -4), b"CTU ", strict=True):
+        named &= cells.byte_at(position) == byte
+    zoned = whole & ~named & _has_offset(cells)
+    for rows, zone in ((named, None), (zoned, "UTC"), (whole & ~named & ~zoned, None)):
+        if not rows.any():
+            continue
+        clocks = Cells(pc.binary_slice(cells.array, 0, -len(" UTC"))) if rows is named else cells
+        try:
+            moments = pc.cast(clocks.as_text(rows), pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+        values = _as_float(moments, np.dtype(np.int64))
+        usual = rows & (values >= FIRST_MICROSECOND)
+        seconds[usual] = values[usual] / 1e6
+        read |= usual
+    return seconds, read
+
+
+def _has_offset(cells: Cells) -> Mask:
+    """Which cells end in Z, +HH, +HHMM or +HH:MM; asked of cells of 19 bytes or more."""
+    found: Mask = cells.byte_at(-1) == ord("Z")
+    for position in (-3, -5, -6):
+        sign = cells.byte_at(position)
+        found |= (sign == ord("+")) | (sign == ord("-"))
+    return found
+
+
+def _as_float(array: pa.Array, dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
+    if not len(array):
+        return np.zeros(0)
+    return np.frombuffer(array.buffers()[1], dtype, len(array)).astype(np.float64)
+
+
+def _day_texts(cells: Cells) -> npt.NDArray[np.bytes_]:
+    """Return the first ten bytes of each cell: the day as written, in the zone of the writer."""
+    if not len(cells):
+        return np.zeros(0, f"S{DAY_LENGTH}")
+    # Every cell is ASCII by now.
+    days = Cells(pc.binary_slice(cells.array, 0, DAY_LENGTH)).as_text(np.ones(len(cells), bool))
+    padded = Cells(pc.ascii_rpad(days, DAY_LENGTH, padding="\0").view(pa.binary()))
+    return padded.data.view(f"S{DAY_LENGTH}")

@@ -1,0 +1,162 @@
+"""Where records and cells of CSV text begin and end, over the positions of a few bytes only.
+
+The dialect is ExeTera's: comma, ``"`` with ``""`` as its escape, spaces at the start of a cell
+skipped. Lines end in LF, CRLF or CR. What readers understand differently - quotes in odd places,
+blank lines - is a problem with a row number, never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Problem", "RecordText"]
+
+Positions: TypeAlias = npt.NDArray[np.int64]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+
+COMMA, QUOTE, SPACE, LF, CR = b'," \n\r'
+NO_POSITIONS: Positions = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """
+    Something wrong with one record of a block.
+
+    Parameters
+    ----------
+    row
+        Number of the record in its block, from 0.
+    reason
+        What is wrong, to follow "row 3: ".
+    """
+
+    row: int
+    reason: str
+
+
+class RecordText:
+    """
+    Complete records of CSV text.
+
+    Parameters
+    ----------
+    data
+        Their bytes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.array: Bytes = np.frombuffer(data, np.uint8)
+        self.has_quotes = b'"' in data
+        self.has_returns = b"\r" in data
+
+    @cached_property
+    def quotes(self) -> Positions:
+        """Positions of all quotes."""
+        return np.flatnonzero(self.array == QUOTE) if self.has_quotes else NO_POSITIONS
+
+    @cached_property
+    def record_ends(self) -> Positions:
+        """Positions of the last byte of every line end that is not quoted."""
+        array = self.array
+        if not self.has_returns:
+            return self._outside_quotes(np.flatnonzero(array == LF))
+        ends = np.flatnonzero((array == LF) | (array == CR))
+        paired = (array[ends] == CR) & (array[np.minimum(ends + 1, len(array) - 1)] == LF)
+        return self._outside_quotes(ends[~paired])
+
+    @cached_property
+    def lines(self) -> int:
+        """Number of line ends, quoted ones too: LF (after CR or not), or CR if there is no LF."""
+        feeds = int(np.count_nonzero(self.array == LF))
+        return feeds or self.data.count(b"\r")
+
+    @property
+    def records(self) -> int:
+        """Number of records, blank lines counted."""
+        open_end = not self.data.endswith((b"\n", b"\r"))
+        if not self.has_quotes and not self.has_returns:
+            return self.lines + open_end
+        ends = self.record_ends
+        return len(ends) + (not len(ends) or bool(ends[-1] < len(self.array) - 1))
+
+    def until(self, row: int) -> RecordText:
+        """Return the records before the given one."""
+        return RecordText(self.data[: int(self.record_ends[row - 1]) + 1 if row else 0])
+
+    def _outside_quotes(self, positions: Positions) -> Positions:
+        """Keep the positions that have an even number of quotes before them."""
+        if not self.has_quotes:
+            return positions
+        kept: Positions = positions[np.searchsorted(self.quotes, positions) % 2 == 0]
+        return kept
+
+    def without_leading_spaces(self) -> RecordText:
+        """Return the records without the spaces at the start of cells, the quoted ones apart."""
+        if b" " not in self.data:
+            return self
+        array = self.array
+        spaces = np.flatnonzero(array == SPACE)
+        first = np.ones(len(spaces), bool)
+        first[1:] = spaces[1:] != spaces[:-1] + 1
+        starts = spaces[first]
+        before = array[np.maximum(starts - 1, 0)]
+        leading = (starts == 0) | (before == COMMA) | (before == LF) | (before == CR)
+        if self.has_quotes:
+            leading &= np.searchsorted(self.quotes, starts) % 2 == 0
+        if not leading.any():
+            return self
+        if (leading & (before == CR)).any():
+            # A CR that ends a line must not meet an LF when the spaces between them are gone.
+            array = array.copy()
+            array[self.record_ends] = LF
+        # What holds for the first space of a run holds for all of it.
+        dropped = spaces[leading[np.cumsum(first) - 1]]
+        data = np.delete(array, dropped).tobytes()
+        if array[-1] == SPACE and (not data or data.endswith((b"\n", b"\r"))):
+            # The last line, which has no end, was all spaces: a record still.
+            data += b"\n"
+        return RecordText(data)
+
+    def quote_problem(self) -> Problem | None:
+        """
+        Find the first quote that does not open, close or escape.
+
+        Where all are in their place, counting them tells which bytes are quoted, and pyarrow reads
+        the same cells; where one is not, readers differ.
+        """
+        if not self.has_quotes:
+            return None
+        array, opening, closing = self.array, self.quotes[0::2], self.quotes[1::2]
+        before = array[np.maximum(opening - 1, 0)]
+        fits = (opening == 0) | (before == COMMA) | (before == LF) | (before == CR)
+        # The second of two quotes in a row inside a quoted cell: one closes, this opens again.
+        fits[1:] |= opening[1:] == closing[: len(opening) - 1] + 1
+        after = array[np.minimum(closing + 1, len(array) - 1)]
+        closes = (closing == len(array) - 1) | (after == COMMA) | (after == LF) | (after == CR)
+        closes |= after == QUOTE
+        found = []
+        if not fits.all():
+            found.append((int(opening[~fits][0]), 'has a quote (") in a cell that is not quoted'))
+        if not closes.all():
+            found.append((int(closing[~closes][0]), "has text after the closing quote of a cell"))
+        if len(self.quotes) % 2:
+            found.append((int(self.quotes[-1]), "has a quoted cell that is never closed"))
+        if not found:
+            return None
+        position, reason = min(found)
+        return Problem(int(np.searchsorted(self.record_ends, position)), reason)
+
+    def blank_problem(self) -> Problem | None:
+        """Find the first blank line."""
+        array, ends = self.array, self.record_ends
+        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
+        pairs = (array[ends] == LF) & (array[np.maximum(ends - 1, 0)] == CR) & (ends > starts)
+        blank = np.flatnonzero(ends - starts - pairs == 0)
+        return Problem(int(blank[0]), "is a blank line") if len(blank) else None

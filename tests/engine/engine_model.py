@@ -1,0 +1,169 @@
+"""Columns of every type for hypothesis, and what the engine does, written in plain Python.
+
+The models use dict, list and sorted() alone, and know nothing of how the engine works.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from exetera_zarr.engine import gather, strings
+
+NAN = float("nan")
+WHOLE = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**63), -(2**53) - 1, 2**53 + 1]))
+FLOATS = st.one_of(
+    st.sampled_from([NAN, -NAN, 0.0, -0.0, 1.0, -1.5, 0.5, 2.0**53, 2.0**63, -(2.0**64)]),
+    st.sampled_from([math.inf, -math.inf, 5e-324, -1e-20, 1e300]),
+    st.integers(-3, 3).map(float),
+)
+BYTES = st.one_of(
+    st.sampled_from([b"", b"a", b"aa", b"ab", b"b", b"\xff", b"\xc3\xa9", b"a,b", b'"', b"z" * 20]),
+    st.binary(max_size=3),
+)
+
+#: For each type of column the values that its rows may have.
+ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
+    "bool": st.booleans(),
+    "int8": st.integers(-128, 127) | st.integers(-2, 2),
+    "uint16": st.integers(0, 5),
+    "int64": WHOLE | st.just(2**63 - 1),
+    "uint64": st.integers(0, 3) | st.sampled_from([2**53 + 1, 2**63, 2**64 - 1]),
+    "float32": st.sampled_from([NAN, 0.0, -0.0, 1.0, -1.5, 0.1, math.inf, -3e38]).map(
+        lambda x: float(np.float32(x))
+    ),
+    "float64": FLOATS,
+    "S3": BYTES.map(lambda b: b[:3].rstrip(b"\0")),
+    "S12": BYTES.map(lambda b: b[:12].rstrip(b"\0")),
+    "text": BYTES,
+}
+NUMBERS = ["bool", "int8", "uint16", "int64", "uint64", "float32", "float64"]
+
+
+def build(kind: str, values: list[Any]) -> Any:
+    """A column of `values`; strings as a slice, so that offsets do not start at 0."""
+    if kind == "text":
+        return strings.encode([b"before", *values, b"after"]).slice(1, len(values))
+    return np.array(values, dtype=kind)
+
+
+def listed(col: Any) -> list[Any]:
+    """The rows of a column as Python values."""
+    return list(col.to_pylist() if not isinstance(col, np.ndarray) else col.tolist())
+
+
+@st.composite
+def columns(draw: st.DrawFn, kinds: list[str] | None = None, max_size: int = 12) -> Any:
+    """A type, the values of a column, and the column."""
+    kind = draw(st.sampled_from(kinds or list(ELEMENTS)))
+    values = draw(st.lists(ELEMENTS[kind], max_size=max_size))
+    return kind, values, build(kind, values)
+
+
+@st.composite
+def tables(draw: st.DrawFn, max_columns: int = 3, max_rows: int = 12) -> Any:
+    """Rows as tuples, and the columns that hold them."""
+    kinds = draw(st.lists(st.sampled_from(list(ELEMENTS)), min_size=1, max_size=max_columns))
+    return draw(rows_of(kinds, max_rows))
+
+
+@st.composite
+def rows_of(draw: st.DrawFn, kinds: list[str], max_rows: int = 12) -> Any:
+    rows = draw(st.lists(st.tuples(*(ELEMENTS[kind] for kind in kinds)), max_size=max_rows))
+    return rows, as_columns(kinds, rows)
+
+
+def as_columns(kinds: list[str], rows: list[tuple[Any, ...]]) -> list[Any]:
+    return [build(kind, [row[i] for row in rows]) for i, kind in enumerate(kinds)]
+
+
+#: Types that may meet as keys of a merge.
+COMPARABLE = st.one_of(
+    st.tuples(st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)),
+    st.tuples(*[st.sampled_from(["S3", "S12", "text"])] * 2),
+)
+
+
+@st.composite
+def key_tables(draw: st.DrawFn, ordered: bool, max_rows: int = 12) -> Any:
+    """Two tables of keys that can be compared: (rows, columns) of each."""
+    pairs = draw(st.lists(COMPARABLE, min_size=1, max_size=3))
+    sides = []
+    for kinds in ([a for a, _ in pairs], [b for _, b in pairs]):
+        rows, cols = draw(rows_of(kinds, max_rows))
+        if ordered:
+            rows = sorted(rows, key=order_key)
+            cols = as_columns(kinds, rows)
+        sides.append((rows, cols))
+    return sides
+
+
+def is_nan(x: Any) -> bool:
+    return isinstance(x, float) and math.isnan(x)
+
+
+def order_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Orders rows as the engine promises: NaN last, bytes by bytes."""
+    return tuple((is_nan(x), 0 if is_nan(x) else x) for x in row)
+
+
+def same_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Equal for rows that a merge takes as equal; Python compares int with float exactly."""
+    return tuple("nan" if is_nan(x) else x for x in row)
+
+
+def model_merge(
+    left: list[tuple[Any, ...]], right: list[tuple[Any, ...]], how: str
+) -> tuple[list[int], list[int]]:
+    """The pairs of rows of a merge, by dictionaries."""
+    if how == "right":
+        right_rows, left_rows = model_merge(right, left, "left")
+        return left_rows, right_rows
+    at_left: dict[Any, list[int]] = {}
+    at_right: dict[Any, list[int]] = {}
+    for rows, where in ((left, at_left), (right, at_right)):
+        for i, row in enumerate(rows):
+            where.setdefault(same_key(row), []).append(i)
+    if how == "left":
+        order = [(i, same_key(row)) for i, row in enumerate(left)]
+    else:  # dictionaries keep the order of first appearance
+        order = [(i, key) for key, rows in at_left.items() for i in rows]
+    keep = [] if how == "inner" else [-1]
+    pairs = [(i, j) for i, key in order for j in at_right.get(key, keep)]
+    if how == "outer":
+        pairs += [(-1, j) for j, row in enumerate(right) if same_key(row) not in at_left]
+    return [i for i, _ in pairs], [j for _, j in pairs]
+
+
+def model_spans(rows: list[tuple[Any, ...]], nan_equal: bool) -> list[int]:
+    """Where a row differs from the one before, and the end."""
+    key = same_key if nan_equal else (lambda row: row)
+    # Compared value by value: tuples take an object as equal to itself, also a NaN.
+    starts = [
+        i
+        for i in range(len(rows))
+        if i == 0 or any(a != b for a, b in zip(key(rows[i]), key(rows[i - 1]), strict=True))
+    ]
+    return [*starts, len(rows)]
+
+
+def model_sort(rows: list[tuple[Any, ...]], ascending: list[bool]) -> list[int]:
+    """A stable order, one stable sort for each key from the last to the first."""
+    index = list(range(len(rows)))
+    for k in reversed(range(len(ascending))):
+        numbers = [i for i in index if not is_nan(rows[i][k])]
+        nans = [i for i in index if is_nan(rows[i][k])]
+        # reverse=True keeps equal ones in their order.
+        numbers.sort(key=lambda i, k=k: rows[i][k], reverse=not ascending[k])
+        index = numbers + nans
+    return index
+
+
+def blocks(cols: list[Any], cuts: list[int]) -> list[list[Any]]:
+    """The columns cut at rows `cuts`."""
+    bounds = [0, *sorted(cuts), gather.length(cols[0])]
+    return [[col[a:b] for col in cols] for a, b in itertools.pairwise(bounds)]
