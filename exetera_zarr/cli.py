@@ -12,7 +12,6 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeAlias
 
@@ -25,6 +24,7 @@ except ImportError:  # `main` says how to get it
     typer = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from exetera_zarr.dataset import Dataset

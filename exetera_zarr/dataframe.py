@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,8 @@ from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 
 if TYPE_CHECKING:
+    import contextlib
+
     import pandas as pd
 
     from exetera_zarr.dataset import Dataset

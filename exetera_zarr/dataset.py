@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import weakref
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.dataframe import DataFrame
@@ -13,7 +11,11 @@ from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group
 
 if TYPE_CHECKING:
-    from exetera_zarr.session import Session, Settings
+    import contextlib
+    from collections.abc import Iterator, Mapping
+
+    from exetera_zarr.field_functions import Settings
+    from exetera_zarr.session import Session
     from exetera_zarr.storage.base import Capability, Commit, Group, Storage
 
 __all__ = ["Dataset", "copy", "move"]

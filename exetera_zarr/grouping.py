@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.numeric import NumericField
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.storage.base import AnyArray
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,8 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.fields.base import Field, column_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["merge"]

@@ -38,7 +38,7 @@ FLOORS: dict[str, int] = {
 # Usable without the rest, so they know nothing of it: not in annotations, not inside a function.
 CLOSED = {"errors": set[str](), "engine": {"errors"}, "storage": {"errors", "_version"}}
 # A method of a public face hands over to the verb's own module when it is called, and not before.
-HANDS_OVER_TO = {"tables": {"io", "dask"}}
+HANDS_OVER_TO = {"tables": {"io", "dask"}, "fields": {"display"}}
 
 ONLY_STORAGE = {"fsspec", "gcsfs", "h5py", "numcodecs", "s3fs", "zarr"}
 ONLY_IN = {"typer": {"cli"}, "matplotlib": set[str](), "polars": {"io"}}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from exetera_zarr.display.overview import TableInfo, describe_dataset, describe_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.dataset import Dataset
     from exetera_zarr.fields.base import Field

@@ -7,7 +7,6 @@ as the numbers do. Fixed strings become big-endian words, which order as their b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from exetera_zarr.engine import strings
 from exetera_zarr.engine.columns import Column, common_length, describe, is_strings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from exetera_zarr.engine.columns import BoolArray, IntArray

@@ -7,8 +7,7 @@ and need nothing behind them, so the same steps can be fed block by block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,9 @@ from exetera_zarr.engine import gather, keys
 from exetera_zarr.engine.columns import Column, IntArray, is_strings
 from exetera_zarr.engine.pairs import Grouped, How, check_how, pair_rows
 from exetera_zarr.engine.spans import find_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["match_distinct", "ordered_map"]
 

@@ -8,13 +8,15 @@ ascends within a group, because the sort was stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from exetera_zarr.engine.columns import IntArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Grouped", "How", "check_how", "pair_rows"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,9 @@ from exetera_zarr.engine.columns import Column, IntArray, common_length
 from exetera_zarr.engine.ordered import collapse_by, match_distinct
 from exetera_zarr.engine.pairs import Grouped, How, check_how, pair_rows
 from exetera_zarr.engine.spans import find_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["cross_rows", "join", "sort_index"]
 

@@ -8,14 +8,16 @@ systems (Graefe, "Implementing sorting in database systems", ACM Computing Surve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.engine.keys import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Digit", "Words", "number_digits", "pack", "row_digit"]
 

@@ -8,7 +8,6 @@ and because files in the wild hold text that is not valid UTF-8 and has to survi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exetera_zarr.engine.columns import BoolArray, ByteArray, IntArray
 
 __all__ = [

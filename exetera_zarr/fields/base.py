@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
@@ -13,6 +12,8 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.storage.base import AnyArray, Array, Group
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.fields.values import as_values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.indexed_string import IndexedStringField
     from exetera_zarr.storage.base import AnyArray, Array

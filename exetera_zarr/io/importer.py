@@ -203,8 +203,10 @@ def import_with_schema(
             _import_plans(dataset, plans, since, chunk_row_size, progress)
             dataset.commit()
         except BaseException:
-            # Closing commits, and mode 'w' is a draft that starts empty: it must not be kept.
-            dataset.rollback()
+            # Closing commits, and mode 'w' is a draft that starts empty: it must not be kept. In
+            # mode 'a' the draft is as it was, perhaps with changes of others who share it.
+            if overwrite:
+                dataset.rollback()
             session.close_dataset(dataset_alias)
             raise
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from exetera_zarr.io.convert import Produced, convert
 from exetera_zarr.io.csv_text import parse_block
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from exetera_zarr.io.plan import TablePlan
 
 __all__ = ["Converted", "Failure", "converted_blocks"]

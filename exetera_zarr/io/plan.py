@@ -7,15 +7,17 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from exetera_zarr.errors import SchemaError, listing
 from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvText
 from exetera_zarr.io.definitions import Column, Definition, Schema, String
 from exetera_zarr.io.schema import RESERVED_NAMES
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
 
 __all__ = ["Choice", "Missing", "PathLike", "Source", "TablePlan", "open_binary", "plan_tables"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.errors import SchemaError, listing
 from exetera_zarr.io.definitions import (
@@ -18,6 +17,9 @@ from exetera_zarr.io.definitions import (
     Schema,
     String,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "RESERVED_NAMES",

@@ -7,15 +7,17 @@ strings. Handles are names, not snapshots: after a rollback they show what is th
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["AnyArray", "Array", "Capability", "Commit", "Group", "Storage"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,9 @@ import numpy.typing as npt
 from exetera_zarr.errors import NameTakenError
 from exetera_zarr.storage import names
 from exetera_zarr.storage.base import ROW_BLOCK, AnyArray, Array, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["MemoryArray", "MemoryGroup"]
 

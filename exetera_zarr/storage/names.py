@@ -8,9 +8,12 @@ trip over.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["check", "encode", "unique_segment"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import fsspec
@@ -11,6 +10,8 @@ import fsspec
 from exetera_zarr.errors import DatasetNotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exetera_zarr.storage.base import Storage
 
 __all__ = ["MODES", "open_file", "open_storage"]

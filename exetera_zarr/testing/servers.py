@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Request", "S3Server", "s3_server"]
 
@@ -55,10 +57,12 @@ def s3_server() -> Iterator[S3Server]:
 
     It checks no credentials, but does what S3 does with conditional writes.
     """
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    import moto.server
     from werkzeug.serving import make_server
 
-    answer: Callable[..., Any] = DomainDispatcherApplication(create_backend_app)
+    answer: Callable[..., Any] = moto.server.DomainDispatcherApplication(
+        moto.server.create_backend_app
+    )
     requests: list[Request] = []
     conditional = threading.Lock()
 

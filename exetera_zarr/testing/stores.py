@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from exetera_zarr.storage.zarr.store import ObjectStore, wrapped_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["CountingStore", "WrapperStore", "counting"]
 

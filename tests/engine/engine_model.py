@@ -57,10 +57,19 @@ def listed(col: Any) -> list[Any]:
 
 
 @st.composite
+def pools(draw: st.DrawFn, kind: str) -> st.SearchStrategy[Any]:
+    """Any values of a type, or mostly a few values, so that rows repeat."""
+    few = draw(st.lists(ELEMENTS[kind], max_size=3))
+    if kind.startswith("float"):
+        few += draw(st.sampled_from([[], [NAN], [NAN, -0.0, 0.0]]))
+    return st.sampled_from(few) if few else ELEMENTS[kind]
+
+
+@st.composite
 def columns(draw: st.DrawFn, kinds: list[str] | None = None, max_size: int = 12) -> Any:
     """A type, the values of a column, and the column."""
     kind = draw(st.sampled_from(kinds or list(ELEMENTS)))
-    values = draw(st.lists(ELEMENTS[kind], max_size=max_size))
+    values = draw(st.lists(draw(pools(kind)), max_size=max_size))
     return kind, values, build(kind, values)
 
 
@@ -73,7 +82,7 @@ def tables(draw: st.DrawFn, max_columns: int = 3, max_rows: int = 12) -> Any:
 
 @st.composite
 def rows_of(draw: st.DrawFn, kinds: list[str], max_rows: int = 12) -> Any:
-    rows = draw(st.lists(st.tuples(*(ELEMENTS[kind] for kind in kinds)), max_size=max_rows))
+    rows = draw(st.lists(st.tuples(*(draw(pools(kind)) for kind in kinds)), max_size=max_rows))
     return rows, as_columns(kinds, rows)
 
 

@@ -133,6 +133,17 @@ def test_joint_codes_order_and_equal_as_the_rows(sides):
             assert (order_key(x) < order_key(y)) == (i < j)
 
 
+def test_joint_codes_do_not_overflow():
+    """Four keys of a million values each have more combinations than 64 bits; codes still order."""
+    high = (1 << 20) - 1
+    rows = [
+        (a, b, c, d) for a in (0, high) for b in (0, high) for c in (0, high) for d in (0, high)
+    ]
+    cols = [np.array(col) for col in zip(*rows, strict=True)]
+    codes = keys.joint_codes(cols, [col[:0] for col in cols])[0]
+    assert (np.diff(codes) > 0).all()
+
+
 @given(st.lists(st.binary(max_size=20), max_size=10))
 def test_words_order_as_fixed_strings(values):
     """Eight bytes to a word, the words order and equal as the strings."""

@@ -126,6 +126,14 @@ def test_digits_order_as_floats(values, descending):
     assert found == model_sort([(v,) for v in values], [not descending])
 
 
+@pytest.mark.parametrize("ascending", [True, False])
+def test_all_nans_are_one_value(ascending):
+    """NaNs of any sign and payload keep their order, after all numbers."""
+    bits = [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF8000000000000, 0x7FF0000000000000]
+    col = np.array(bits, np.uint64).view(np.float64)
+    assert relational.sort_index([col], ascending).tolist() == [3, 0, 1, 2]
+
+
 def test_whole_seconds_take_few_bits():
     """Timestamps in seconds leave room for the row number in one word."""
     stamps = np.array([1.6e9, 1.6e9 + 1, 1.6e9 + 30_000_000])

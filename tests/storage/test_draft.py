@@ -204,16 +204,17 @@ class DraftMachine(RuleBasedStateMachine):
     def a_reader_elsewhere_sees_the_committed_version(self):
         if not self.committed:
             return
-        from exetera_zarr.storage.zarr import backend
+        from exetera_zarr.storage.zarr import sharing
 
-        drafts, backend._drafts = backend._drafts, {}  # as another process would open it
+        drafts = dict(sharing.drafts)
+        sharing.drafts.clear()  # as another process would open it
         try:
             reader = open_storage(self.url, "r")
             found = {name: reader.root.group(name).array("values") for name in reader.root}
             rows = {name: array.read(0, len(array)).tolist() for name, array in found.items()}
             reader.close()
         finally:
-            backend._drafts = drafts
+            sharing.drafts.update(drafts)
         assert rows == self.committed
 
 

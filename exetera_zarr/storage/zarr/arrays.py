@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from exetera_zarr.storage.zarr.cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.zarr.store import ObjectStore
 

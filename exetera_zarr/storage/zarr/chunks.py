@@ -8,9 +8,8 @@ decodes here what has other codecs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import google_crc32c
 import numpy as np
@@ -18,6 +17,9 @@ import numpy.typing as npt
 from numcodecs import blosc
 
 from exetera_zarr.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["ChunkCodec", "decode_foreign"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from exetera_zarr.storage.base import Commit
 from exetera_zarr.storage.zarr import layout, transfer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["Version", "create", "history", "load", "newest", "publish", "read"]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +18,9 @@ from exetera_zarr.errors import CorruptDataError, UnsupportedError
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
 from exetera_zarr.storage.zarr.chunks import ChunkCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["FORMAT", "Node", "array_document", "decode", "documents", "encode", "plain", "tree"]
 

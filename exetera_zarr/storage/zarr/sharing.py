@@ -1,0 +1,87 @@
+"""The drafts that this process has open: shared, and committed when their users are gone."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import sys
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.zarr.draft import Draft
+
+__all__ = ["commit_orphan", "drafts", "forget", "lock"]
+
+drafts: dict[str, Draft] = {}
+"""Writable drafts by the URL of their store."""
+lock = threading.RLock()
+"""Held while a dataset is opened."""
+_collecting = threading.local()
+
+
+def forget(draft: Draft) -> None:
+    """Let go of a draft that nobody uses any more."""
+    with lock:
+        if drafts.get(draft.store.url) is draft:
+            del drafts[draft.store.url]
+
+
+def _note_collection(phase: str, _: dict[str, int]) -> None:
+    _collecting.active = phase == "start"
+
+
+def commit_orphan(draft: Draft) -> None:
+    """
+    Commit the draft of a dataset whose last user is gone.
+
+    The garbage collector can run anywhere, in the middle of another thread's locks: then the commit
+    is made by a thread of its own, and whoever opens the place meanwhile shares the draft.
+    """
+    if not draft.dirty and draft.base.published:
+        forget(draft)
+    elif getattr(_collecting, "active", False):
+        threading.Thread(target=_commit_quietly, args=(draft,)).start()
+    else:
+        _commit_quietly(draft)
+
+
+def _commit_quietly(draft: Draft) -> None:
+    """Commit for a user who is gone, and say so: first keep the data, then warn."""
+    if draft.users:
+        return
+    try:
+        draft.publish()
+    except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
+        text = f"exetera_zarr: what was not committed of {draft.store.url} is lost: {error}"
+        print(text, file=sys.stderr)  # noqa: T201
+    forget(draft)
+    warnings.warn(
+        f"the dataset {draft.store.url} was not closed; its changes were committed when it was "
+        "dropped",
+        ResourceWarning,
+        stacklevel=2,
+    )
+
+
+def _at_exit() -> None:
+    """Commit what is still open, while threads can still be started."""
+    for draft in list(drafts.values()):
+        if draft.pid == os.getpid() and draft.depth == 0:
+            draft.users.clear()
+            with contextlib.suppress(ResourceWarning):
+                commit_orphan(draft)
+
+
+def _install() -> None:
+    gc.callbacks.append(_note_collection)
+    # `atexit` comes too late: by then the interpreter refuses new tasks for thread pools, which
+    # the store and the network clients below it need (CPython's threading._shutdown order).
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(_at_exit)
+
+
+_install()
