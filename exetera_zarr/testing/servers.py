@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,12 +58,10 @@ def s3_server() -> Iterator[S3Server]:
 
     It checks no credentials, but does what S3 does with conditional writes.
     """
-    import moto.server
     from werkzeug.serving import make_server
 
-    answer: Callable[..., Any] = moto.server.DomainDispatcherApplication(
-        moto.server.create_backend_app
-    )
+    moto: Any = import_module("moto.server")  # which says nothing of what it exports
+    answer: Callable[..., Any] = moto.DomainDispatcherApplication(moto.create_backend_app)
     requests: list[Request] = []
     conditional = threading.Lock()
 
