@@ -28,6 +28,7 @@ class WrapperStore(ObjectStore):
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self.url = store.url
+        self.identity = store.identity
         self.concurrency = store.concurrency
         self.conditional = store.conditional
 

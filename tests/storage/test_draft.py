@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage import open_storage
+from exetera_zarr.storage.zarr import sharing
 from exetera_zarr.storage.zarr.store import wrapped_stores
 from exetera_zarr.testing import WrapperStore
 
@@ -74,11 +84,48 @@ def test_a_failed_upload_is_told_and_can_be_committed_later(tmp_path):
         assert ds["t"]["f"].data[:].tolist() == list(range(25))
 
 
+class Unpublished(WrapperStore):
+    """A store on which no document can be replaced while `broken` is set."""
+
+    broken = False
+
+    def replace(self, key, data):
+        if Unpublished.broken:
+            raise StorageError(f"cannot replace {key}")
+        super().replace(key, data)
+
+
+def test_a_commit_stands_though_publishing_fails(tmp_path):
+    """Only a warning; our readers see the version, and the next writer publishes it."""
+    url = str(tmp_path / "x.zarr")
+    with wrapped_stores(Unpublished), Session() as s:
+        ds = s.open_dataset(url, "w", "d")
+        ds.create_dataframe("t").create_numeric("f", "int8").data.write([1])
+        Unpublished.broken = True
+        try:
+            with pytest.warns(RuntimeWarning, match="version 1 .* is committed"):
+                assert ds.commit() == 1
+            assert not (tmp_path / "x.zarr" / "zarr.json").exists()
+            with as_another_process(), Session() as other:
+                assert other.open_dataset(url, "r", "d")["t"]["f"].data[:].tolist() == [1]
+        finally:
+            Unpublished.broken = False
+    assert (tmp_path / "x.zarr" / "zarr.json").exists()
+
+
+@contextmanager
+def as_another_process():
+    """Inside, a dataset is opened as a process would that shares no draft with this one."""
+    drafts = dict(sharing.drafts)
+    sharing.drafts.clear()
+    try:
+        yield
+    finally:
+        sharing.drafts.update(drafts)
+
+
 def test_another_writer_is_a_conflict_and_the_draft_stays(tmp_path):
     """The slower of two writers is told; what it had is still there, and the other's version."""
-    import subprocess
-    import sys
-
     url = str(tmp_path / "x.zarr")
     with Session() as s:
         s.open_dataset(url, "w", "d").create_dataframe("t").create_numeric("f", "int32")
@@ -204,24 +251,16 @@ class DraftMachine(RuleBasedStateMachine):
     def a_reader_elsewhere_sees_the_committed_version(self):
         if not self.committed:
             return
-        from exetera_zarr.storage.zarr import sharing
-
-        drafts = dict(sharing.drafts)
-        sharing.drafts.clear()  # as another process would open it
-        try:
+        with as_another_process():
             reader = open_storage(self.url, "r")
             found = {name: reader.root.group(name).array("values") for name in reader.root}
             rows = {name: array.read(0, len(array)).tolist() for name, array in found.items()}
             reader.close()
-        finally:
-            sharing.drafts.update(drafts)
         assert rows == self.committed
 
 
 def test_any_history_of_changes(tmp_path_factory):
     """Whatever is done in whatever order, the draft and the committed version are as the model."""
-    from hypothesis.stateful import run_state_machine_as_test
-
     machine = type(
         "Local",
         (DraftMachine,),

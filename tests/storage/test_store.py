@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 
 import fsspec
 import pytest
+import s3fs
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr import Session
-from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage.zarr.store import LocalStore, open_store
+from exetera_zarr.testing import servers
 
 
 @pytest.fixture
@@ -109,3 +113,48 @@ def test_a_store_without_create_if_absent_is_not_written_to():
         ds.create_dataframe("t")
     with Session() as s:
         assert s.open_dataset("plain://store", "r", "d").keys() == ["t"]
+
+
+def test_a_disk_without_links(tmp_path, monkeypatch):
+    """Where files cannot be linked, a claim is a rename that replaces nothing, a copy is a copy."""
+
+    def link(source, target):
+        raise OSError(errno.EPERM, "no links here", source)
+
+    monkeypatch.setattr(os, "link", link)
+    store = LocalStore(str(tmp_path / "x"))
+    assert store.create("m/1", b"first")
+    assert not store.create("m/1", b"second")
+    assert store.get("m/1") == b"first"
+    store.copy("m/1", "m/2")
+    store.put("m/2", b"third")
+    assert store.get("m/1") == b"first"
+    assert sorted(p.name for p in (tmp_path / "x" / "m").iterdir()) == ["1", "2"]
+
+
+@pytest.mark.s3
+def test_two_servers_are_two_places(s3_place, s3_server):
+    """The same URL at another endpoint shares no draft; nothing of the options is shown."""
+    with servers.s3_server() as other, Session() as one, Session() as two:
+        url = s3_place.url("x.zarr")
+        first = one.open_dataset(url, "w", "d", storage_options=s3_place.storage_options)
+        first.create_dataframe("first")
+        # moto keeps one state for a process, so the other server has the empty version 0 as well.
+        second = two.open_dataset(url, "r", "d", storage_options=other.storage_options)
+        assert second.keys() == []
+        assert other.endpoint not in repr(second)
+
+
+@pytest.mark.s3
+def test_a_server_that_is_not_there_is_named(monkeypatch, s3_place):
+    """Whatever the network client raises comes as a StorageError that says what and where."""
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    nowhere = {
+        "endpoint_url": "http://127.0.0.1:9",
+        "config_kwargs": {"retries": {"max_attempts": 0}},
+    }
+    with Session() as s, pytest.raises(StorageError, match=r"s3://nowhere/x\.zarr"):
+        s.open_dataset("s3://nowhere/x.zarr", "r", "d", storage_options=nowhere)
+    missing = s3_place.storage_options
+    with Session() as s, pytest.raises(DatasetNotFoundError, match="no-such-bucket"):
+        s.open_dataset("s3://no-such-bucket/x.zarr", "r", "d", storage_options=missing)

@@ -62,7 +62,7 @@ def open_zarr(
     )
     writable = mode != "r"
     with sharing.lock:
-        draft = sharing.drafts.get(store.url)
+        draft = sharing.drafts.get(store.identity)
         if draft is not None and draft.pid == os.getpid():
             return _share(draft, mode)
         settings: dict[str, Any] = {
@@ -72,7 +72,7 @@ def open_zarr(
         }
         draft = _load(store, mode, settings)
         if writable:
-            sharing.drafts[store.url] = draft
+            sharing.drafts[store.identity] = draft
         return ZarrStorage(draft, writable=writable)
 
 
@@ -89,7 +89,10 @@ def _share(draft: Draft, mode: str) -> ZarrStorage:
 
 
 def _load(store: ObjectStore, mode: str, settings: Mapping[str, Any]) -> Draft:
-    version = commit.load(store)
+    try:
+        version = commit.load(store)
+    except FileNotFoundError as error:  # not even the bucket
+        raise DatasetNotFoundError(f"there is no dataset at {store.url}: {error}") from error
     if version is None:
         if mode in ("r", "r+"):
             raise DatasetNotFoundError(_nothing(store))

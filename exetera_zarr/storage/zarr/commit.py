@@ -167,6 +167,9 @@ def publish(store: ObjectStore, version: Version, before: Mapping[str, Any]) -> 
 
 def history(store: ObjectStore) -> Iterator[Commit]:
     """The committed versions, newest first."""
-    for key in store.list(_FOLDER):
-        facts = read(store, _number(key)).facts
+    manifests = transfer.ordered(
+        lambda key: read(store, _number(key)), store.list(_FOLDER), store.concurrency
+    )
+    for manifest in manifests:
+        facts = manifest.facts
         yield Commit(facts["version"], facts["created"], tuple(facts["changed"]), facts["writer"])

@@ -6,6 +6,8 @@ import contextlib
 import datetime as dt
 import os
 import secrets
+import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr._version import __version__
@@ -114,15 +116,35 @@ class Draft:
                 for _, node in self.root.walk():
                     for array in node.arrays.values():
                         array.settled(stored[id(array)])
-                commit.publish(self.store, version, before.below if before.published else {})
+                self._show(before.below if before.published else {})
             elif not self.base.published:
-                self.repair()
+                self._show({})
             return self.base.number
 
     def repair(self) -> None:
         """Publish the base version, whose root document the store does not have."""
-        commit.publish(self.store, self.base, {})
-        self.base = commit.Version(self.base.number, self.base.data, self.base.document)
+        with self.context.lock:
+            self._show({})
+
+    def _show(self, before: Mapping[str, Any]) -> None:
+        """
+        Let other Zarr readers see the base version.
+
+        A failure is a warning: the version is committed, and the next writer publishes it.
+        """
+        published = True
+        try:
+            commit.publish(self.store, self.base, before)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
+            published = False
+            warnings.warn(
+                f"version {self.base.number} of {self.store.url} is committed, but other Zarr "
+                f"readers cannot see it before the next commit: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        finally:
+            self.base = replace(self.base, published=published)
 
     def _settle(self) -> dict[int, StoredArray]:
         """Have every array of the draft in the store, and what each of them is there."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["commit_orphan", "drafts", "forget", "lock"]
 
 drafts: dict[str, Draft] = {}
-"""Writable drafts by the URL of their store."""
+"""Writable drafts by the identity of their store."""
 lock = threading.RLock()
 """Held while a dataset is opened."""
 _collecting = threading.local()
@@ -26,8 +26,8 @@ _collecting = threading.local()
 def forget(draft: Draft) -> None:
     """Let go of a draft that nobody uses any more."""
     with lock:
-        if drafts.get(draft.store.url) is draft:
-            del drafts[draft.store.url]
+        if drafts.get(draft.store.identity) is draft:
+            del drafts[draft.store.identity]
 
 
 def _note_collection(phase: str, _: dict[str, int]) -> None:

@@ -7,8 +7,11 @@ asynchronous file systems then share the event loop that fsspec itself runs.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import secrets
+import shutil
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
@@ -31,6 +34,8 @@ class ObjectStore(ABC):
 
     url: str
     """The place, without secrets, for messages."""
+    identity: str
+    """The same for all stores of one place, however that was spelled; for this process alone."""
     concurrency: int
     """How many requests at a time are worth while."""
     conditional: bool
@@ -87,6 +92,7 @@ class LocalStore(ObjectStore):
 
     def __init__(self, path: str, *, durable: bool = True) -> None:
         self.url = self.path = os.path.abspath(path)
+        self.identity = os.path.realpath(path)
         self.concurrency = max(2, min(8, os.cpu_count() or 2))
         self._durable = durable
         self._unsettled: list[str] = []
@@ -147,8 +153,7 @@ class LocalStore(ObjectStore):
         try:
             self._write(temporary, data)
             self._sync(temporary)
-            # link() fails where the name exists, on every POSIX system; a rename would replace it.
-            os.link(temporary, path)
+            _link_or_move(temporary, path)
         except FileExistsError:
             return False
         finally:
@@ -160,7 +165,12 @@ class LocalStore(ObjectStore):
         path = self._file(target)
         self._folder_of(path)
         _remove(path)
-        os.link(self._file(source), path)
+        try:
+            os.link(self._file(source), path)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            shutil.copyfile(self._file(source), path)
         self._unsettled.append(path)
 
     def first(self, prefix: str) -> str | None:
@@ -216,6 +226,39 @@ class LocalStore(ObjectStore):
         return f"{folder}/.tmp-{name[:80]}-{secrets.token_hex(8)}"
 
 
+# No links on this file system, not across these folders, or 65,000 of them to one file already.
+_NO_LINK = frozenset(
+    [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK]
+)
+_NO_REPLACE = 1  # RENAME_NOREPLACE of Linux's renameat2(2)
+
+
+def _link_or_move(temporary: str, path: str) -> None:
+    """Give a file another name unless that exists; FileExistsError then."""
+    try:
+        # link() fails where the name exists, on every POSIX system; a rename would replace it.
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        _move_without_replacing(temporary, path)
+
+
+def _move_without_replacing(temporary: str, path: str) -> None:
+    """Rename a file unless the new name exists: what Linux offers where there are no links."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError as error:
+        raise UnsupportedError(
+            f"{path}: this file system has no hard links, and this system no renameat2, so two "
+            "writers could overwrite each other"
+        ) from error
+    here = ctypes.c_int(-100)  # AT_FDCWD
+    if renameat2(here, os.fsencode(temporary), here, os.fsencode(path), _NO_REPLACE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+
+
 def _remove(path: str) -> None:
     with suppress(FileNotFoundError):
         os.remove(path)
@@ -247,6 +290,10 @@ class FsspecStore(ObjectStore):
         self.url = f"{self.protocol}://{self.root.lstrip('/')}"
         self._memory = isinstance(self._fs, MemoryFileSystem)
         self._s3 = "s3" in ([protocols] if isinstance(protocols, str) else protocols)
+        endpoint = options.get("endpoint_url") or options.get("client_kwargs", {}).get(
+            "endpoint_url"
+        )
+        self.identity = f"{self.url} at {endpoint}"
         self.concurrency = 4 if self._memory else 32
         self.conditional = self._memory or self._s3
         self._single_writer = single_writer
@@ -368,7 +415,8 @@ class FsspecStore(ObjectStore):
             yield
         except (FileNotFoundError, PermissionError):
             raise
-        except OSError as error:
+        except Exception as error:
+            # Network clients have errors of their own, of many kinds that are no OSError.
             raise self._failure(verb, key, error) from error
 
     def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
