@@ -90,7 +90,13 @@ def test_our_array_documents_are_those_of_zarr(tmp_path, dtype, length):
         dtype="uint8" if fixed else dtype,
         serializer=BytesCodec(endian="little" if codec.typesize > 1 else None),
         compressors=[
-            BloscCodec(typesize=codec.typesize, cname="zstd", clevel=3, shuffle=codec.shuffle),
+            BloscCodec(
+                typesize=codec.typesize,
+                cname="zstd",
+                clevel=1 if codec.shuffle == "shuffle" else 2,
+                shuffle=codec.shuffle,
+                blocksize=1 << 19,
+            ),
             Crc32cCodec(),
         ],
     )

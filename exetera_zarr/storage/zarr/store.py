@@ -22,11 +22,15 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr.errors import StorageError, UnsupportedError
+from exetera_zarr.storage.zarr.transfer import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["FsspecStore", "LocalStore", "ObjectStore", "open_store", "wrapped_stores"]
+
+
+_SYNCS = 16
 
 
 class ObjectStore(ABC):
@@ -201,15 +205,17 @@ class LocalStore(ObjectStore):
 
     def settle(self) -> None:
         paths, self._unsettled = self._unsettled, []
-        folders = set()
+        if not self._durable:
+            return
+        # A disk takes many of these at a time, and each mostly waits.
+        each(self._sync, paths, _SYNCS)
+        folders: set[str] = set()
         for path in paths:
-            self._sync(path)
             folder = os.path.dirname(path)
             while len(folder) >= len(self.path) and folder not in folders:
                 folders.add(folder)
                 folder = os.path.dirname(folder)
-        for folder in folders:
-            self._sync(folder)
+        each(self._sync, sorted(folders), _SYNCS)
 
     def _sync(self, path: str) -> None:
         if not self._durable:

@@ -55,7 +55,8 @@ def ordered(
     threads
         Size of the pool.
     ahead
-        How many tasks are under way at a time; `threads` by default.
+        How many tasks are under way at a time; by default enough to keep the threads busy while
+        the oldest one is waited for.
     """
     executor = pool(threads)
     waiting: deque[Future[_R]] = deque()
@@ -63,7 +64,7 @@ def ordered(
     try:
         for item in source:
             waiting.append(executor.submit(task, item))
-            if len(waiting) >= (ahead or threads):
+            if len(waiting) >= (ahead or 2 * threads):
                 break
         while waiting:
             result = waiting.popleft().result()
