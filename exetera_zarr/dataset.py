@@ -6,7 +6,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.dataframe import DataFrame
+from exetera_zarr.engine import gather
 from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
+from exetera_zarr.fields.base import column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group
 
@@ -112,9 +114,16 @@ class Dataset(FieldContainer):
         """Number of the committed version that is seen; 0 is the empty dataset."""
         return self._storage.version
 
-    def commit(self) -> int:
+    def commit(self, *, force: bool = False) -> int:
         """
         Make the changes so far a new version, all at once.
+
+        What other processes committed meanwhile to other tables stays beside it.
+
+        Parameters
+        ----------
+        force
+            Whether the tables changed here win where another process changed the same ones.
 
         Returns
         -------
@@ -124,15 +133,31 @@ class Dataset(FieldContainer):
         Raises
         ------
         ConflictError
-            Another process committed meanwhile; the draft is kept.
+            Another process changed the same table meanwhile; the draft is kept.
         ReadOnlyError
             The dataset is open for reading.
         """
-        return self._storage.commit()
+        return self._storage.commit(force=force)
 
     def rollback(self) -> None:
         """Drop what was not committed."""
         self._storage.rollback()
+
+    def refresh(self) -> int:
+        """
+        Move to the newest version, with the changes made here over it.
+
+        Returns
+        -------
+        int
+            Its number.
+
+        Raises
+        ------
+        ConflictError
+            Another process changed the same table.
+        """
+        return self._storage.refresh()
 
     def transaction(self) -> contextlib.AbstractContextManager[None]:
         """A ``with`` block whose changes are dropped when an exception leaves it."""
@@ -141,6 +166,82 @@ class Dataset(FieldContainer):
     def history(self) -> list[Commit]:
         """The committed versions, newest first."""
         return list(self._storage.history())
+
+    def retain(self, versions: int = 3, older_than: float = 86_400.0) -> None:
+        """
+        Say which versions are kept, from the next commit on.
+
+        Parameters
+        ----------
+        versions
+            At least so many, the newest included.
+        older_than
+            Seconds; younger ones are kept in any case. 0 keeps just `versions` of them.
+        """
+        self._storage.retain(versions, older_than)
+
+    def vacuum(self, keep: int | None = None, older_than: float | None = None) -> int:
+        """
+        Commit, forget older versions, and remove what no version reaches.
+
+        That is what crashed writers left, once it is a week old by the store's clock.
+
+        Parameters
+        ----------
+        keep
+            At least so many versions stay; what `retain` says by default.
+        older_than
+            Seconds; younger versions stay as well; what `retain` says by default.
+
+        Returns
+        -------
+        int
+            How many objects of no version were removed.
+        """
+        return self._storage.vacuum(keep, older_than)
+
+    def verify(self) -> None:
+        """
+        Read everything of the committed version.
+
+        Raises
+        ------
+        CorruptDataError
+            Something is not what was written: its message names table, field and chunk.
+        """
+        self._storage.verify()
+
+    def purge(self, table: str, *, rows: Any = None, field: str | None = None) -> int:
+        """
+        Remove rows or a field, and every version that had them, from the store.
+
+        Nothing else may be writing the table: what an unfinished draft of it has is removed, too.
+
+        Parameters
+        ----------
+        table
+            Name of the table.
+        rows : Field or ndarray of bool
+            Which rows go.
+        field
+            Name of the field that goes.
+
+        Returns
+        -------
+        int
+            The number of the version without them.
+        """
+        if (rows is None) == (field is None):
+            raise ValueError("purge takes either rows or a field")
+        frame = self.get_dataframe(table)
+        with self.transaction():
+            if field is not None:
+                del frame[field]
+            else:
+                frame.apply_filter(~gather.as_mask(column_of(rows), frame.length()))
+        self.commit()
+        self._storage.vacuum(1, 0.0, all_of=table)
+        return self.version
 
     def close(self) -> None:
         """Commit, and end: its tables and fields cannot be used after."""

@@ -25,6 +25,7 @@ __all__ = [
     "StorageError",
     "TableNotFoundError",
     "UnsupportedError",
+    "VersionNotFoundError",
 ]
 
 
@@ -34,6 +35,10 @@ class ExeteraError(Exception):
 
 class DatasetNotFoundError(ExeteraError, FileNotFoundError):
     """There is no dataset at the given place."""
+
+
+class VersionNotFoundError(DatasetNotFoundError):
+    """The dataset has no such version, or has it no more."""
 
 
 class DatasetExistsError(ExeteraError, FileExistsError):

@@ -119,6 +119,7 @@ class Session(FieldFunctions):
         storage_options: Mapping[str, Any] | None = None,
         durability: str = "fsync",
         single_writer: bool = False,
+        version: int | None = None,
     ) -> Dataset:
         """
         Open or create a dataset.
@@ -139,6 +140,8 @@ class Session(FieldFunctions):
             power.
         single_writer
             A promise that nobody else writes, for stores that cannot keep two writers apart.
+        version
+            An older version to read; `Dataset.history` says which there are.
 
         Returns
         -------
@@ -167,6 +170,7 @@ class Session(FieldFunctions):
             spill_dir=self.settings.spill_dir,
             durability=durability,
             single_writer=single_writer,
+            version=version,
         )
         dataset = self.datasets[name] = Dataset(self, storage, name, self.settings)
         return dataset

@@ -48,6 +48,8 @@ class Commit:
     created: str
     changed: tuple[str, ...]
     writer: str
+    kept: bool = True
+    """Whether it can still be opened."""
 
 
 class Array(ABC):
@@ -219,8 +221,64 @@ class Storage(ABC):
         """The root group."""
 
     @abstractmethod
-    def commit(self) -> int:
-        """Make the changes a new version for everybody; returns its number."""
+    def commit(self, *, force: bool = False) -> int:
+        """
+        Make the changes a new version for everybody.
+
+        Parameters
+        ----------
+        force
+            Whether our tables win where another writer changed the same ones.
+
+        Returns
+        -------
+        int
+            Its number.
+
+        Raises
+        ------
+        ConflictError
+            Another writer changed the same table; the changes are still here.
+        """
+
+    @abstractmethod
+    def refresh(self) -> int:
+        """Move to the newest version, with our changes over it; returns its number."""
+
+    @abstractmethod
+    def retain(self, versions: int, seconds: float) -> None:
+        """Keep at least so many versions, and all younger than that, from the next commit on."""
+
+    @abstractmethod
+    def vacuum(
+        self,
+        keep: int | None = None,
+        older_than: float | None = None,
+        *,
+        orphans_older_than: float = ...,
+        all_of: str = "",
+    ) -> int:
+        """
+        Commit, forget older versions and remove what no version reaches.
+
+        Parameters
+        ----------
+        keep, older_than
+            At least so many versions stay, and all that are not older than so many seconds.
+        orphans_older_than
+            Seconds after which an object that no version has cannot belong to a living draft.
+        all_of
+            Table whose unreachable objects are removed whatever their age.
+
+        Returns
+        -------
+        int
+            How many objects were removed that no version had.
+        """
+
+    @abstractmethod
+    def verify(self) -> None:
+        """Read everything; CorruptDataError naming table, field and chunk of what is damaged."""
 
     @abstractmethod
     def rollback(self) -> None:

@@ -7,10 +7,10 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from exetera_zarr.storage.zarr.store import ObjectStore, wrapped_stores
+from exetera_zarr.storage.zarr.store import Entry, ObjectStore, wrapped_stores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["CountingStore", "WrapperStore", "counting"]
 
@@ -53,8 +53,11 @@ class WrapperStore(ObjectStore):
     def list(self, prefix: str) -> Iterator[str]:
         return self.store.list(prefix)
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        return self.store.sizes(prefix)
+    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+        return self.store.advance(key, data, wanted)
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
+        return self.store.everything(prefix)
 
     def empty(self) -> bool:
         return self.store.empty()
@@ -122,9 +125,13 @@ class CountingStore(WrapperStore):
         self._note("list", prefix)
         return self.store.list(prefix)
 
-    def sizes(self, prefix: str) -> dict[str, int]:
+    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+        self._note("advance", key)
+        return self.store.advance(key, data, wanted)
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
         self._note("list", prefix)
-        return self.store.sizes(prefix)
+        return self.store.everything(prefix)
 
     def empty(self) -> bool:
         self._note("list", "")

@@ -36,7 +36,7 @@ def test_objects_come_back(store):
     store.settle()
     assert store.get("c/d e") == b"new"
     assert not store.empty()
-    assert store.sizes("c") == {"c/d e": 3}
+    assert [(entry.key, entry.size) for entry in store.everything("c")] == [("c/d e", 3)]
     store.delete("a/b")
     store.delete("a/b")
     with pytest.raises(FileNotFoundError):
@@ -158,3 +158,26 @@ def test_a_server_that_is_not_there_is_named(monkeypatch, s3_place):
     missing = s3_place.storage_options
     with Session() as s, pytest.raises(DatasetNotFoundError, match="no-such-bucket"):
         s.open_dataset("s3://no-such-bucket/x.zarr", "r", "d", storage_options=missing)
+
+
+def test_advancing_only_goes_forward(store):
+    """Of many writers of growing numbers, the highest one stays, whatever the order."""
+
+    def higher(number):
+        return lambda present: present is None or int(present) < number
+
+    assert store.advance("a/root", b"3", higher(3))
+    assert not store.advance("a/root", b"2", higher(2))
+    assert store.get("a/root") == b"3"
+    start = threading.Barrier(6)
+
+    def advance(number):
+        start.wait()
+        store.advance("a/root", b"%d" % number, higher(number))
+
+    threads = [threading.Thread(target=advance, args=(n,)) for n in (9, 5, 7, 4, 8, 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.get("a/root") == b"9"

@@ -155,6 +155,7 @@ class DraftArray:
         self.length = stored.length if stored else 0
         self.stored = stored
         self._target: str | None = None
+        self._moved = False
         self._blocks: dict[int, Buffer | transfer.Upload] = {}
 
     def clone(self) -> DraftArray:
@@ -162,13 +163,19 @@ class DraftArray:
         twin = DraftArray(self.context, self.prefix, self.role, self.dtype, self.block, self.stored)
         twin.length = self.length
         twin._blocks = dict(self._blocks)
+        twin._moved = self._moved
         # The target stays with the original: what that writes next must not meet what this has.
         return twin
 
     @property
     def changed(self) -> bool:
         """Whether it differs from the committed array."""
-        return self.stored is None or bool(self._blocks) or self.length != self.stored.length
+        stored = self.stored
+        return stored is None or self._moved or bool(self._blocks) or self.length != stored.length
+
+    def move(self) -> None:
+        """Have the next version at a new path, although nothing was changed."""
+        self._moved = True
 
     @property
     def blocks(self) -> int:
@@ -256,6 +263,10 @@ class DraftArray:
                 f"{self.context.store.url}/{key}: the chunk is missing; its version may have been "
                 "removed since it was opened"
             ) from error
+
+    def check(self, number: int) -> None:
+        """Read a whole chunk from the store and forget it; CorruptDataError if it is damaged."""
+        self._decoded(number)
 
     # -- changing
 
@@ -379,7 +390,8 @@ class DraftArray:
             self._target = self.context.fresh_path(prefix, self.role)
         self.prefix = prefix
         chunk = self.length if 0 < self.length < self.block else self.block
-        if stored is not None and not self.changed and stored.native:
+        unchanged = stored is not None and not self._blocks and self.length == stored.length
+        if stored is not None and unchanged and stored.native:
             chunk = stored.chunk
         target = StoredArray(self._target, self.dtype, self.length, chunk, {})
         return target, [
@@ -409,4 +421,5 @@ class DraftArray:
         self.stored = stored
         self.length = stored.length
         self._target = None
+        self._moved = False
         self._blocks = {}

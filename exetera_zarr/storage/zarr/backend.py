@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DatasetExistsError, DatasetNotFoundError
+from exetera_zarr.errors import (
+    DatasetExistsError,
+    DatasetNotFoundError,
+    VersionNotFoundError,
+    listing,
+)
 from exetera_zarr.storage.zarr import commit, sharing
-from exetera_zarr.storage.zarr.draft import Draft, claim
+from exetera_zarr.storage.zarr.draft import Draft, claim, kept_versions
 from exetera_zarr.storage.zarr.handles import ZarrStorage
 from exetera_zarr.storage.zarr.store import ObjectStore, open_store
 
@@ -27,6 +32,7 @@ def open_zarr(
     spill_dir: str | None = None,
     durability: str = "fsync",
     single_writer: bool = False,
+    version: int | None = None,
 ) -> ZarrStorage:
     """
     Open or create the dataset at a place.
@@ -49,6 +55,8 @@ def open_zarr(
         ``fsync``, or ``none`` where a local commit need not survive a loss of power.
     single_writer
         No other process writes: needed where create-if-absent is not known to be atomic.
+    version
+        An older version, for reading; the newest one if not given.
 
     Raises
     ------
@@ -61,6 +69,10 @@ def open_zarr(
         url, options or {}, durable=durability == "fsync", single_writer=single_writer
     )
     writable = mode != "r"
+    if version is not None:
+        if writable:
+            raise ValueError("an older version can only be read: use mode 'r'")
+        return ZarrStorage(Draft(store, _at(store, version)), writable=False)
     with sharing.lock:
         draft = sharing.drafts.get(store.identity)
         if draft is not None and draft.pid == os.getpid():
@@ -74,6 +86,20 @@ def open_zarr(
         if writable:
             sharing.drafts[store.identity] = draft
         return ZarrStorage(draft, writable=writable)
+
+
+def _at(store: ObjectStore, number: int) -> commit.Version:
+    """A version by its number, if it is still kept."""
+    newest = commit.load(store)
+    if newest is None:
+        raise DatasetNotFoundError(_nothing(store))
+    kept = kept_versions(newest.facts)
+    if number not in kept:
+        before = "" if number > newest.number else ", and what it had may have been removed"
+        raise VersionNotFoundError(
+            f"{store.url} has no version {number}{before}; there are: {listing(kept)}"
+        )
+    return newest if number == newest.number else commit.read(store, number)
 
 
 def _share(draft: Draft, mode: str) -> ZarrStorage:
@@ -100,7 +126,7 @@ def _load(store: ObjectStore, mode: str, settings: Mapping[str, Any]) -> Draft:
             raise DatasetExistsError(
                 f"{store.url} holds something that is not a dataset; it is left alone"
             )
-        version = claim(store)
+        version = claim(store, settings["row_block"])
         if version is not None:
             return Draft(store, version, created=True, **settings)
         version = commit.load(store)  # another process was faster

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.errors import CorruptDataError, UnsupportedError
 from exetera_zarr.storage.base import Commit
 from exetera_zarr.storage.zarr import layout, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
@@ -130,16 +131,29 @@ def load(store: ObjectStore) -> Version | None:
 
 def create(store: ObjectStore, number: int, data: bytes) -> bool:
     """Write the manifest of a version, unless that number is taken; whether it is ours now."""
-    if store.create(_key(number), data):
-        return True
+    key = _key(number)
+    try:
+        if store.create(key, data):
+            return True
+    except Exception:
+        # It may have been applied and only the reply lost: what is there now tells.
+        try:
+            return store.get(key) == data
+        except FileNotFoundError:
+            pass
+        raise
     # The reply to our own request may have been lost and the request sent again: bytes that carry
     # our draft's id are ours.
-    return store.get(_key(number)) == data
+    return store.get(key) == data
 
 
-def publish(store: ObjectStore, version: Version, before: Mapping[str, Any]) -> None:
+def publish(store: ObjectStore, version: Version, since: int) -> None:
     """
-    Let other Zarr readers see a version: arrays first, then groups, the root last.
+    Let other Zarr readers see a version: the groups first, the root last.
+
+    The documents of its arrays are there already, since nothing else is ever at their paths. The
+    root document only goes forward. A publisher who comes late may have written group documents
+    over those of a later version; so whoever finds one publishes it again.
 
     Parameters
     ----------
@@ -147,29 +161,61 @@ def publish(store: ObjectStore, version: Version, before: Mapping[str, Any]) -> 
         The store.
     version
         A committed version.
-    before
-        Documents that are published already; the same ones are not written again.
+    since
+        Group documents that last changed in this version or before are not written.
     """
-    below = version.below
-    waves: tuple[list[str], list[str]] = ([], [])
-    for path, document in below.items():
-        if before.get(path) != document:
-            waves[document["node_type"] == "group"].append(path)
-    for wave in waves:
-        transfer.each(
-            lambda path: store.replace(f"{path}/{_ROOT}", layout.plain(below[path])),
-            wave,
-            store.concurrency,
-        )
-    store.replace(_ROOT, version.data)
-    store.settle()
+    while True:
+        below = version.below
+        paths = [path for path, document in below.items() if _changed_after(document, since)]
+        transfer.each(partial(_put_document, store, below), paths, store.concurrency)
+        ours = version.number
+        if store.advance(_ROOT, version.data, partial(_is_before, ours)):
+            store.settle()
+            return
+        latest = newest(store)
+        if latest is None or latest <= ours:
+            store.settle()
+            return
+        since = min(since, ours - 1)
+        version = read(store, latest)
 
 
-def history(store: ObjectStore) -> Iterator[Commit]:
-    """The committed versions, newest first."""
+def _put_document(store: ObjectStore, below: Mapping[str, Any], path: str) -> None:
+    store.replace(f"{path}/{_ROOT}", layout.plain(below[path]))
+
+
+def _is_before(number: int, present: bytes | None) -> bool:
+    return _version_of(present) < number
+
+
+def _changed_after(document: Mapping[str, Any], since: int) -> bool:
+    if document["node_type"] != "group":
+        return False
+    return int(document["attributes"].get("since_version", 0)) > since
+
+
+def _version_of(data: bytes | None) -> int:
+    """The version that a root document says to be; -1 for one that is missing or damaged."""
+    if data is None:
+        return -1
+    try:
+        return int(layout.decode(data, _ROOT)["attributes"]["exetera"]["version"])
+    except (CorruptDataError, UnsupportedError, ValueError):
+        return -1
+
+
+def history(store: ObjectStore, kept: Collection[int]) -> Iterator[Commit]:
+    """The committed versions, newest first; `kept` are the numbers of those that can be opened."""
     manifests = transfer.ordered(
         lambda key: read(store, _number(key)), store.list(_FOLDER), store.concurrency
     )
     for manifest in manifests:
         facts = manifest.facts
-        yield Commit(facts["version"], facts["created"], tuple(facts["changed"]), facts["writer"])
+        number = facts["version"]
+        yield Commit(
+            number,
+            facts["created"],
+            tuple(facts["changed"]),
+            facts["writer"],
+            number in kept,
+        )

@@ -6,24 +6,26 @@ import contextlib
 import datetime as dt
 import os
 import secrets
+import time
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr._version import __version__
-from exetera_zarr.errors import ConflictError
+from exetera_zarr.errors import ConflictError, CorruptDataError, StorageError, listing
 from exetera_zarr.storage.base import ROW_BLOCK
-from exetera_zarr.storage.zarr import commit, layout, transfer
+from exetera_zarr.storage.zarr import commit, layout, sweep, transfer
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.cache import WriteBack
 from exetera_zarr.storage.zarr.layout import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
-__all__ = ["Draft", "claim"]
+__all__ = ["Draft", "Keep", "claim", "kept_versions"]
 
 
 class Draft:
@@ -61,6 +63,8 @@ class Draft:
         self.pid = os.getpid()
         self.id = secrets.token_hex(8)
         self.dirty = False
+        self.emptied = False
+        self.policy: Keep | None = None
         self.depth = 0
         self.users: set[int] = set()
         uploads = transfer.Uploads(store, min(256 << 20, cache_limit))
@@ -78,63 +82,202 @@ class Draft:
     def start_empty(self) -> None:
         """Drop every table from the draft; the versions before stay."""
         self.root = Node(attributes={}, row_block=self.root.row_block)
-        self.dirty = True
+        self.dirty = self.emptied = True
 
     def rollback(self) -> None:
         """Return to the committed version."""
         with self.context.lock:
             self.context.epoch += 1
             self.root = self._tree()
-            self.dirty = False
+            self.dirty = self.emptied = False
+            self.policy = None
+
+    def refresh(self) -> int:
+        """
+        Move to the newest version; changes that were made stay, over that.
+
+        Raises
+        ------
+        ConflictError
+            Another writer changed one of the same tables.
+        """
+        with self.context.lock:
+            newest = commit.load(self.store)
+            if newest is not None and newest.number > self.base.number:
+                if self.dirty:
+                    self._rebase(newest, force=False)
+                else:
+                    self.base = newest
+                    self.root = self._tree()
+                self.context.epoch += 1
+            return self.base.number
 
     @contextlib.contextmanager
     def atomic(self) -> Iterator[None]:
         """All or nothing, by a snapshot of the tree."""
         with self.context.lock:
-            snapshot, dirty = self.root.clone(), self.dirty
+            snapshot, dirty, emptied = self.root.clone(), self.dirty, self.emptied
             self.context.epoch += 1
             self.depth += 1
             try:
                 yield
             except BaseException:
-                self.root, self.dirty = snapshot, dirty
+                self.root, self.dirty, self.emptied = snapshot, dirty, emptied
                 self.context.epoch += 1
                 raise
             finally:
                 self.depth -= 1
 
-    def publish(self) -> int:
-        """Make the draft a version; see `Storage.commit`."""
+    def publish(self, *, force: bool = False, expire: Keep | None = None) -> int:
+        """
+        Make the draft a version; see `Storage.commit`.
+
+        Parameters
+        ----------
+        force
+            Whether our tables win over what another writer made of them.
+        expire
+            What is kept of the versions before, this time; what the dataset says if not given.
+        """
         with self.context.lock:
             if self.depth:
                 raise ValueError("a commit inside of a transaction would make a half of it last")
-            if self.dirty:
-                stored = self._settle()
-                version = self._write_manifest(stored)
-                before, self.base = self.base, version
-                self.dirty = self.context.virgin = False
-                for _, node in self.root.walk():
-                    for array in node.arrays.values():
-                        array.settled(stored[id(array)])
-                self._show(before.below if before.published else {})
-            elif not self.base.published:
-                self._show({})
+            if not self.dirty and (expire is None or not self._would_expire(expire)):
+                if not self.base.published:
+                    self._show(-1)
+                return self.base.number
+            stored, version = self._commit(force, expire)
+            expired = [v for v in self._kept() if v not in kept_versions(version.facts)]
+            settled_before = min(self._kept(), default=0) - 1
+            self.base = version
+            self.dirty = self.emptied = self.context.virgin = False
+            self.policy = None
+            for _, node in self.root.walk():
+                for array in node.arrays.values():
+                    array.settled(stored[id(array)])
+            if self._show(settled_before) and expired:
+                self._sweep(expired)
             return self.base.number
+
+    def _kept(self) -> list[int]:
+        return kept_versions(self.base.facts)
+
+    def _would_expire(self, expire: Keep) -> bool:
+        """Whether versions would go by another rule, not counting the newest one."""
+        kept = self.base.facts.get("kept", [])
+        return len(expire.choose(kept[:-1], *kept[-1])) < len(kept) if kept else False
+
+    def retain(self, policy: Keep) -> None:
+        """Have the dataset keep versions by a rule, from the next commit on."""
+        with self.context.lock:
+            self.policy, self.dirty = policy, True
+
+    def vacuum(self, expire: Keep | None, orphans_older_than: float, all_below: str = "") -> int:
+        """
+        Commit, expire versions, publish everything again, and remove what nothing reaches.
+
+        Parameters
+        ----------
+        expire
+            As of `publish`.
+        orphans_older_than
+            Seconds; see `sweep.sweep_orphans`.
+        all_below
+            Node path of a table whose orphans are removed whatever their age.
+
+        Returns
+        -------
+        int
+            How many objects were removed that no version had.
+        """
+        with self.context.lock:
+            self.publish(expire=expire or self.policy or Keep.of(self.base.facts))
+            if not self._show(-1):
+                raise StorageError(f"{self.store.url} cannot be published, so nothing is swept")
+            return sweep.sweep_orphans(self.store, self._kept(), orphans_older_than, all_below)
+
+    def _commit(
+        self, force: bool, expire: Keep | None
+    ) -> tuple[dict[int, StoredArray], commit.Version]:
+        """Write the manifest, over the version of whoever was faster if that does no harm."""
+        while True:
+            try:
+                stored = self._settle()
+            except CorruptDataError:
+                # Perhaps what we started from was swept, and then we are too late in any case.
+                newest = commit.newest(self.store)
+                if newest is None or newest == self.base.number:
+                    raise
+                self._rebase(commit.read(self.store, newest), force=force)
+                continue
+            number = self.base.number + 1
+            below = layout.documents(self.root, stored, self.base.below, number)
+            facts = self._facts(number, below, expire)
+            data = layout.encode(below, facts, self.root.attributes)
+            if commit.create(self.store, number, data):
+                return stored, commit.Version(number, data, layout.decode(data, self.store.url))
+            newest = commit.newest(self.store)
+            assert newest is not None
+            self._rebase(commit.read(self.store, newest), force=force)
+
+    def _ours(self) -> dict[str, str]:
+        """Path segments of the root's children that this draft changes, with their names."""
+        assumed = {}
+        for path, node in self.root.walk():
+            for role, array in node.arrays.items():
+                unsettled = StoredArray(f"{path}/{role}?", array.dtype, 0, 1, {"unsettled": True})
+                keep = array.stored is not None and not array.changed
+                assumed[id(array)] = array.stored if keep and array.stored else unsettled
+        below = layout.documents(self.root, assumed, self.base.below, self.base.number + 1)
+        return _changed(self.base.below, below)
+
+    def _rebase(self, newest: commit.Version, *, force: bool) -> None:
+        """
+        Put the changes of this draft over a newer version.
+
+        Raises
+        ------
+        ConflictError
+            Both changed the same table; the draft stays as it is.
+        """
+        theirs = _changed(self.base.below, newest.below)
+        ours = self._ours()
+        if self.emptied:
+            ours |= theirs | _changed({}, self.base.below)
+        folded = {segment.casefold() for segment in theirs}
+        both = sorted(name for segment, name in ours.items() if segment.casefold() in folded)
+        if both and not force:
+            raise ConflictError(
+                f"{self.store.url}: {listing(both)} changed in this draft, which is over version "
+                f"{self.base.number}, and by another writer up to version {newest.number}; the "
+                "draft is kept: commit(force=True) lets it win, rollback() and refresh() drop it"
+            )
+        where = f"{self.store.url} version {newest.number}"
+        merged = layout.tree(newest.document, self.context, where)
+        mine = {segment.casefold() for segment in ours}
+        attributes = self.root.attributes or merged.attributes
+        groups = {n: g for n, g in merged.groups.items() if g.segment.casefold() not in mine}
+        groups |= {n: g for n, g in self.root.groups.items() if g.segment.casefold() in mine}
+        for node in (groups[name] for name in self.root.groups if name in groups):
+            _move_orphans(node, newest.below)
+        merged.groups, merged.attributes = groups, attributes
+        self.base, self.root = newest, merged
+        self.context.virgin = False
 
     def repair(self) -> None:
         """Publish the base version, whose root document the store does not have."""
         with self.context.lock:
-            self._show({})
+            self._show(-1)
 
-    def _show(self, before: Mapping[str, Any]) -> None:
+    def _show(self, since: int) -> bool:
         """
-        Let other Zarr readers see the base version.
+        Let other Zarr readers see the base version; whether that worked.
 
         A failure is a warning: the version is committed, and the next writer publishes it.
         """
         published = True
         try:
-            commit.publish(self.store, self.base, before)
+            commit.publish(self.store, self.base, since)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
             published = False
             warnings.warn(
@@ -145,6 +288,18 @@ class Draft:
             )
         finally:
             self.base = replace(self.base, published=published)
+        return published
+
+    def _sweep(self, expired: Sequence[int]) -> None:
+        """Remove what only versions reach that are no longer kept; a failure leaves it there."""
+        try:
+            sweep.sweep_versions(self.store, expired, self._kept(), self.base)
+        except Exception as error:  # noqa: BLE001 - vacuum() finds what is left
+            warnings.warn(
+                f"{self.store.url}: some objects of expired versions are still there: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def _settle(self) -> dict[int, StoredArray]:
         """Have every array of the draft in the store, and what each of them is there."""
@@ -158,68 +313,132 @@ class Draft:
                     target = StoredArray(
                         target.path, target.dtype, target.length, target.chunk, document
                     )
+                    # Nobody looks at the path yet, and nobody ever writes another document there.
+                    key, data = f"{target.path}/zarr.json", layout.plain(document)
+                    tasks.append(partial(self.store.put, key, data))
                 stored[id(array)] = target
                 tasks += work
         transfer.each(lambda task: task(), tasks, self.store.concurrency)
         self.store.settle()
         return stored
 
-    def _write_manifest(self, stored: Mapping[int, StoredArray]) -> commit.Version:
-        below = layout.documents(self.root, stored)
-        number = self.base.number + 1
-        data = layout.encode(below, self._facts(number, below), self.root.attributes)
-        if not commit.create(self.store, number, data):
-            raise ConflictError(
-                f"{self.store.url}: another writer committed version {number} while this draft "
-                f"was over version {self.base.number}; the draft is kept"
-            )
-        return commit.Version(number, data, layout.decode(data, self.store.url))
-
-    def _facts(self, number: int, below: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, number: int, below: Mapping[str, Any], expire: Keep | None) -> dict[str, Any]:
         facts = self.base.facts
         facts.pop("checksum")
+        policy = self.policy or Keep.of(facts)
+        present = clock()
         return {
             **facts,
             "version": number,
             "previous": self.base.facts["checksum"],
             "draft": self.id,
-            "created": now(),
+            "created": _text(present),
             "writer": f"exetera_zarr {__version__}",
-            "changed": _changed(self.base.below, below),
+            "changed": sorted(_changed(self.base.below, below).values()),
             "tables": list(self.root.groups),
             "row_block": self.root.row_block,
+            "keep": {"versions": policy.versions, "seconds": policy.seconds},
+            "kept": (expire or policy).choose(facts.get("kept", []), number, present),
         }
 
 
-def now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+@dataclass(frozen=True)
+class Keep:
+    """
+    Which versions are kept: the last ones, by number and by age.
+
+    Parameters
+    ----------
+    versions
+        At least so many, the newest included.
+    seconds
+        All that are not older than that.
+    """
+
+    versions: int = 3
+    seconds: float = 86_400.0
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Keep:
+        """What a manifest says."""
+        said = facts.get("keep", {})
+        return cls(said.get("versions", cls.versions), said.get("seconds", cls.seconds))
+
+    def choose(
+        self, before: Sequence[Sequence[float]], number: int, present: float
+    ) -> list[list[float]]:
+        """
+        Versions that are kept when a new one comes.
+
+        Parameters
+        ----------
+        before
+            Number and time of each version kept so far, ascending.
+        number, present
+            Those of the new one.
+
+        Returns
+        -------
+        list of [number, time]
+            The end of those, with the new one: never one that follows a version that is not kept.
+        """
+        ages = [*before, [number, present]]
+        for start, (_, created) in enumerate(ages):
+            if len(ages) - start <= max(self.versions, 1) or present - created <= self.seconds:
+                return [list(pair) for pair in ages[start:]]
+        return [[number, present]]
 
 
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Logical names of the top-level groups that differ, below or in themselves."""
+def kept_versions(facts: Mapping[str, Any]) -> list[int]:
+    """Numbers of the versions that a manifest keeps, ascending; its own included."""
+    return [int(number) for number, _ in facts.get("kept", [])] or [int(facts["version"])]
+
+
+def clock() -> float:
+    """Seconds since 1970; tests set another one."""
+    return time.time()
+
+
+def _text(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """Path segment and name of the root's children that differ, in themselves or below."""
     differing = {
         path.split("/", 1)[0]
         for path in before.keys() | after.keys()
         if before.get(path) != after.get(path)
     }
-    return sorted(
-        (after.get(top) or before[top])["attributes"].get("name", top) for top in differing
-    )
+    return {
+        top: (after.get(top) or before[top])["attributes"].get("name", top) for top in differing
+    }
 
 
-def claim(store: ObjectStore) -> commit.Version | None:
+def _move_orphans(node: Node, below: Mapping[str, Any]) -> None:
+    """Have arrays copied that a newer version does not reach: they may be swept any time."""
+    for part in (node, *(child for _, child in node.walk())):
+        for array in part.arrays.values():
+            if array.stored is not None and array.stored.path not in below:
+                array.move()
+
+
+def claim(store: ObjectStore, row_block: int | None) -> commit.Version | None:
     """Create version 0, the empty dataset; None where another process was faster."""
+    present, policy = clock(), Keep()
     facts = {
         "format": layout.FORMAT,
         "requires": [],
         "version": 0,
         "previous": None,
         "draft": secrets.token_hex(8),
-        "created": now(),
+        "created": _text(present),
         "writer": f"exetera_zarr {__version__}",
         "changed": [],
         "tables": [],
-        "row_block": ROW_BLOCK,
+        "row_block": row_block or ROW_BLOCK,
+        "keep": {"versions": policy.versions, "seconds": policy.seconds},
+        "kept": [[0, present]],
     }
     data = layout.encode({}, facts, {})
     if not commit.create(store, 0, data):

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import NameTakenError, ReadOnlyError
+from exetera_zarr.errors import CorruptDataError, NameTakenError, ReadOnlyError
 from exetera_zarr.storage import names
 from exetera_zarr.storage.base import AnyArray, Array, Capability, Commit, Group, Storage
-from exetera_zarr.storage.zarr import commit, sharing
+from exetera_zarr.storage.zarr import commit, sharing, verify
 from exetera_zarr.storage.zarr.arrays import DraftArray, block_of
+from exetera_zarr.storage.zarr.draft import Keep, kept_versions
 from exetera_zarr.storage.zarr.layout import Node
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.zarr.draft import Draft
 
+
 __all__ = ["ZarrArray", "ZarrGroup", "ZarrStorage"]
 
+ORPHAN_AGE = 7 * 86_400.0
+"""Seconds after which what no version reaches cannot belong to a draft that is alive."""
 _CAPABILITIES = frozenset(
     [Capability.VERSIONS, Capability.MULTIPLE_WRITERS, Capability.ROLLBACK, Capability.ZARR]
 )
@@ -86,8 +90,41 @@ class ZarrStorage(Storage):
     def root(self) -> ZarrGroup:
         return ZarrGroup(self, ())
 
-    def commit(self) -> int:
-        return self.to_change().publish()
+    def commit(self, *, force: bool = False) -> int:
+        return self.to_change().publish(force=force)
+
+    def refresh(self) -> int:
+        return self.draft.refresh()
+
+    def retain(self, versions: int, seconds: float) -> None:
+        self.to_change().retain(Keep(versions, seconds))
+
+    def vacuum(
+        self,
+        keep: int | None = None,
+        older_than: float | None = None,
+        *,
+        orphans_older_than: float = ORPHAN_AGE,
+        all_of: str = "",
+    ) -> int:
+        draft = self.to_change()
+        said = Keep.of(draft.base.facts)
+        expire = Keep(
+            said.versions if keep is None else keep,
+            said.seconds if older_than is None else older_than,
+        )
+        segment = draft.root.groups[all_of].segment if all_of in draft.root.groups else ""
+        return draft.vacuum(expire, orphans_older_than, segment)
+
+    def verify(self) -> None:
+        draft = self.draft
+        if draft.dirty:
+            raise ValueError("there are changes that are not committed: commit or roll back first")
+        kept = [n for n in kept_versions(draft.base.facts) if n <= draft.base.number]
+        found = list(verify.problems(draft, kept))
+        if found:
+            shown = "; ".join(found[:20])
+            raise CorruptDataError(f"{self._url}: {len(found)} things are wrong: {shown}")
 
     def rollback(self) -> None:
         self.to_change().rollback()
@@ -96,14 +133,17 @@ class ZarrStorage(Storage):
         return self.to_change().atomic()
 
     def history(self) -> Iterator[Commit]:
-        return commit.history(self.draft.store)
+        draft = self.draft
+        newest = commit.load(draft.store)
+        facts = (newest or draft.base).facts
+        return commit.history(draft.store, kept_versions(facts))
 
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         draft = self.draft
         by_path: dict[str, int] = {}
-        for key, size in draft.store.sizes("").items():
-            path = key.split("/c/", 1)[0]
-            by_path[path] = by_path.get(path, 0) + size
+        for entry in draft.store.everything(""):
+            path = entry.key.split("/c/", 1)[0]
+            by_path[path] = by_path.get(path, 0) + entry.size
         found: dict[tuple[str, ...], int] = {}
 
         def visit(names: tuple[str, ...], node: Node) -> None:

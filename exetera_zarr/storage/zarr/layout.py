@@ -105,9 +105,11 @@ def array_document(array: StoredArray, role: str) -> Document:
     }
 
 
-def documents(root: Node, stored: Mapping[int, StoredArray]) -> dict[str, Document]:
+def documents(
+    root: Node, stored: Mapping[int, StoredArray], before: Mapping[str, Document], number: int
+) -> dict[str, Document]:
     """
-    The documents of everything below the root.
+    The documents of everything below the root, as they are in one version.
 
     Parameters
     ----------
@@ -115,6 +117,10 @@ def documents(root: Node, stored: Mapping[int, StoredArray]) -> dict[str, Docume
         The tree.
     stored
         What each of its arrays is in this version, by the array's ``id()``.
+    before
+        The documents of the version before.
+    number
+        Of this version: a group document that differs from before says so.
 
     Returns
     -------
@@ -131,6 +137,9 @@ def documents(root: Node, stored: Mapping[int, StoredArray]) -> dict[str, Docume
             }
         if node.groups:
             attributes["columns"] = list(node.groups)
+        old = dict(before.get(path, {}).get("attributes", {}))
+        since = old.pop("since_version", None)
+        attributes["since_version"] = since if since is not None and old == attributes else number
         found[path] = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
         for array in arrays.values():
             found[array.path] = array.document
@@ -271,6 +280,7 @@ def _group_node(
     context: DraftContext,
 ) -> Node:
     attributes = dict(about["attributes"])
+    attributes.pop("since_version", None)
     names = attributes.pop("arrays", {})
     node = Node(segment, attributes, attributes.get("row_block", parent.row_block))
     for role, name in names.items():

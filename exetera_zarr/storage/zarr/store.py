@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import secrets
 import shutil
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import fsspec
+from fsspec.asyn import sync
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -27,10 +30,20 @@ from exetera_zarr.storage.zarr.transfer import each
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["FsspecStore", "LocalStore", "ObjectStore", "open_store", "wrapped_stores"]
+__all__ = ["Entry", "FsspecStore", "LocalStore", "ObjectStore", "open_store", "wrapped_stores"]
 
 
 _SYNCS = 16
+_LOCKED = "__exetera__/commits/newest"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing: its key, its bytes, and when it was written by the store's clock."""
+
+    key: str
+    size: int
+    modified: float
 
 
 class ObjectStore(ABC):
@@ -74,8 +87,17 @@ class ObjectStore(ABC):
         """All keys directly below the folder `prefix`, in byte order."""
 
     @abstractmethod
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Bytes of every object below the folder `prefix`, at any depth, by key."""
+    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+        """
+        Replace an object if what is there now (None for nothing) is `wanted` to be replaced.
+
+        Nobody else can replace it between the look and the change, where the store has a way to
+        keep them out; whether it was replaced is returned.
+        """
+
+    @abstractmethod
+    def everything(self, prefix: str) -> Iterator[Entry]:
+        """Every object below the folder `prefix`, at any depth, in any order."""
 
     @abstractmethod
     def empty(self) -> bool:
@@ -187,13 +209,34 @@ class LocalStore(ObjectStore):
             return
         yield from (f"{prefix}/{name}" for name in names if not name.startswith(".tmp-"))
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        found = {}
+    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+        # The lock is on a folder that is there anyway, and ends with the process that holds it.
+        folder = os.open(self._folder_of(self._file(_LOCKED)), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            try:
+                present: bytes | None = self.get(key)
+            except FileNotFoundError:
+                present = None
+            if not wanted(present):
+                return False
+            self.replace(key, data)
+            return True
+        finally:
+            os.close(folder)
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
         for folder, _, names in os.walk(self._file(prefix)):
             for name in names:
                 path = os.path.join(folder, name)
-                found[os.path.relpath(path, self.path).replace(os.sep, "/")] = os.path.getsize(path)
-        return found
+                try:
+                    about = os.stat(path)
+                except FileNotFoundError:  # removed since it was listed
+                    continue
+                key = os.path.relpath(path, self.path).replace(os.sep, "/")
+                # A hard link has the times of the file that it is another name of; the time of the
+                # link itself is the time of the last change of the file's own record.
+                yield Entry(key, about.st_size, max(about.st_mtime, about.st_ctime))
 
     def empty(self) -> bool:
         if not os.path.lexists(self.path):
@@ -336,7 +379,7 @@ class FsspecStore(ObjectStore):
             return False
         except OSError as error:
             # SeaweedFS answers 412 with a text that s3fs does not know; 409 may come in a race.
-            if any(text in str(error) for text in ("pre-condition", "Precondition", "Conflict")):
+            if _is_conflict(error):
                 return False
             raise self._failure("create", key, error) from error
         return True
@@ -386,11 +429,55 @@ class FsspecStore(ObjectStore):
         for path in sorted(paths):
             yield f"{prefix}/{path.rsplit('/', 1)[1]}"
 
-    def sizes(self, prefix: str) -> dict[str, int]:
+    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+        if self._memory:
+            with self._memory_lock:
+                present = self._present(key)
+                if wanted(present):
+                    self.put(key, data)
+                return wanted(present)
+        if self._s3:
+            return self._advance_s3(key, data, wanted)
+        if not wanted(self._present(key)):
+            return False
+        self.replace(key, data)
+        return True
+
+    def _present(self, key: str) -> bytes | None:
+        try:
+            return self.get(key)
+        except FileNotFoundError:
+            return None
+
+    def _advance_s3(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+        """Compare and swap, by the ETag of what was read."""
+        bucket, name, _ = self._fs.split_path(self._path(key))
+        while True:
+            present, condition = None, {"IfNoneMatch": "*"}
+            with suppress(FileNotFoundError), self._named("read", key):
+                reply = self._fs.call_s3("get_object", Bucket=bucket, Key=name)
+                present = sync(self._fs.loop, reply["Body"].read)
+                condition = {"IfMatch": reply["ETag"]}
+            if not wanted(present):
+                return False
+            try:
+                self._fs.call_s3("put_object", Bucket=bucket, Key=name, Body=data, **condition)
+            except OSError as error:
+                if not _is_conflict(error):
+                    raise self._failure("write", key, error) from error
+            else:
+                return True
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
         with self._named("list", prefix):
             found = self._fs.find(self._path(prefix), detail=True)
         cut = len(self.root) + 1
-        return {path[cut:]: int(about["size"]) for path, about in found.items()}
+        for path, about in found.items():
+            modified = about.get("LastModified") or about.get("created") or about.get("mtime")
+            moment = (
+                modified.timestamp() if hasattr(modified, "timestamp") else float(modified or 0)
+            )
+            yield Entry(path[cut:], int(about["size"]), moment)
 
     def empty(self) -> bool:
         if self._s3:
@@ -427,6 +514,12 @@ class FsspecStore(ObjectStore):
 
     def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
         return StorageError(f"could not {verb} {self.url}/{key}: {error}")
+
+
+def _is_conflict(error: OSError) -> bool:
+    """Whether a conditional write failed because somebody else had written."""
+    texts = ("pre-condition", "Precondition", "PreconditionFailed", "Conflict")
+    return isinstance(error, FileExistsError) or any(text in str(error) for text in texts)
 
 
 _wrappers: list[Callable[[ObjectStore], ObjectStore]] = []

@@ -1,0 +1,116 @@
+"""Removing what no kept version reaches any more."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from exetera_zarr.storage.zarr import commit, transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from exetera_zarr.storage.zarr.store import ObjectStore
+
+__all__ = ["sweep_orphans", "sweep_versions"]
+
+_DOCUMENT = "zarr.json"
+
+
+def sweep_versions(
+    store: ObjectStore, expired: Sequence[int], kept: Sequence[int], newest: commit.Version
+) -> None:
+    """
+    Remove the arrays that only expired versions reach.
+
+    What the versions reach is known from their manifests, so nothing is listed. The documents go
+    first, so that no reader finds an array whose chunks are gone, and would take zeros for values.
+
+    Parameters
+    ----------
+    store
+        The store.
+    expired
+        Numbers of versions that are not kept any more.
+    kept
+        Numbers of those that are, ascending.
+    newest
+        The newest of these, which is published.
+    """
+    live = dict(newest.below)
+    for number in kept:
+        if number != newest.number:
+            live |= commit.read(store, number).below
+    dead: dict[str, Any] = {}
+    for number in expired:
+        dead |= {p: d for p, d in commit.read(store, number).below.items() if p not in live}
+    groups = [path for path in dead if path not in newest.below]
+    transfer.each(store.delete, [f"{path}/{_DOCUMENT}" for path in groups], store.concurrency)
+    transfer.each(store.delete, _chunk_keys(dead), store.concurrency)
+
+
+def _chunk_keys(documents: Mapping[str, Any]) -> Iterable[str]:
+    for path, document in documents.items():
+        if document["node_type"] == "array":
+            shape = document["shape"]
+            chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
+            tail = "/0" * (len(shape) - 1)
+            for number in range(-(-shape[0] // chunk[0])):
+                yield f"{path}/c/{number}{tail}"
+
+
+def sweep_orphans(
+    store: ObjectStore, kept: Sequence[int], older_than: float, all_below: str = ""
+) -> int:
+    """
+    Remove objects that no kept version reaches: what crashed drafts and interrupted sweeps left.
+
+    Parameters
+    ----------
+    store
+        The store.
+    kept
+        Numbers of the versions that are kept.
+    older_than
+        Seconds, by the store's own clock: younger objects may belong to a draft that is alive.
+    all_below
+        Node path of a table whose orphans are removed whatever their age.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    live: dict[str, Any] = {}
+    for number in kept:
+        live |= commit.read(store, number).below
+    probe = f"__exetera__/clock-{secrets.token_hex(8)}"
+    store.put(probe, b"")
+    try:
+        entries = list(store.everything(""))
+    finally:
+        store.delete(probe)
+    present = next(entry.modified for entry in entries if entry.key == probe)
+    orphans = [
+        entry.key
+        for entry in entries
+        if _is_orphan(entry.key, live)
+        and (
+            present - entry.modified > older_than
+            or (all_below and entry.key.startswith(f"{all_below}/"))
+        )
+    ]
+    documents = [key for key in orphans if key.endswith(f"/{_DOCUMENT}")]
+    rest = [key for key in orphans if not key.endswith(f"/{_DOCUMENT}")]
+    for keys in (documents, rest):
+        transfer.each(store.delete, keys, store.concurrency)
+    return len(orphans)
+
+
+def _is_orphan(key: str, live: Mapping[str, Any]) -> bool:
+    """Whether no version that is kept, nor the history, has to do with an object."""
+    if "/.tmp-" in f"/{key}":
+        return True
+    if key == _DOCUMENT or key.startswith("__exetera__/commits/"):
+        return False
+    return key.split("/c/", 1)[0].removesuffix(f"/{_DOCUMENT}") not in live

@@ -1,0 +1,112 @@
+"""Reading everything of a version, to find out whether it is what was written."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exetera_zarr.errors import ExeteraError
+from exetera_zarr.storage.zarr import commit, layout, transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exetera_zarr.storage.zarr.arrays import DraftArray
+    from exetera_zarr.storage.zarr.draft import Draft
+    from exetera_zarr.storage.zarr.layout import Node
+
+__all__ = ["problems"]
+
+
+def problems(draft: Draft, kept: list[int]) -> Iterator[str]:
+    """
+    What is wrong with the committed version that a draft is over, in words.
+
+    Parameters
+    ----------
+    draft
+        Without changes.
+    kept
+        Numbers of the versions whose manifests are checked as well.
+
+    Yields
+    ------
+    str
+        Naming table, field and chunk, or the object.
+    """
+    yield from _manifests(draft, kept)
+    yield from _documents(draft)
+    for name, node in draft.root.groups.items():
+        if node.arrays:
+            yield from _field(f"field {name!r}", node)
+        for field, below in node.groups.items():
+            yield from _field(f"table {name!r}, field {field!r}", below)
+
+
+def _manifests(draft: Draft, kept: list[int]) -> Iterator[str]:
+    """The manifests that are kept, each with the digest of the one before."""
+    previous: str | None = None
+    for number in kept:
+        try:
+            facts = commit.read(draft.store, number).facts
+        except (ExeteraError, OSError) as error:
+            yield f"the manifest of version {number}: {error}"
+            previous = None
+            continue
+        if previous is not None and facts["previous"] != previous:
+            yield f"version {number} does not follow from version {number - 1}: digests differ"
+        previous = facts["checksum"]
+
+
+def _documents(draft: Draft) -> Iterator[str]:
+    """What other Zarr readers see is this version."""
+    expected = {"zarr.json": draft.base.data}
+    for path, document in draft.base.below.items():
+        expected[f"{path}/zarr.json"] = layout.plain(document)
+
+    def check(key: str) -> str | None:
+        try:
+            found = draft.store.get(key)
+        except OSError as error:
+            return f"{key} cannot be read by other Zarr readers: {error}"
+        return None if found == expected[key] else f"{key} is not the document of this version"
+
+    for said in transfer.ordered(check, expected, draft.store.concurrency):
+        if said is not None:
+            yield said
+
+
+def _field(where: str, node: Node) -> Iterator[str]:
+    sound = True
+    for role, array in node.arrays.items():
+        check = partial(_chunk, array)
+        for number, said in enumerate(
+            transfer.ordered(check, range(array.blocks), array.context.store.concurrency)
+        ):
+            if said is not None:
+                sound = False
+                yield f"{where}, {role}, chunk {number}: {said}"
+    if sound and "index" in node.arrays:
+        yield from _offsets(where, node.arrays["index"], node.arrays["values"].length)
+
+
+def _chunk(array: DraftArray, number: int) -> str | None:
+    try:
+        array.check(number)
+    except (ExeteraError, OSError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _offsets(where: str, index: DraftArray, size: int) -> Iterator[str]:
+    last = 0
+    for start in range(0, index.length, index.block):
+        offsets = index.read(start, min(start + index.block, index.length))
+        if start == 0 and offsets[0] != 0:
+            yield f"{where}, index: the first offset is {offsets[0]}, not 0"
+        if (np.diff(offsets, prepend=last) < 0).any() or offsets[-1] > size:
+            yield f"{where}, index: the offsets do not ascend to at most {size}"
+            return
+        last = int(offsets[-1])
