@@ -44,7 +44,10 @@ def commit_orphan(draft: Draft) -> None:
     if not draft.dirty and draft.base.published:
         forget(draft)
     elif getattr(_collecting, "active", False):
-        threading.Thread(target=_commit_quietly, args=(draft,)).start()
+        try:
+            threading.Thread(target=_commit_quietly, args=(draft,)).start()
+        except RuntimeError:  # the interpreter is ending: `_at_exit` finds it
+            draft.users.clear()
     else:
         _commit_quietly(draft)
 

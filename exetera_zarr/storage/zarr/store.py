@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "FsspecStore", "LocalStore", "ObjectStore", "open_store", "wrapped_stores"]
 
 
-_SYNCS = 16
 _LOCKED = "__exetera__/commits/newest"
 
 
@@ -119,7 +118,8 @@ class LocalStore(ObjectStore):
     def __init__(self, path: str, *, durable: bool = True) -> None:
         self.url = self.path = os.path.abspath(path)
         self.identity = os.path.realpath(path)
-        self.concurrency = max(2, min(8, os.cpu_count() or 2))
+        # Some of them decode or encode while others wait for the disk.
+        self.concurrency = max(4, min(16, 2 * (os.cpu_count() or 2)))
         self._durable = durable
         self._unsettled: list[str] = []
         self._folders: set[str] = set()
@@ -250,15 +250,14 @@ class LocalStore(ObjectStore):
         paths, self._unsettled = self._unsettled, []
         if not self._durable:
             return
-        # A disk takes many of these at a time, and each mostly waits.
-        each(self._sync, paths, _SYNCS)
+        each(self._sync, paths, self.concurrency)
         folders: set[str] = set()
         for path in paths:
             folder = os.path.dirname(path)
             while len(folder) >= len(self.path) and folder not in folders:
                 folders.add(folder)
                 folder = os.path.dirname(folder)
-        each(self._sync, sorted(folders), _SYNCS)
+        each(self._sync, sorted(folders), self.concurrency)
 
     def _sync(self, path: str) -> None:
         if not self._durable:

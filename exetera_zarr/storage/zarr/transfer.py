@@ -36,8 +36,22 @@ def pool(threads: int) -> ThreadPoolExecutor:
     """The process's pool of that many threads; its tasks must not wait for each other."""
     with _pools_lock:
         if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix=f"exetera-{threads}")
+            executor = ThreadPoolExecutor(threads, thread_name_prefix=f"exetera-{threads}")
+            _start_all(executor, threads)
+            _pools[threads] = executor
         return _pools[threads]
+
+
+def _start_all(executor: ThreadPoolExecutor, threads: int) -> None:
+    """
+    Start the threads of a pool now.
+
+    What was not closed is committed when the interpreter ends, and Python 3.12 starts no thread
+    then, not even before it joins those that there are.
+    """
+    together = threading.Barrier(threads)
+    for future in [executor.submit(together.wait) for _ in range(threads)]:
+        future.result()
 
 
 def ordered(

@@ -1,0 +1,19 @@
+"""The command line: `python -m benchmarks columns`."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import columns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    columns.add_command(commands)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
