@@ -10,7 +10,7 @@ import numpy as np
 from exetera_zarr.engine import gather
 from exetera_zarr.errors import DataError, FieldNotFoundError, NameTakenError, listing
 from exetera_zarr.fields.base import Field, column_of
-from exetera_zarr.fields.container import FieldContainer
+from exetera_zarr.fields.container import FieldContainer, normal
 
 if TYPE_CHECKING:
     import contextlib
@@ -40,7 +40,6 @@ class DataFrame(FieldContainer):
         super().__init__()
         self._dataset = dataset
         self._group = group
-        self.name: Any = group.name
 
     @property
     def group(self) -> Group:
@@ -57,6 +56,11 @@ class DataFrame(FieldContainer):
     h5group = group
 
     @property
+    def name(self) -> str:
+        """Its name in the dataset."""
+        return str(self.group.name)
+
+    @property
     def dataset(self) -> Dataset:
         """The dataset it is a table of."""
         return self._dataset
@@ -65,13 +69,6 @@ class DataFrame(FieldContainer):
     def columns(self) -> dict[str, Field]:
         """The fields by name, in order; a copy."""
         return dict(self.items())
-
-    def follow(self, group: Group) -> None:
-        """Stand for another storage group from now on, as a rename makes it."""
-        self._group = group
-        self.name = group.name
-        for name, field in self._live_fields.items():
-            field.follow(group.group(name))
 
     def _describe(self) -> str:
         return f"the table {self._group.name!r} of {self._dataset.url}"
@@ -116,7 +113,7 @@ class DataFrame(FieldContainer):
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             raise TypeError(f"a name is a str, not a {type(name).__name__}")
-        return name in self.group
+        return normal(name) in self.group
 
     def contains_field(self, field: Field) -> bool:
         """Whether that field is one of this table; TypeError for something else."""

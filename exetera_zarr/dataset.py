@@ -9,12 +9,12 @@ from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.engine import gather
 from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
 from exetera_zarr.fields.base import column_of
-from exetera_zarr.fields.container import FieldContainer
+from exetera_zarr.fields.container import FieldContainer, normal
 from exetera_zarr.fields.create import is_field_group
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from exetera_zarr.field_functions import Settings
     from exetera_zarr.session import Session
@@ -48,7 +48,9 @@ class Dataset(FieldContainer):
         self._storage = storage
         self._settings = settings
         self.name = name
-        self._frames: weakref.WeakValueDictionary[str, DataFrame] = weakref.WeakValueDictionary()
+        self._frames: weakref.WeakValueDictionary[Hashable, DataFrame] = (
+            weakref.WeakValueDictionary()
+        )
         self._dropped = weakref.finalize(self, storage.abandon)
         # At the end of the process the storage commits by itself, while it still can.
         self._dropped.atexit = False
@@ -252,8 +254,8 @@ class Dataset(FieldContainer):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        close_after(error, self.close)
 
     # -- tables
 
@@ -293,7 +295,7 @@ class Dataset(FieldContainer):
             if dataframe is not None:
                 for field in dataframe.values():
                     frame.add(field)
-        self._frames[group.name] = frame
+        self._frames[group.key] = frame
         return frame
 
     def create_group(self, name: str) -> DataFrame:
@@ -314,7 +316,7 @@ class Dataset(FieldContainer):
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
             raise TypeError(f"a name is a str, not a {type(name).__name__}")
-        group = self.group
+        group, name = self.group, normal(name)
         if name not in group:
             raise TableNotFoundError(
                 f"there is no table {name!r} in {self._describe()}; there are: {listing(self)}"
@@ -322,13 +324,13 @@ class Dataset(FieldContainer):
         child = group.group(name)
         if is_field_group(child):
             return self._field(name)
-        frame = self._frames.get(name)
+        frame = self._frames.get(child.key)
         if frame is None:
-            frame = self._frames[name] = DataFrame(self, child)
+            frame = self._frames[child.key] = DataFrame(self, child)
         return frame
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self.group
+        return isinstance(name, str) and normal(name) in self.group
 
     def contains_dataframe(self, dataframe: DataFrame) -> bool:
         """Whether that table is one of this dataset; TypeError for something else."""
@@ -340,16 +342,9 @@ class Dataset(FieldContainer):
         if not isinstance(name, str) or not isinstance(dataframe, DataFrame):
             raise TypeError("a dataset takes tables by name: ds[str] = DataFrame")
         if dataframe.dataset is self:
-            self._rename(dataframe, name)
+            self.group.rename_groups({dataframe.name: name})
         else:
             self.copy(dataframe, name)
-
-    def _rename(self, dataframe: DataFrame, name: str) -> None:
-        old = str(dataframe.group.name)
-        self.group.rename_groups({old: name})
-        self._frames.pop(old, None)
-        dataframe.follow(self.group.group(name))
-        self._frames[name] = dataframe
 
     def copy(self, dataframe: DataFrame, name: str) -> None:
         """Copy a table, of any dataset, into this one; NameTakenError if the name exists."""
@@ -360,13 +355,12 @@ class Dataset(FieldContainer):
             raise TableNotFoundError(
                 f"there is no table {name!r} in {self._describe()}; there are: {listing(self)}"
             )
-        self.group.delete_group(name)
-        self._frames.pop(name, None)
+        self.group.delete_group(normal(name))
 
     def delete_dataframe(self, dataframe: DataFrame) -> None:
-        """Delete a table; ValueError if it has no name or is not of this dataset."""
-        if dataframe.name is None:
-            raise ValueError("the table has no name")
+        """Delete a table; ValueError if it is not of this dataset."""
+        if dataframe.dataset is not self:
+            raise ValueError(f"{dataframe.name!r} is not a table of {self._describe()}")
         del self[dataframe.name]
 
     def drop(self, name: str) -> None:
@@ -396,6 +390,20 @@ class Dataset(FieldContainer):
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         """Bytes in the store of each committed field, by table and field name."""
         return self._storage.stored_sizes()
+
+
+def close_after(error: BaseException | None, close: Callable[[], None]) -> None:
+    """
+    Close what a ``with`` block is left of.
+
+    What had completed is kept, and the script's own error stays the one that is raised.
+    """
+    try:
+        close()
+    except Exception as failure:
+        if error is None:
+            raise
+        error.add_note(f"closing failed as well: {failure!r}")
 
 
 def copy(dataframe: DataFrame, dataset: Dataset, name: str) -> None:

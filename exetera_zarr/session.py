@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.dataframe import DataFrame
-from exetera_zarr.dataset import Dataset
+from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
 from exetera_zarr.field_functions import FieldFunctions, Settings
 from exetera_zarr.fields.base import Field
@@ -82,14 +82,7 @@ class Session(FieldFunctions):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self.close()
-            return
-        # What had completed is kept, and the script's own error stays the one that is raised.
-        try:
-            self.close()
-        except Exception as failure:  # noqa: BLE001 - told as a note of the first one
-            error.add_note(f"closing the datasets failed as well: {failure!r}")
+        close_after(error, self.close)
 
     def __repr__(self) -> str:
         return f"<Session with {listing(self.datasets)}>"

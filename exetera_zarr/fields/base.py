@@ -12,7 +12,7 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.storage.base import AnyArray, Array, Group
@@ -137,11 +137,7 @@ class Field:
         return True
 
     def __len__(self) -> int:
-        return len(self.array("values"))
-
-    def follow(self, group: Group) -> None:
-        """Stand for another storage group from now on, as a rename makes it."""
-        self._group = group
+        return self.rows_of(self.arrays())
 
     @property
     def session(self) -> object:
@@ -159,6 +155,15 @@ class Field:
     def array(self, role: str = "values") -> Array:
         """The storage array of that role, as it is now."""
         return self.group.array(role)
+
+    def arrays(self) -> Mapping[str, Array]:
+        """The storage arrays by role, as they belong together now."""
+        return self.group.arrays()
+
+    @staticmethod
+    def rows_of(arrays: Mapping[str, Array]) -> int:
+        """Rows that arrays of such a field hold."""
+        return len(arrays["values"])
 
     def check_writeable(self) -> None:
         """Raise ReadOnlyError (a PermissionError) unless it may be changed."""
@@ -189,9 +194,18 @@ class Field:
 
     # -- columns: the form in which the engine takes and gives rows
 
-    def read(self, start: int, stop: int) -> Column:
-        """Rows ``start`` to ``stop`` as a column of the engine."""
-        return self.array().read(start, stop)
+    def read(self, start: int, stop: int, arrays: Mapping[str, Array] | None = None) -> Column:
+        """
+        Rows ``start`` to ``stop`` as a column of the engine.
+
+        Parameters
+        ----------
+        start, stop
+            Row numbers.
+        arrays
+            What `arrays` gave, to read several times from the same rows.
+        """
+        return (arrays or self.arrays())["values"].read(start, stop)
 
     def append(self, column: Column) -> None:
         """Append rows given as a column of the engine."""
@@ -210,9 +224,10 @@ class Field:
 
     def blocks(self, rows: int | None = None) -> Iterator[Column]:
         """The rows in order, a block of the table at a time."""
-        length, step = len(self), rows or self.group.row_block
+        arrays = self.arrays()
+        length, step = self.rows_of(arrays), rows or self.group.row_block
         for start in range(0, length, step):
-            yield self.read(start, min(start + step, length))
+            yield self.read(start, min(start + step, length), arrays)
 
     def empty_column(self) -> Column:
         """A column of this type without rows."""
@@ -225,13 +240,7 @@ class Field:
         twin = type(self)(self._session, _Rewritten(group))
         for column in columns:
             twin.append(column)
-        for role in self.roles():
-            group.set_array(role, twin.array(role))
-
-    @classmethod
-    def roles(cls) -> tuple[str, ...]:
-        """The arrays of such a field."""
-        return ("index", "values") if cls.indexed else ("values",)
+        group.set_arrays(twin.arrays())
 
     # -- making more of the same type
 
@@ -455,13 +464,11 @@ class _Rewritten(MemoryGroup):
 
     def __init__(self, group: Group) -> None:
         super().__init__(group.name, group.attributes, group.row_block)
-        self._made: dict[str, Array] = {}
-        self._of = group
-        for role, dtype in _array_types(group.attributes).items():
-            self._made[role] = group.new_array(role, dtype)
+        types = _array_types(group.attributes)
+        self._made = {role: group.new_array(role, dtype) for role, dtype in types.items()}
 
-    def array(self, role: str) -> Any:
-        return self._made[role]
+    def arrays(self) -> Mapping[str, Array]:
+        return self._made
 
 
 def _array_types(attributes: Any) -> dict[str, Any]:
@@ -504,15 +511,24 @@ def new_field(
         As of `Field`.
     """
     attributes = {"encoding_version": ENCODING_VERSION, "chunksize": DEFAULT_CHUNKSIZE} | attributes
+    _check_labels(attributes)
     if group is None:
         place: Group = MemoryGroup(name, attributes)
     else:
         if "key" in attributes:
             attributes["key"] = [[_text(label), int(code)] for label, code in attributes["key"]]
         place = group.create_group(name, attributes)
-    for role, dtype in _array_types(attributes).items():
-        place.set_array(role, place.new_array(role, dtype))
+    types = _array_types(attributes)
+    place.set_arrays({role: place.new_array(role, dtype) for role, dtype in types.items()})
     return cls(session, place, dataframe, True, owner)
+
+
+def _check_labels(attributes: Mapping[str, Any]) -> None:
+    for label, code in attributes.get("key", ()):
+        try:
+            _ = label.decode() if isinstance(label, bytes) else label.encode()
+        except UnicodeError as error:
+            raise DataError(f"the name {label!r} of category {code} is not UTF-8 text") from error
 
 
 def _text(label: str | bytes) -> str:
@@ -529,7 +545,8 @@ def column_of(value: Any) -> Column:
         It is neither.
     """
     if isinstance(value, Field):
-        return value.read(0, len(value))
+        arrays = value.arrays()
+        return value.read(0, value.rows_of(arrays), arrays)
     if isinstance(value, (RawData, StringData)):
         return np.asarray(value)
     if isinstance(value, np.ndarray):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import Group
 
-__all__ = ["FieldContainer"]
+__all__ = ["FieldContainer", "normal"]
 
 _F = TypeVar("_F", bound=Field)
 
@@ -36,7 +36,7 @@ class FieldContainer:
     """
 
     def __init__(self) -> None:
-        self._live_fields: weakref.WeakValueDictionary[str, Field] = weakref.WeakValueDictionary()
+        self._live: weakref.WeakValueDictionary[Hashable, Field] = weakref.WeakValueDictionary()
 
     @property
     def group(self) -> Group:
@@ -87,7 +87,7 @@ class FieldContainer:
             arguments.get("dataframe"),
             arguments.get("owner"),
         )
-        self._live_fields[field.name] = field
+        self._live[field.group.key] = field
         return field
 
     def create_indexed_string(
@@ -185,18 +185,17 @@ class FieldContainer:
     def _field(self, name: str) -> Field:
         """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
         _check_text(name)
-        name = _normal(name)
-        found = self._live_fields.get(name)
-        if found is not None and found.valid:
-            return found
+        name = normal(name)
         group = self.group
         if name not in group or not create.is_field_group(group.group(name)):
             raise FieldNotFoundError(
                 f"there is no field {name!r} in {self._describe()}; there are: "
                 f"{listing(self._field_names())}"
             )
-        field = create.wrap(group=group.group(name), **self._field_arguments())
-        self._live_fields[name] = field
+        child = group.group(name)
+        field = self._live.get(child.key)
+        if field is None:
+            field = self._live[child.key] = create.wrap(group=child, **self._field_arguments())
         return field
 
     def _field_names(self) -> list[str]:
@@ -206,22 +205,11 @@ class FieldContainer:
     # -- changing
 
     def _delete_field(self, name: str) -> None:
-        self.group.delete_group(_normal(name))
-        self._live_fields.pop(_normal(name), None)
+        self.group.delete_group(normal(name))
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
         """Rename fields; the objects that somebody has follow."""
-        renames = {_normal(old): names.check(new) for old, new in renames.items()}
-        group = self.group
-        group.rename_groups(renames)
-        live = dict(self._live_fields)
-        for name in live:
-            if name in renames:
-                self._live_fields.pop(name, None)
-        for name, field in live.items():
-            if name in renames:
-                field.follow(group.group(renames[name]))
-                self._live_fields[renames[name]] = field
+        self.group.rename_groups({normal(old): new for old, new in renames.items()})
 
     def replace_field(
         self,
@@ -255,7 +243,8 @@ class FieldContainer:
         return field
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """A name in its normal form, if it can be a name; else as it is, since there is none such."""
     try:
         return names.check(name)
     except DataError:

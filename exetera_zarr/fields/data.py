@@ -14,7 +14,7 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.fields.values import as_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.indexed_string import IndexedStringField
@@ -258,18 +258,19 @@ class StringData:
         return len(self._field)
 
     def __getitem__(self, item: Any) -> Any:
-        length = len(self)
+        arrays = self._field.arrays()
+        length = self._field.rows_of(arrays)
         item = _one_index(item)
         row = _row(item, length)
         if row is not None:
-            return strings.decode(self._field.read(row, row + 1))[0]
-        return strings.decode(self._read(item, length))
+            return strings.decode(self._field.read(row, row + 1, arrays))[0]
+        return strings.decode(self._read(item, length, arrays))
 
-    def _read(self, item: Any, length: int) -> pa.LargeBinaryArray:
+    def _read(self, item: Any, length: int, arrays: Mapping[str, Array]) -> pa.LargeBinaryArray:
         if isinstance(item, slice):
             start, stop, step = item.indices(length)
             if step == 1:
-                return self._field.read(start, max(start, stop))
+                return self._field.read(start, max(start, stop), arrays)
             return self._field.take(np.arange(start, stop, step))
         return self._field.take(_positions(item, length))
 
@@ -291,7 +292,8 @@ class StringData:
 
     def read_arrow(self) -> pa.LargeStringArray:
         """All strings as an Arrow array, over the stored bytes without a copy."""
-        column = self._field.read(0, len(self))
+        arrays = self._field.arrays()
+        column = self._field.read(0, self._field.rows_of(arrays), arrays)
         _, offsets, data = column.buffers()
         return pa.LargeStringArray.from_buffers(len(column), offsets, data, offset=column.offset)
 
@@ -344,6 +346,4 @@ class StringData:
 
     def clear(self) -> None:
         """Forget all rows."""
-        self._field.check_writeable()
-        self._field.array("index").clear()
-        self._field.array("values").clear()
+        self._field.replace([])

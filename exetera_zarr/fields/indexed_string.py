@@ -12,9 +12,11 @@ from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
-    from exetera_zarr.storage.base import AnyArray
+    from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["IndexedStringField"]
 
@@ -25,8 +27,10 @@ class IndexedStringField(Field):
     type_name = "indexedstring"
     indexed = True
 
-    def __len__(self) -> int:
-        return max(len(self.array("index")) - 1, 0)
+    @staticmethod
+    def rows_of(arrays: Mapping[str, Array]) -> int:
+        """Rows that arrays of such a field hold."""
+        return max(len(arrays["index"]) - 1, 0)
 
     @property
     def data(self) -> StringData:
@@ -43,12 +47,15 @@ class IndexedStringField(Field):
         """The bytes of all strings: uint8."""
         return RawData(self, "values")
 
-    def read(self, start: int, stop: int) -> pa.LargeBinaryArray:
-        """Rows ``start`` to ``stop`` as an Arrow array."""
+    def read(
+        self, start: int, stop: int, arrays: Mapping[str, Array] | None = None
+    ) -> pa.LargeBinaryArray:
+        """Rows ``start`` to ``stop`` as an Arrow array; else as of the other types."""
         if stop <= start:
             return strings.encode([])
-        offsets = self.array("index").read(start, stop + 1)
-        values = self.array("values")
+        arrays = arrays or self.arrays()
+        offsets = arrays["index"].read(start, stop + 1)
+        values = arrays["values"]
         first, last = int(offsets[0]), int(offsets[-1])
         if not 0 <= first <= last <= len(values):
             raise CorruptDataError(
@@ -64,9 +71,12 @@ class IndexedStringField(Field):
         """Append an Arrow array."""
         self.check_writeable()
         offsets, data = strings.from_arrow(column)
+        with self.group.exclusive():
+            if len(offsets) > 1:
+                self._append(offsets, data)
+
+    def _append(self, offsets: AnyArray, data: AnyArray) -> None:
         index, values = self.array("index"), self.array("values")
-        if len(offsets) <= 1:
-            return
         base = int(index.read(len(index) - 1, len(index))[0]) if len(index) else 0
         # Bytes past the last offset are what a failed append left behind: they are overwritten.
         left_over = min(len(values) - base, len(data))
@@ -80,14 +90,14 @@ class IndexedStringField(Field):
         rows = np.asarray(rows, np.int64)
         if len(rows) == 0:
             return self.empty_column()
-        block = self.group.row_block
+        block, arrays = self.group.row_block, self.arrays()
         low, high = int(rows.min()), int(rows.max()) + 1
         if high - low <= block:
-            return gather.take(self.read(low, high), rows - low)
+            return gather.take(self.read(low, high, arrays), rows - low)
         parts, places = [], []
         for number, positions, within in gather.partition_rows(rows, block):
             start = number * block
-            part = self.read(start, min(start + block, len(self)))
+            part = self.read(start, min(start + block, self.rows_of(arrays)), arrays)
             parts.append(gather.take(part, within))
             places.append(positions)
         order = np.empty(len(rows), np.int64)

@@ -61,7 +61,9 @@ def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
 
     if isinstance(operand, (Field, RawData)):
         rows = len(operand)
-        read = operand.read if isinstance(operand, Field) else operand.array().read
+        read: Callable[[int, int], Any] = (
+            operand.read if isinstance(operand, Field) else operand.array().read
+        )
     else:
         array = np.asarray(operand)
         if array.ndim == 0:

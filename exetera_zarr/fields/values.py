@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,8 @@ def as_values(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     values = getattr(values, "data", values) if hasattr(values, "fieldtype") else values
     if hasattr(values, "__array__"):
         values = np.asarray(values)
+    elif isinstance(values, Mapping):
+        raise DataError(f"{where} takes values in a row, not a {type(values).__name__}")
     elif isinstance(values, Iterable) and not isinstance(values, (str, bytes, list)):
         values = list(values)
     if dtype.kind == "S":
@@ -54,7 +56,8 @@ def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     Numbers of a field's type; see `as_values`.
 
     Whole numbers of a plain list that are out of range wrap around, as ExeTera's scripts expect;
-    those of an array are an error, and so is a float that has no whole number.
+    those of an array are an error. A float loses its fraction; one that is out of range, or no
+    number, is an error in a field of whole numbers.
     """
     if not isinstance(values, np.ndarray):
         return _from_list(values, dtype, where)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 __all__ = ["AnyArray", "Array", "Capability", "Commit", "Group", "Storage"]
 
@@ -109,6 +109,15 @@ class Group(ABC):
 
     @property
     @abstractmethod
+    def key(self) -> Hashable:
+        """What tells it from every other group, whatever either is called; KeyError if gone."""
+
+    @abstractmethod
+    def exclusive(self) -> contextlib.AbstractContextManager[object]:
+        """A ``with`` block in which no other thread changes the dataset."""
+
+    @property
+    @abstractmethod
     def storage(self) -> Storage | None:
         """The storage it belongs to; None for a group in memory."""
 
@@ -175,16 +184,24 @@ class Group(ABC):
         """Put the children in the order of their names in `order`, which has all of them."""
 
     @abstractmethod
+    def arrays(self) -> Mapping[str, Array]:
+        """The arrays by role, as they belong together now."""
+
     def array(self, role: str) -> Array:
         """The array of that role; KeyError where there is none."""
+        return self.arrays()[role]
 
     @abstractmethod
     def new_array(self, role: str, dtype: npt.DTypeLike) -> Array:
-        """An empty array that `set_array` can put in place; until then nobody sees it."""
+        """An empty array that `set_arrays` can put in place; until then nobody sees it."""
 
     @abstractmethod
+    def set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Put arrays, made by `new_array` of this group, in the place of their roles, at once."""
+
     def set_array(self, role: str, array: Array) -> None:
-        """Put `array`, made by `new_array` of this group, in the place of that role."""
+        """Put an array in the place of its role; see `set_arrays`."""
+        self.set_arrays({role: array})
 
 
 class Storage(ABC):

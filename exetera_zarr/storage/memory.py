@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,11 +84,19 @@ class MemoryGroup(Group):
         self._attributes = {"name": name, **(attributes or {})}
         self._row_block = row_block
         self._groups: dict[str, MemoryGroup] = {}
-        self._arrays: dict[str, MemoryArray] = {}
+        self._arrays: dict[str, Array] = {}
+        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
         return str(self._attributes.get("name", ""))
+
+    @property
+    def key(self) -> int:
+        return id(self)
+
+    def exclusive(self) -> threading.RLock:
+        return self._lock
 
     @property
     def storage(self) -> None:
@@ -139,12 +148,11 @@ class MemoryGroup(Group):
     def reorder(self, order: Sequence[str]) -> None:
         self._groups = {name: self._groups[name] for name in order}
 
-    def array(self, role: str) -> MemoryArray:
-        return self._arrays[role]
+    def arrays(self) -> Mapping[str, Array]:
+        return self._arrays
 
     def new_array(self, role: str, dtype: npt.DTypeLike) -> MemoryArray:  # noqa: ARG002
         return MemoryArray(dtype, self._row_block)
 
-    def set_array(self, role: str, array: Array) -> None:
-        assert isinstance(array, MemoryArray)
-        self._arrays[role] = array
+    def set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        self._arrays = {**self._arrays, **arrays}

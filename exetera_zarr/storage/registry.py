@@ -57,12 +57,20 @@ def open_storage(
     url = os.fspath(place)
     if _is_hdf5(url, mode):
         raise UnsupportedError(
-            f"{url} is, or would be, an HDF5 file: that needs the HDF5 back end (extra 'hdf5'), "
+            f"{_shown(url)} is, or would be, an HDF5 file: that needs the HDF5 back end (extra "
+            "'hdf5'), "
             "which this version does not have yet; a path that ends in .zarr makes a Zarr dataset"
         )
     from exetera_zarr.storage.zarr.backend import open_zarr
 
     return open_zarr(url, MODES[mode], options, **settings)
+
+
+def _shown(url: str) -> str:
+    """A URL as it may be shown: without credentials."""
+    from exetera_zarr.storage.zarr.store import without_secrets
+
+    return without_secrets(url)
 
 
 def _is_hdf5(url: str, mode: str) -> bool:

@@ -173,6 +173,10 @@ class DraftArray:
         stored = self.stored
         return stored is None or self._moved or bool(self._blocks) or self.length != stored.length
 
+    def forget_target(self) -> None:
+        """Write what comes to a new path: the one so far may be part of a version."""
+        self._target = None
+
     def move(self) -> None:
         """Have the next version at a new path, although nothing was changed."""
         self._moved = True
@@ -249,7 +253,10 @@ class DraftArray:
         if encoded is None:
             if isinstance(place, transfer.Upload):
                 place.wait()
-            encoded = self._fetch(key)
+                if place.error is not None and place.encoded is None:
+                    place.wait_stored()
+                encoded = place.encoded
+            encoded = encoded or self._fetch(key)
         try:
             self.codec.decode(encoded, out)
         except CorruptDataError as error:
@@ -317,7 +324,9 @@ class DraftArray:
         return upload
 
     def _shorten(self, length: int) -> None:
+        """Undo an append that failed. What it uploads may still arrive, so that path is done."""
         self.length = length
+        self._target = None
         for number in [n for n in self._blocks if n >= self.blocks]:
             del self._blocks[number]
 
@@ -412,9 +421,10 @@ class DraftArray:
         elif place is None and self._object(number)[1] == target.chunk and self._native(number):
             store.copy(self._object(number)[0], key)
             return
-        data = place.array() if isinstance(place, Buffer) else self._decoded(number)
-        self.context.read_cache.forget(key)
-        store.put(key, self.codec.encode(data[:rows], target.chunk))
+        with self.context.uploads.room(3 * target.chunk * self.dtype.itemsize):
+            data = place.array() if isinstance(place, Buffer) else self._decoded(number)
+            self.context.read_cache.forget(key)
+            store.put(key, self.codec.encode(data[:rows], target.chunk))
 
     def settled(self, stored: StoredArray) -> None:
         """Take the committed array as the new start."""

@@ -46,7 +46,7 @@ def open_zarr(
     options
         Passed to the fsspec file system.
     row_block
-        Rows of a block of new tables, when the dataset is created.
+        Rows of a block of tables that do not say otherwise, when the dataset is created.
     cache_limit
         Bytes of changed blocks kept in memory.
     spill_dir
@@ -73,9 +73,12 @@ def open_zarr(
         if writable:
             raise ValueError("an older version can only be read: use mode 'r'")
         return ZarrStorage(Draft(store, _at(store, version)), writable=False)
-    with sharing.lock:
-        draft = sharing.drafts.get(store.identity)
+    with sharing.opening(store.identity):
+        with sharing.lock:
+            draft = sharing.drafts.get(store.identity)
         if draft is not None and draft.pid == os.getpid():
+            if durability == "fsync":
+                draft.store.durable = True
             return _share(draft, mode)
         settings: dict[str, Any] = {
             "row_block": row_block,
@@ -83,9 +86,11 @@ def open_zarr(
             "spill_dir": spill_dir,
         }
         draft = _load(store, mode, settings)
+        storage = ZarrStorage(draft, writable=writable)
         if writable:
-            sharing.drafts[store.identity] = draft
-        return ZarrStorage(draft, writable=writable)
+            with sharing.lock:
+                sharing.drafts[store.identity] = draft
+        return storage
 
 
 def _at(store: ObjectStore, number: int) -> commit.Version:
@@ -114,7 +119,7 @@ def _share(draft: Draft, mode: str) -> ZarrStorage:
     return ZarrStorage(draft, writable=mode != "r")
 
 
-def _load(store: ObjectStore, mode: str, settings: Mapping[str, Any]) -> Draft:
+def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
     try:
         version = commit.load(store)
     except FileNotFoundError as error:  # not even the bucket
@@ -126,13 +131,14 @@ def _load(store: ObjectStore, mode: str, settings: Mapping[str, Any]) -> Draft:
             raise DatasetExistsError(
                 f"{store.url} holds something that is not a dataset; it is left alone"
             )
-        version = claim(store, settings["row_block"])
+        version = claim(store, settings.pop("row_block"))
         if version is not None:
             return Draft(store, version, created=True, **settings)
         version = commit.load(store)  # another process was faster
         assert version is not None
     if mode == "x":
         raise DatasetExistsError(f"there is a dataset already at {store.url}")
+    settings.pop("row_block", None)
     draft = Draft(store, version, **settings)
     if mode == "w":
         draft.start_empty()

@@ -29,12 +29,13 @@ class Buffer:
         The draft's epoch when it was made: a buffer from before a snapshot belongs to that too.
     """
 
-    __slots__ = ("__weakref__", "_dtype", "_file", "data", "epoch")
+    __slots__ = ("__weakref__", "_dtype", "_file", "_pid", "data", "epoch")
 
     def __init__(self, data: npt.NDArray[Any], epoch: int) -> None:
         self.data: npt.NDArray[Any] | None = data
         self.epoch = epoch
         self._file: str | None = None
+        self._pid = os.getpid()
         self._dtype = data.dtype
 
     @property
@@ -67,7 +68,7 @@ class Buffer:
         return self.data
 
     def __del__(self) -> None:
-        if self._file is not None:
+        if self._file is not None and self._pid == os.getpid():
             with contextlib.suppress(OSError):
                 os.remove(self._file)
 
@@ -116,8 +117,14 @@ class WriteBack:
     def _place(self) -> str:
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="exetera-zarr-", dir=self._parent)
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            weakref.finalize(self, _remove_folder, self._folder, os.getpid())
         return self._folder
+
+
+def _remove_folder(folder: str, pid: int) -> None:
+    """Remove a spill folder, unless this is a fork of the process that it belongs to."""
+    if pid == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class ReadCache:

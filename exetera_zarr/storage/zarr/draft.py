@@ -38,8 +38,6 @@ class Draft:
         Where it lives.
     version
         The version it starts from.
-    row_block
-        Rows of a block of new tables.
     cache_limit
         Bytes of changed blocks kept in memory.
     spill_dir
@@ -53,7 +51,6 @@ class Draft:
         store: ObjectStore,
         version: commit.Version,
         *,
-        row_block: int | None = None,
         cache_limit: int = 1 << 30,
         spill_dir: str | None = None,
         created: bool = False,
@@ -71,9 +68,36 @@ class Draft:
         self.context = DraftContext(
             store, uploads, WriteBack(cache_limit, spill_dir), virgin=created
         )
+        self._index: dict[str, tuple[tuple[str, ...], Node]] | None = None
+        self._before: Node | None = None
+        self._uncertain = False
         self.root = self._tree()
-        if row_block is not None:
-            self.root.row_block = row_block
+
+    @property
+    def root(self) -> Node:
+        """The tree as it is now."""
+        return self._root
+
+    @root.setter
+    def root(self, root: Node) -> None:
+        self._root = root
+        self._index = None
+
+    def reindex(self) -> None:
+        """Note that groups came, went or have other names."""
+        self._index = None
+
+    def find(self, node_id: str) -> tuple[tuple[str, ...], Node] | None:
+        """The names that lead to a node, and the node; None if there is none of that id."""
+        index = self._index
+        if index is None:
+            index = {}
+            for name, node in self._root.groups.items():
+                index[node.id] = (name,), node
+                for below, child in node.groups.items():
+                    index[child.id] = (name, below), child
+            self._index = index
+        return index.get(node_id)
 
     def _tree(self) -> Node:
         where = f"{self.store.url} version {self.base.number}"
@@ -105,7 +129,7 @@ class Draft:
             newest = commit.load(self.store)
             if newest is not None and newest.number > self.base.number:
                 if self.dirty:
-                    self._rebase(newest, force=False)
+                    self._meet(force=False)
                 else:
                     self.base = newest
                     self.root = self._tree()
@@ -119,6 +143,8 @@ class Draft:
             snapshot, dirty, emptied = self.root.clone(), self.dirty, self.emptied
             self.context.epoch += 1
             self.depth += 1
+            if self.depth == 1:
+                self._before = snapshot
             try:
                 yield
             except BaseException:
@@ -127,6 +153,13 @@ class Draft:
                 raise
             finally:
                 self.depth -= 1
+                if self.depth == 0:
+                    self._before = None
+
+    def abandon_transaction(self) -> None:
+        """Return to what was before the transaction that somebody never ended."""
+        if self._before is not None:
+            self.root, self.depth, self._before = self._before, 0, None
 
     def publish(self, *, force: bool = False, expire: Keep | None = None) -> int:
         """
@@ -205,20 +238,41 @@ class Draft:
                 stored = self._settle()
             except CorruptDataError:
                 # Perhaps what we started from was swept, and then we are too late in any case.
-                newest = commit.newest(self.store)
-                if newest is None or newest == self.base.number:
+                if commit.newest(self.store) == self.base.number:
                     raise
-                self._rebase(commit.read(self.store, newest), force=force)
+                self._meet(force=force)
                 continue
             number = self.base.number + 1
             below = layout.documents(self.root, stored, self.base.below, number)
             facts = self._facts(number, below, expire)
             data = layout.encode(below, facts, self.root.attributes)
-            if commit.create(self.store, number, data):
+            if self._create(number, data):
                 return stored, commit.Version(number, data, layout.decode(data, self.store.url))
-            newest = commit.newest(self.store)
-            assert newest is not None
-            self._rebase(commit.read(self.store, newest), force=force)
+            self._meet(force=force)
+
+    def _create(self, number: int, data: bytes) -> bool:
+        try:
+            return commit.create(self.store, number, data)
+        except BaseException:
+            # It may have been applied, and then a version reaches what we wrote: nothing of that
+            # may be written again.
+            self._uncertain = True
+            for _, node in self.root.walk():
+                for array in node.arrays.values():
+                    array.forget_target()
+            raise
+
+    def _meet(self, *, force: bool) -> None:
+        """Go over the versions that were committed since the one that this draft is over."""
+        following = commit.read(self.store, self.base.number + 1)
+        if self._uncertain and following.facts["draft"] == self.id:
+            # Our own commit, whose reply was lost: this draft has all that it has, and more.
+            self._rebase(following, force=True)
+            self._uncertain = False
+            return
+        newest = commit.newest(self.store)
+        assert newest is not None
+        self._rebase(commit.read(self.store, newest), force=force)
 
     def _ours(self) -> dict[str, str]:
         """Path segments of the root's children that this draft changes, with their names."""
@@ -357,6 +411,10 @@ class Keep:
 
     versions: int = 3
     seconds: float = 86_400.0
+
+    def __post_init__(self) -> None:
+        if self.versions < 1 or self.seconds < 0:
+            raise ValueError("at least one version is kept, and none younger than 0 seconds")
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Keep:

@@ -43,6 +43,8 @@ class Node:
 
     Parameters
     ----------
+    id
+        The same for as long as there is such a table or field, whatever it is called.
     segment
         Its path segment.
     attributes
@@ -55,6 +57,7 @@ class Node:
         Arrays by role.
     """
 
+    id: str = ""
     segment: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
     row_block: int = ROW_BLOCK
@@ -64,6 +67,7 @@ class Node:
     def clone(self) -> Node:
         """A snapshot that later changes of this tree do not reach."""
         return Node(
+            self.id,
             self.segment,
             dict(self.attributes),
             self.row_block,
@@ -130,7 +134,7 @@ def documents(
     found: dict[str, Document] = {}
     for path, node in root.walk():
         arrays = {role: stored[id(array)] for role, array in node.arrays.items()}
-        attributes = dict(node.attributes)
+        attributes = {**node.attributes, "id": node.id}
         if arrays:
             attributes["arrays"] = {
                 role: array.path.rsplit("/", 1)[1] for role, array in arrays.items()
@@ -181,7 +185,7 @@ def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: 
 def plain(document: Document) -> bytes:
     """The bytes of a Zarr document."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "surrogatepass")
+    return text.encode("utf-8")
 
 
 def _signed(unsigned: bytes) -> bytes:
@@ -281,8 +285,9 @@ def _group_node(
 ) -> Node:
     attributes = dict(about["attributes"])
     attributes.pop("since_version", None)
+    known_as = str(attributes.pop("id", path))
     names = attributes.pop("arrays", {})
-    node = Node(segment, attributes, attributes.get("row_block", parent.row_block))
+    node = Node(known_as, segment, attributes, attributes.get("row_block", parent.row_block))
     for role, name in names.items():
         dtype = np.dtype(f"S{attributes['strlen']}") if "strlen" in attributes else None
         stored = stored_array(f"{path}/{name}", below[f"{path}/{name}"], dtype)

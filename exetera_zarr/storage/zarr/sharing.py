@@ -19,8 +19,19 @@ __all__ = ["commit_orphan", "drafts", "forget", "lock"]
 drafts: dict[str, Draft] = {}
 """Writable drafts by the identity of their store."""
 lock = threading.RLock()
-"""Held while a dataset is opened."""
+"""Held while the above are looked at, and never while anything is waited for."""
+_opening: dict[str, threading.RLock] = {}
+
+
+def opening(identity: str) -> threading.RLock:
+    """The lock that is held while a place is opened."""
+    with lock:
+        return _opening.setdefault(identity, threading.RLock())
+
+
 _collecting = threading.local()
+_PATIENCE = 10.0
+"""Seconds that the end of the process waits for a thread that is changing a dataset."""
 
 
 def forget(draft: Draft) -> None:
@@ -59,8 +70,9 @@ def _commit_quietly(draft: Draft) -> None:
     try:
         draft.publish()
     except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
-        text = f"exetera_zarr: what was not committed of {draft.store.url} is lost: {error}"
-        print(text, file=sys.stderr)  # noqa: T201
+        _say(f"what was not committed of {draft.store.url} is lost: {error}")
+        forget(draft)
+        return
     forget(draft)
     warnings.warn(
         f"the dataset {draft.store.url} was not closed; its changes were committed when it was "
@@ -73,10 +85,24 @@ def _commit_quietly(draft: Draft) -> None:
 def _at_exit() -> None:
     """Commit what is still open, while threads can still be started."""
     for draft in list(drafts.values()):
-        if draft.pid == os.getpid() and draft.depth == 0:
+        if draft.pid != os.getpid():
+            continue
+        if not draft.context.lock.acquire(timeout=_PATIENCE):
+            _say(f"{draft.store.url} is still being changed; what was not committed is lost")
+            continue
+        try:
+            if draft.depth:
+                _say(f"a transaction on {draft.store.url} was never ended; it is undone")
+                draft.abandon_transaction()
             draft.users.clear()
             with contextlib.suppress(ResourceWarning):
                 commit_orphan(draft)
+        finally:
+            draft.context.lock.release()
+
+
+def _say(text: str) -> None:
+    print(f"exetera_zarr: {text}", file=sys.stderr)  # noqa: T201
 
 
 def _install() -> None:

@@ -56,6 +56,8 @@ class ObjectStore(ABC):
     """How many requests at a time are worth while."""
     conditional: bool
     """Whether `create` is known to be atomic here."""
+    durable: bool = True
+    """Whether `settle` waits for the disk; a store elsewhere is durable once it has answered."""
 
     @abstractmethod
     def get(self, key: str) -> bytes:
@@ -120,7 +122,7 @@ class LocalStore(ObjectStore):
         self.identity = os.path.realpath(path)
         # Some of them decode or encode while others wait for the disk.
         self.concurrency = max(4, min(16, 2 * (os.cpu_count() or 2)))
-        self._durable = durable
+        self.durable = durable
         self._unsettled: list[str] = []
         self._folders: set[str] = set()
 
@@ -247,9 +249,9 @@ class LocalStore(ObjectStore):
         _remove(self._file(key))
 
     def settle(self) -> None:
-        paths, self._unsettled = self._unsettled, []
-        if not self._durable:
+        if not self.durable:
             return
+        paths = list(self._unsettled)
         each(self._sync, paths, self.concurrency)
         folders: set[str] = set()
         for path in paths:
@@ -258,9 +260,11 @@ class LocalStore(ObjectStore):
                 folders.add(folder)
                 folder = os.path.dirname(folder)
         each(self._sync, sorted(folders), self.concurrency)
+        # Only now: what could not be synced has to be tried again.
+        del self._unsettled[: len(paths)]
 
     def _sync(self, path: str) -> None:
-        if not self._durable:
+        if not self.durable:
             return
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -332,11 +336,15 @@ class FsspecStore(ObjectStore):
         self, url: str, options: Mapping[str, Any], *, single_writer: bool = False
     ) -> None:
         # A listing that is remembered hides the commits of others.
-        self._fs, self.root = fsspec.url_to_fs(url, **{"use_listings_cache": False, **options})
+        self._given, self._options = url, {"use_listings_cache": False, **options}
+        self._filesystem, self.root = fsspec.url_to_fs(url, **self._options)
+        self._pid = os.getpid()
         protocols = self._fs.protocol
         self.protocol = protocols if isinstance(protocols, str) else protocols[0]
-        self.url = f"{self.protocol}://{self.root.lstrip('/')}"
-        self._memory = isinstance(self._fs, MemoryFileSystem)
+        self.url = without_secrets(
+            self.root if "://" in self.root else f"{self.protocol}://{self.root.lstrip('/')}"
+        )
+        self._memory = isinstance(self._filesystem, MemoryFileSystem)
         self._s3 = "s3" in ([protocols] if isinstance(protocols, str) else protocols)
         endpoint = options.get("endpoint_url") or options.get("client_kwargs", {}).get(
             "endpoint_url"
@@ -345,6 +353,15 @@ class FsspecStore(ObjectStore):
         self.concurrency = 4 if self._memory else 32
         self.conditional = self._memory or self._s3
         self._single_writer = single_writer
+
+    @property
+    def _fs(self) -> Any:
+        """The file system; another one in a forked process, where event loops do not go on."""
+        if self._pid != os.getpid() and not isinstance(self._filesystem, MemoryFileSystem):
+            options = {**self._options, "skip_instance_cache": True}
+            self._filesystem, _ = fsspec.url_to_fs(self._given, **options)
+            self._pid = os.getpid()
+        return self._filesystem
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
@@ -512,7 +529,18 @@ class FsspecStore(ObjectStore):
             raise self._failure(verb, key, error) from error
 
     def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
-        return StorageError(f"could not {verb} {self.url}/{key}: {error}")
+        said = str(error).replace(self.root, self.url).replace(self._given, self.url)
+        return StorageError(f"could not {verb} {self.url}/{key}: {said}")
+
+
+def without_secrets(url: str) -> str:
+    """A URL without what stands for a user before the host, and without its query."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url
+    rest = rest.partition("?")[0].partition("#")[0]
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _is_conflict(error: OSError) -> bool:

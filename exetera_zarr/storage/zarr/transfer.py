@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["Uploads", "each", "ordered", "pool"]
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: dict[tuple[str, int], ThreadPoolExecutor] = {}
 _pools_lock = threading.Lock()
 
 
@@ -32,14 +33,19 @@ def _forget_pools() -> None:
 os.register_at_fork(after_in_child=_forget_pools)
 
 
-def pool(threads: int) -> ThreadPoolExecutor:
-    """The process's pool of that many threads; its tasks must not wait for each other."""
+def pool(threads: int, use: str = "work") -> ThreadPoolExecutor:
+    """
+    The process's pool of that many threads for one use.
+
+    Its tasks must not wait for each other. Those that read and settle may wait for uploads, which
+    therefore have a pool of their own, and wait for nothing.
+    """
     with _pools_lock:
-        if threads not in _pools:
-            executor = ThreadPoolExecutor(threads, thread_name_prefix=f"exetera-{threads}")
+        if (use, threads) not in _pools:
+            executor = ThreadPoolExecutor(threads, thread_name_prefix=f"exetera-{use}")
             _start_all(executor, threads)
-            _pools[threads] = executor
-        return _pools[threads]
+            _pools[use, threads] = executor
+        return _pools[use, threads]
 
 
 def _start_all(executor: ThreadPoolExecutor, threads: int) -> None:
@@ -120,6 +126,10 @@ class Upload:
         self._made.wait()
 
     def wait(self) -> None:
+        """Return when the request has ended; `encoded` is still here if it failed."""
+        self._done.wait()
+
+    def wait_stored(self) -> None:
         """Return when the store has the object; raise what went wrong."""
         self._done.wait()
         if self.error is not None:
@@ -167,6 +177,7 @@ class Uploads:
         self._flying = 0
         self._room = threading.Condition()
         self._failed: BaseException | None = None
+        pool(store.concurrency, "upload")  # its threads may be needed when none can be started
 
     def send(self, key: str, encode: Callable[[], bytes], size: int) -> Upload:
         """
@@ -186,20 +197,35 @@ class Uploads:
         Exception
             What an earlier upload met, once: better told now than at the commit.
         """
-        with self._room:
-            while self._flying and self._flying + size > self._limit:
-                self._room.wait()
-            failed, self._failed = self._failed, None
-            if failed is not None:
-                raise failed
-            self._flying += size
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+        self._enter(size)
         upload = Upload(key)
-        pool(self._store.concurrency).submit(self._run, upload, encode, size)
+        pool(self._store.concurrency, "upload").submit(self._run, upload, encode, size)
         return upload
 
     def _run(self, upload: Upload, encode: Callable[[], bytes], size: int) -> None:
         upload.run(self._store, encode)
+        self._failed = upload.error or self._failed
+        self._leave(size)
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Count so many bytes as under way; waits until there is room for them."""
+        self._enter(size)
+        try:
+            yield
+        finally:
+            self._leave(size)
+
+    def _enter(self, size: int) -> None:
+        with self._room:
+            while self._flying and self._flying + size > self._limit:
+                self._room.wait()
+            self._flying += size
+
+    def _leave(self, size: int) -> None:
         with self._room:
             self._flying -= size
-            self._failed = upload.error or self._failed
             self._room.notify_all()
