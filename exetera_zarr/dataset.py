@@ -162,7 +162,11 @@ class Dataset(FieldContainer):
         return self._storage.refresh()
 
     def transaction(self) -> contextlib.AbstractContextManager[None]:
-        """A ``with`` block whose changes are dropped when an exception leaves it."""
+        """
+        A ``with`` block whose changes are dropped when an exception leaves it.
+
+        Other threads that change the dataset wait until it ends, so do not wait for them inside.
+        """
         return self._storage.atomic()
 
     def history(self) -> list[Commit]:

@@ -366,3 +366,27 @@ def test_importing_the_package_loads_no_command_line_library() -> None:
         "import sys, exetera_zarr.io; print({'typer', 'rich', 'pandas', 'duckdb'} & {*sys.modules})"
     )
     assert python(code).stdout == "set()\n"
+
+
+def test_history_verify_and_vacuum(study: Path) -> None:
+    """Versions are listed, checked and removed; a damaged dataset is exit code 1."""
+    place = study / "versions.zarr"
+    with Session() as session:
+        dataset = session.open_dataset(str(place), "w", "d")
+        for number in range(3):
+            dataset.create_dataframe(f"t{number}").create_numeric("n", "int8").data.write([number])
+            dataset.commit()
+    listed = run("history", str(place))
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["3", "2", "1", "0"]
+    assert "changed: t2" in listed.stdout
+    as_json = json.loads(run("history", str(place), "--json").stdout)
+    assert [commit["changed"] for commit in as_json] == [["t2"], ["t1"], ["t0"], []]
+    assert run("verify", str(place)).stdout == "version 3 is whole: 3 tables, 3 fields\n"
+    swept = run("vacuum", str(place), "--keep", "1", "--older-than", "0")
+    assert swept.stdout == "1 versions are kept; 0 objects of no version were removed\n"
+    assert "(removed)" in run("history", str(place)).stdout
+    next(iter((place / "t0" / "n").glob("values*/c/0"))).unlink()
+    damaged = run("verify", str(place))
+    assert (damaged.exit_code, damaged.stdout) == (1, "")
+    assert "table 't0', field 'n', values, chunk 0" in damaged.stderr

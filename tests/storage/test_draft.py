@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -21,9 +20,8 @@ from hypothesis.stateful import (
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage import open_storage
-from exetera_zarr.storage.zarr import sharing
 from exetera_zarr.storage.zarr.store import wrapped_stores
-from exetera_zarr.testing import WrapperStore
+from exetera_zarr.testing import WrapperStore, as_another_process
 
 
 def test_changed_blocks_beyond_the_limit_wait_on_disk(tmp_path):
@@ -111,17 +109,6 @@ def test_a_commit_stands_though_publishing_fails(tmp_path):
         finally:
             Unpublished.broken = False
     assert (tmp_path / "x.zarr" / "zarr.json").exists()
-
-
-@contextmanager
-def as_another_process():
-    """Inside, a dataset is opened as a process would that shares no draft with this one."""
-    drafts = dict(sharing.drafts)
-    sharing.drafts.clear()
-    try:
-        yield
-    finally:
-        sharing.drafts.update(drafts)
 
 
 def test_another_writer_is_a_conflict_and_the_draft_stays(tmp_path):

@@ -266,10 +266,19 @@ class DraftArray:
         try:
             return self.context.store.get(key)
         except FileNotFoundError as error:
-            raise CorruptDataError(
-                f"{self.context.store.url}/{key}: the chunk is missing; its version may have been "
-                "removed since it was opened"
-            ) from error
+            raise self._missing(key) from error
+
+    def _copy(self, source: str, target: str) -> None:
+        try:
+            self.context.store.copy(source, target)
+        except FileNotFoundError as error:
+            raise self._missing(source) from error
+
+    def _missing(self, key: str) -> CorruptDataError:
+        return CorruptDataError(
+            f"{self.context.store.url}/{key}: the chunk is missing; its version may have been "
+            "removed since it was opened"
+        )
 
     def check(self, number: int) -> None:
         """Read a whole chunk from the store and forget it; CorruptDataError if it is damaged."""
@@ -416,10 +425,10 @@ class DraftArray:
             place.resend(store)
             if rows == self.block:
                 if place.key != key:
-                    store.copy(place.key, key)
+                    self._copy(place.key, key)
                 return
         elif place is None and self._object(number)[1] == target.chunk and self._native(number):
-            store.copy(self._object(number)[0], key)
+            self._copy(self._object(number)[0], key)
             return
         with self.context.uploads.room(3 * target.chunk * self.dtype.itemsize):
             data = place.array() if isinstance(place, Buffer) else self._decoded(number)

@@ -442,7 +442,7 @@ class Keep:
         """
         ages = [*before, [number, present]]
         for start, (_, created) in enumerate(ages):
-            if len(ages) - start <= max(self.versions, 1) or present - created <= self.seconds:
+            if len(ages) - start <= max(self.versions, 1) or present - created < self.seconds:
                 return [list(pair) for pair in ages[start:]]
         return [[number, present]]
 

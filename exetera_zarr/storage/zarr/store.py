@@ -15,7 +15,7 @@ import secrets
 import shutil
 import threading
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from fsspec.asyn import sync
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from exetera_zarr.errors import StorageError, UnsupportedError
+from exetera_zarr.errors import DataError, StorageError, UnsupportedError
 from exetera_zarr.storage.zarr.transfer import each
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "FsspecStore", "LocalStore", "ObjectStore", "open_store", "wrapped_stores"]
 
 
+_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs", "az", "abfs"])
 _LOCKED = "__exetera__/commits/newest"
 
 
@@ -123,8 +124,11 @@ class LocalStore(ObjectStore):
         # Some of them decode or encode while others wait for the disk.
         self.concurrency = max(4, min(16, 2 * (os.cpu_count() or 2)))
         self.durable = durable
-        self._unsettled: list[str] = []
+        # With a token each, so that what is written again while it is settled stays.
+        self._unsettled: dict[str, object] = {}
         self._folders: set[str] = set()
+        self._anchored: set[str] = set()
+        self._above = _existing_above(self.path)
 
     def _file(self, key: str) -> str:
         return f"{self.path}/{key}"
@@ -161,7 +165,7 @@ class LocalStore(ObjectStore):
     def put(self, key: str, data: bytes) -> None:
         path = self._file(key)
         self._write(path, data)
-        self._unsettled.append(path)
+        self._unsettled[path] = object()
 
     def replace(self, key: str, data: bytes) -> None:
         path = self._file(key)
@@ -186,6 +190,7 @@ class LocalStore(ObjectStore):
             return False
         finally:
             _remove(temporary)
+        self._anchor(os.path.dirname(path))
         self._sync(os.path.dirname(path))
         return True
 
@@ -199,7 +204,7 @@ class LocalStore(ObjectStore):
             if error.errno not in _NO_LINK:
                 raise
             shutil.copyfile(self._file(source), path)
-        self._unsettled.append(path)
+        self._unsettled[path] = object()
 
     def first(self, prefix: str) -> str | None:
         return next(self.list(prefix), None)
@@ -246,22 +251,40 @@ class LocalStore(ObjectStore):
         return os.path.isdir(self.path) and not os.listdir(self.path)
 
     def delete(self, key: str) -> None:
-        _remove(self._file(key))
+        path = self._file(key)
+        self._unsettled.pop(path, None)
+        _remove(path)
 
     def settle(self) -> None:
         if not self.durable:
             return
-        paths = list(self._unsettled)
-        each(self._sync, paths, self.concurrency)
+        unsettled = dict(self._unsettled)
+        each(self._sync, list(unsettled), self.concurrency)
         folders: set[str] = set()
-        for path in paths:
+        for path in unsettled:
             folder = os.path.dirname(path)
             while len(folder) >= len(self.path) and folder not in folders:
                 folders.add(folder)
                 folder = os.path.dirname(folder)
         each(self._sync, sorted(folders), self.concurrency)
         # Only now: what could not be synced has to be tried again.
-        del self._unsettled[: len(paths)]
+        for path, token in unsettled.items():
+            if self._unsettled.get(path) is token:
+                del self._unsettled[path]
+
+    def _anchor(self, folder: str) -> None:
+        """Have the names that lead to a folder survive, also those of the dataset's own folder."""
+        if not self.durable or folder in self._anchored:
+            return
+        above = os.path.dirname(folder)
+        while len(above) >= len(self._above):
+            # Of what is above the dataset we may not even be allowed to read the names.
+            with suppress(PermissionError) if len(above) < len(self.path) else nullcontext():
+                self._sync(above)
+            if above == os.path.dirname(above):
+                break
+            above = os.path.dirname(above)
+        self._anchored.add(folder)
 
     def _sync(self, path: str) -> None:
         if not self.durable:
@@ -276,6 +299,14 @@ class LocalStore(ObjectStore):
     def _temporary(path: str) -> str:
         folder, name = os.path.split(path)
         return f"{folder}/.tmp-{name[:80]}-{secrets.token_hex(8)}"
+
+
+def _existing_above(path: str) -> str:
+    """The nearest folder above a path that exists already."""
+    above = os.path.dirname(path)
+    while not os.path.isdir(above) and above != os.path.dirname(above):
+        above = os.path.dirname(above)
+    return above
 
 
 # No links on this file system, not across these folders, or 65,000 of them to one file already.
@@ -580,6 +611,13 @@ def open_store(
         See `FsspecStore`.
     """
     store: ObjectStore
+    scheme, _, rest = url.partition("://")
+    if scheme in _BUCKETS and "@" in rest.partition("/")[0]:
+        # Such a URL would reach logs and messages by way of the client libraries.
+        raise DataError(
+            f"{without_secrets(url)}: credentials do not belong in a URL; give them as "
+            "storage_options, or by the environment"
+        )
     filesystem, path = fsspec.url_to_fs(url, **options)
     if isinstance(filesystem, LocalFileSystem):
         store = LocalStore(path, durable=durable)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeAlias
 
 from exetera_zarr._version import __version__
+from exetera_zarr.cli import versions
 from exetera_zarr.errors import ExeteraError
 
 try:
@@ -70,6 +71,9 @@ def application() -> typer.Typer:
     app.callback()(_program)
     app.command("import")(_reported(import_files))
     app.command("info")(_reported(info))
+    app.command("history")(_reported(versions.history))
+    app.command("verify")(_reported(versions.verify))
+    app.command("vacuum")(_reported(versions.vacuum))
     return app
 
 
