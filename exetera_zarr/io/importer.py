@@ -181,7 +181,7 @@ def import_with_schema(
     Raises
     ------
     CsvError, SchemaError, NameTakenError
-        As in `import_csv`. The dataset is as it was, and closed.
+        As in `import_csv`. The dataset is as it was, and closed; one that was not there is empty.
     """
     schema = _load(schema_file, storage_options)
     with ExitStack() as stack:
