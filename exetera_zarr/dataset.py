@@ -222,6 +222,8 @@ class Dataset(FieldContainer):
         Remove rows or a field, and every version that had them, from the store.
 
         Nothing else may be writing the table: what an unfinished draft of it has is removed, too.
+        Given neither rows nor a field it removes what older versions had and this one has not, as
+        when an earlier purge was interrupted.
 
         Parameters
         ----------
@@ -237,13 +239,13 @@ class Dataset(FieldContainer):
         int
             The number of the version without them.
         """
-        if (rows is None) == (field is None):
+        if rows is not None and field is not None:
             raise ValueError("purge takes either rows or a field")
         frame = self.get_dataframe(table)
         with self.transaction():
             if field is not None:
                 del frame[field]
-            else:
+            elif rows is not None:
                 frame.apply_filter(~gather.as_mask(column_of(rows), frame.length()))
         self.commit()
         self._storage.vacuum(1, 0.0, all_of=table)

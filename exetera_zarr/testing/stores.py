@@ -32,6 +32,15 @@ class WrapperStore(ObjectStore):
         self.concurrency = store.concurrency
         self.conditional = store.conditional
 
+    @property
+    def durable(self) -> bool:
+        """As the other store has it: a user who asks for more asks the one that writes."""
+        return self.store.durable
+
+    @durable.setter
+    def durable(self, durable: bool) -> None:
+        self.store.durable = durable
+
     def get(self, key: str) -> bytes:
         return self.store.get(key)
 

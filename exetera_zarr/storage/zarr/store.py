@@ -126,6 +126,7 @@ class LocalStore(ObjectStore):
         self.durable = durable
         # With a token each, so that what is written again while it is settled stays.
         self._unsettled: dict[str, object] = {}
+        self._thinned: set[str] = set()
         self._folders: set[str] = set()
         self._anchored: set[str] = set()
         self._above = _existing_above(self.path)
@@ -254,13 +255,15 @@ class LocalStore(ObjectStore):
         path = self._file(key)
         self._unsettled.pop(path, None)
         _remove(path)
+        self._thinned.add(os.path.dirname(path))
 
     def settle(self) -> None:
         if not self.durable:
             return
         unsettled = dict(self._unsettled)
         each(self._sync, list(unsettled), self.concurrency)
-        folders: set[str] = set()
+        thinned, self._thinned = self._thinned, set()
+        folders = {folder for folder in thinned if os.path.isdir(folder)}
         for path in unsettled:
             folder = os.path.dirname(path)
             while len(folder) >= len(self.path) and folder not in folders:

@@ -47,6 +47,7 @@ def sweep_versions(
     groups = [path for path in dead if path not in newest.below]
     transfer.each(store.delete, [f"{path}/{_DOCUMENT}" for path in groups], store.concurrency)
     transfer.each(store.delete, _chunk_keys(dead), store.concurrency)
+    store.settle()
 
 
 def _chunk_keys(documents: Mapping[str, Any]) -> Iterable[str]:
@@ -104,6 +105,7 @@ def sweep_orphans(
     rest = [key for key in orphans if not key.endswith(f"/{_DOCUMENT}")]
     for keys in (documents, rest):
         transfer.each(store.delete, keys, store.concurrency)
+    store.settle()
     return len(orphans)
 
 
