@@ -8,7 +8,7 @@ import numpy as np
 
 from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.engine import Column, gather, ordered
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, NameTakenError
 from exetera_zarr.fields.base import Field, column_of
 
 if TYPE_CHECKING:
@@ -196,7 +196,13 @@ def _write(
     for _, _, rows, suffix in sides:
         present = rows >= 0
         if not present.all():
-            dest.create_numeric(f"valid{suffix}", "bool").append(present)
+            flag = f"valid{suffix}"
+            if flag in dest:
+                raise NameTakenError(
+                    f"{flag!r} exists already in {dest.name!r}, from an earlier merge: give "
+                    "left_suffix or right_suffix another value"
+                )
+            dest.create_numeric(flag, "bool").append(present)
 
 
 def _taken(field: Field, rows: AnyArray) -> Iterator[Column]:

@@ -112,6 +112,7 @@ class Draft:
         """Return to the committed version."""
         with self.context.lock:
             self.context.epoch += 1
+            self.context.uploads.forget_failure()
             self.root = self._tree()
             self.dirty = self.emptied = False
             self.policy = None
@@ -150,6 +151,7 @@ class Draft:
             except BaseException:
                 self.root, self.dirty, self.emptied = snapshot, dirty, emptied
                 self.context.epoch += 1
+                self.context.uploads.forget_failure()
                 raise
             finally:
                 self.depth -= 1

@@ -179,6 +179,10 @@ class Uploads:
         self._failed: BaseException | None = None
         pool(store.concurrency, "upload")  # its threads may be needed when none can be started
 
+    def forget_failure(self) -> None:
+        """What failed belongs to changes that are undone."""
+        self._failed = None
+
     def send(self, key: str, encode: Callable[[], bytes], size: int) -> Upload:
         """
         Encode and upload an object beside the caller's work.
