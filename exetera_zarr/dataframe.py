@@ -141,20 +141,6 @@ class DataFrame(FieldContainer):
         """Names of the fields, in order."""
         return self._field_names()
 
-    def values(self) -> list[Any]:
-        """The fields, in order."""
-        return [self[name] for name in self.keys()]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Names and fields, in order."""
-        return [(name, self[name]) for name in self.keys()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __len__(self) -> int:
-        return len(self.keys())
-
     def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:
         """
         Give fields other names.

@@ -14,7 +14,7 @@ from exetera_zarr.fields.create import is_field_group
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from exetera_zarr.field_functions import Settings
     from exetera_zarr.session import Session
@@ -378,20 +378,6 @@ class Dataset(FieldContainer):
     def keys(self) -> list[str]:
         """Names of the tables, and of fields at the top level, in order."""
         return list(self.group.keys())
-
-    def values(self) -> list[Any]:
-        """The tables in order."""
-        return [self[name] for name in self.keys()]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Names and tables in order."""
-        return [(name, self[name]) for name in self.keys()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __len__(self) -> int:
-        return len(self.keys())
 
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         """Bytes in the store of each committed field, by table and field name."""

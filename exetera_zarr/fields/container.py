@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
@@ -181,6 +181,27 @@ class FieldContainer:
         return field
 
     # -- finding
+
+    def keys(self) -> list[str]:
+        """Names of what is in here, in order."""
+        raise NotImplementedError
+
+    def __getitem__(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def values(self) -> list[Any]:
+        """What is in here, in order."""
+        return [self[name] for name in self.keys()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and what they name, in order."""
+        return [(name, self[name]) for name in self.keys()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
 
     def _field(self, name: str) -> Field:
         """The field of that name; FieldNotFoundError (a ValueError) where there is none."""

@@ -376,13 +376,6 @@ class DraftArray:
                 offset = number * self.block + low - start
                 buffer.load()[low:high] = values[offset : offset + high - low]
 
-    def clear(self) -> None:
-        """Forget all elements; what comes is written to a new path."""
-        with self.context.lock:
-            self.length = 0
-            self.stored = self._target = None
-            self._blocks = {}
-
     # -- committing
 
     def settle(self, prefix: str) -> tuple[StoredArray, list[Callable[[], None]]]:
