@@ -247,7 +247,6 @@ class Dataset(FieldContainer):
                 del frame[field]
             elif rows is not None:
                 frame.apply_filter(~gather.as_mask(column_of(rows), frame.length()))
-        self.commit()
         self._storage.vacuum(1, 0.0, all_of=table)
         return self.version
 

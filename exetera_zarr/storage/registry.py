@@ -68,7 +68,7 @@ def open_storage(
 
 def _shown(url: str) -> str:
     """A URL as it may be shown: without credentials."""
-    from exetera_zarr.storage.zarr.store import without_secrets
+    from exetera_zarr.storage.zarr.remote import without_secrets
 
     return without_secrets(url)
 

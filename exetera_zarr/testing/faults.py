@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exetera_zarr.errors import StorageError
 from exetera_zarr.storage.zarr import sharing
-from exetera_zarr.storage.zarr.store import Entry, LocalStore, ObjectStore, wrapped_stores
+from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.testing.stores import WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 
 __all__ = ["FailingStore", "Faults", "PowerLossStore", "as_another_process", "failing"]
 
@@ -124,9 +127,6 @@ class FailingStore(WrapperStore):
     def put(self, key: str, data: bytes) -> None:
         self._around("put", key, lambda: self.store.put(key, data))
 
-    def replace(self, key: str, data: bytes) -> None:
-        self._around("replace", key, lambda: self.store.replace(key, data))
-
     def create(self, key: str, data: bytes) -> bool:
         return self._around("create", key, lambda: self.store.create(key, data))
 
@@ -139,8 +139,14 @@ class FailingStore(WrapperStore):
     def list(self, prefix: str) -> Iterator[str]:
         return self._around("list", prefix, lambda: iter(list(self.store.list(prefix))))
 
-    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
-        return self._around("advance", key, lambda: self.store.advance(key, data, wanted))
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
+        return self._around("advance", key, lambda: self.store.advance(key, data, wanted, expected))
 
     def everything(self, prefix: str) -> Iterator[Entry]:
         return self._around("everything", prefix, lambda: iter(list(self.store.everything(prefix))))

@@ -7,7 +7,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore, wrapped_stores
+from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,9 +48,6 @@ class WrapperStore(ObjectStore):
     def put(self, key: str, data: bytes) -> None:
         self.store.put(key, data)
 
-    def replace(self, key: str, data: bytes) -> None:
-        self.store.replace(key, data)
-
     def create(self, key: str, data: bytes) -> bool:
         return self.store.create(key, data)
 
@@ -62,8 +60,14 @@ class WrapperStore(ObjectStore):
     def list(self, prefix: str) -> Iterator[str]:
         return self.store.list(prefix)
 
-    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
-        return self.store.advance(key, data, wanted)
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
+        return self.store.advance(key, data, wanted, expected)
 
     def everything(self, prefix: str) -> Iterator[Entry]:
         return self.store.everything(prefix)
@@ -73,6 +77,9 @@ class WrapperStore(ObjectStore):
 
     def delete(self, key: str) -> None:
         self.store.delete(key)
+
+    def forget(self) -> None:
+        self.store.forget()
 
     def settle(self) -> None:
         self.store.settle()
@@ -114,10 +121,6 @@ class CountingStore(WrapperStore):
         self._note("put", key)
         self.store.put(key, data)
 
-    def replace(self, key: str, data: bytes) -> None:
-        self._note("replace", key)
-        self.store.replace(key, data)
-
     def create(self, key: str, data: bytes) -> bool:
         self._note("create", key)
         return self.store.create(key, data)
@@ -134,9 +137,15 @@ class CountingStore(WrapperStore):
         self._note("list", prefix)
         return self.store.list(prefix)
 
-    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
         self._note("advance", key)
-        return self.store.advance(key, data, wanted)
+        return self.store.advance(key, data, wanted, expected)
 
     def everything(self, prefix: str) -> Iterator[Entry]:
         self._note("list", prefix)

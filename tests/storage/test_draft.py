@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage import open_storage
-from exetera_zarr.storage.zarr.store import wrapped_stores
+from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.testing import WrapperStore, as_another_process
 
 
@@ -87,10 +87,10 @@ class Unpublished(WrapperStore):
 
     broken = False
 
-    def replace(self, key, data):
+    def advance(self, key, *given, **options):
         if Unpublished.broken:
             raise StorageError(f"cannot replace {key}")
-        super().replace(key, data)
+        return super().advance(key, *given, **options)
 
 
 def test_a_commit_stands_though_publishing_fails(tmp_path):

@@ -14,7 +14,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr import Session
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
-from exetera_zarr.storage.zarr.store import LocalStore, open_store
+from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr.places import open_store
 from exetera_zarr.testing import servers
 
 
@@ -30,7 +31,7 @@ def test_objects_come_back(store):
     for data in (b"", b"x", bytes(range(256)) * 1000):
         store.put("a/b", data)
         assert store.get("a/b") == data
-    store.replace("a/b", b"new")
+    assert store.advance("a/b", b"new", lambda _: True)
     store.copy("a/b", "c/d e")
     store.copy("a/b", "c/d e")
     store.settle()
@@ -76,7 +77,7 @@ def test_only_one_of_many_creates(store):
 def test_writing_over_a_copy_leaves_the_original(store):
     """A local copy is a hard link: writing to it again must not write through it."""
     store.put("original", b"committed")
-    for write in (store.put, store.replace):
+    for write in (store.put, lambda key, data: store.advance(key, data, lambda _: True)):
         store.copy("original", "twin")
         write("twin", b"changed")
         assert store.get("original") == b"committed"
@@ -87,7 +88,8 @@ def test_no_temporary_files_stay(tmp_path):
     store = LocalStore(str(tmp_path / "x"))
     store.create("m/1", b"1")
     store.create("m/1", b"2")
-    store.replace("m/2", b"3")
+    store.advance("m/2", b"3", lambda present: present is None)
+    store.advance("m/2", b"4", lambda present: present is None)
     assert {p.name for p in (tmp_path / "x").rglob("*") if p.is_file()} == {"1", "2"}
 
 

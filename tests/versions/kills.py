@@ -39,7 +39,9 @@ from zarr.errors import ZarrUserWarning
 
 from exetera_zarr import DatasetNotFoundError, Session, StorageError, import_csv
 from exetera_zarr.io import Numeric, String
-from exetera_zarr.storage.zarr.store import Entry, LocalStore, ObjectStore, wrapped_stores
+from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 from exetera_zarr.testing import WrapperStore
 
 State = dict[str, dict[str, list[Any]]]
@@ -87,7 +89,7 @@ def build(url: str) -> None:
 class Unpublishing(WrapperStore):
     """A store on which nothing can be published."""
 
-    def replace(self, key: str, data: bytes) -> None:
+    def advance(self, key: str, *_: Any, **__: Any) -> bool:
         raise StorageError(key)
 
 
@@ -250,10 +252,8 @@ class Plan:
                 return "settle again" if done else "settle"
             case "create":
                 return "manifest"
-            case "replace":
-                return "group documents"
             case "advance":
-                return "root"
+                return "root" if key == "zarr.json" else "group documents"
             case "everything":
                 return "orphans"
             case _:
@@ -305,9 +305,6 @@ class Noting(WrapperStore):
     def put(self, key: str, data: bytes) -> None:
         self._plan.call("put", key, lambda: self.store.put(key, data))
 
-    def replace(self, key: str, data: bytes) -> None:
-        self._plan.call("replace", key, lambda: self.store.replace(key, data))
-
     def create(self, key: str, data: bytes) -> bool:
         return bool(self._plan.call("create", key, lambda: self.store.create(key, data)))
 
@@ -321,8 +318,14 @@ class Noting(WrapperStore):
     def list(self, prefix: str) -> Iterator[str]:
         return iter(self._plan.call("list", prefix, lambda: list(self.store.list(prefix))))
 
-    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
-        action = lambda: self.store.advance(key, data, wanted)
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
+        action = lambda: self.store.advance(key, data, wanted, expected)
         return bool(self._plan.call("advance", key, action))
 
     def everything(self, prefix: str) -> Iterator[Entry]:

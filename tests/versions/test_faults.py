@@ -148,14 +148,14 @@ def check_operation(
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_failure_at_any_call(name, tmp_path, template):
     """What others see is all or nothing, and trying again leads to all, once; for every call."""
-    assert check_operation(name, tmp_path, template, both=False) > 4
+    assert check_operation(name, tmp_path, template, both=False) >= 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_failure_at_any_call_in_both_ways(name, tmp_path, template):
     """The same, before the call is applied and after it."""
-    assert check_operation(name, tmp_path, template) > 8
+    assert check_operation(name, tmp_path, template) >= 8
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_failure_at_any_call_in_both_ways(name, tmp_path, template):
 )
 def test_an_outage_from_any_call_on(name, tmp_path, template):
     """The same where nothing works any more, not even asking whether the commit was made."""
-    assert check_operation(name, tmp_path, template, lasting=True) > 8
+    assert check_operation(name, tmp_path, template, lasting=True) >= 8
 
 
 def check_going_on(failure: Failure, folder: Path, template: Path) -> None:

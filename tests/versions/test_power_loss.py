@@ -21,7 +21,8 @@ from fault_model import (
 )
 
 from exetera_zarr import Session
-from exetera_zarr.storage.zarr.store import LocalStore, wrapped_stores
+from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.testing import Faults, PowerLossStore, as_another_process
 
 Folder = dict[str, bytes]
@@ -107,14 +108,14 @@ def check_operation(name: str, tmp_path: Path, template: Path, chances: int) -> 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_all_that_was_not_synced_is_lost(name, tmp_path, template):
     """For every call: the dataset opens at the version before or after; after, once told so."""
-    assert check_operation(name, tmp_path, template, chances=0) > 4
+    assert check_operation(name, tmp_path, template, chances=0) >= 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_any_part_of_what_was_not_synced_is_lost(name, tmp_path, template):
     """The same where chance decides what of it is on the disk."""
-    assert check_operation(name, tmp_path, template, chances=1) > 4
+    assert check_operation(name, tmp_path, template, chances=1) >= 4
 
 
 def test_the_folder_of_a_new_dataset_survives(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import shutil
@@ -19,8 +20,9 @@ from zarr.errors import ZarrUserWarning
 
 from exetera_zarr import Session
 from exetera_zarr.storage.zarr import commit, draft, sweep, transfer
-from exetera_zarr.storage.zarr.draft import kept_versions
-from exetera_zarr.storage.zarr.store import LocalStore, ObjectStore
+from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr.retention import kept_versions
+from exetera_zarr.storage.zarr.store import ObjectStore
 from exetera_zarr.testing import WrapperStore
 
 Values = dict[tuple[str, str], list[int]]
@@ -36,13 +38,13 @@ class Late:
     folder
         Where it is; copied for every scenario.
     published
-        What each of the three would have done next: publish a version, from which on.
+        What each of the three would have done next: publish a version, over which one.
     versions
         Values of each version, by table and field.
     """
 
     folder: Path
-    published: list[tuple[commit.Version, int]]
+    published: list[tuple[commit.Version, commit.Version | None]]
     versions: dict[int, Values]
 
 
@@ -74,11 +76,11 @@ def change(dataset: Any, number: int) -> None:
 def late(request, tmp_path_factory) -> Late:
     """Versions 2, 3 and 4, committed; other Zarr readers see version 1."""
     folder = tmp_path_factory.mktemp("late") / "x.zarr"
-    held: list[tuple[commit.Version, int]] = []
+    held: list[tuple[commit.Version, commit.Version | None]] = []
     versions = {}
 
-    def hold(_: ObjectStore, version: commit.Version, since: int) -> None:
-        held.append((version, since))
+    def hold(_: ObjectStore, version: commit.Version, shown: commit.Version | None) -> None:
+        held.append((version, shown))
         raise HeldBackError
 
     with Session(row_block=4) as s, warnings.catch_warnings(), pytest.MonkeyPatch.context() as m:
@@ -101,8 +103,8 @@ def late(request, tmp_path_factory) -> Late:
 
 def publish(late: Late, index: int, store: ObjectStore) -> None:
     """What the writer of a version does after its commit, sweep included."""
-    version, since = late.published[index]
-    commit.publish(store, version, since)
+    version, shown = late.published[index]
+    commit.publish(store, version, shown)
     kept = kept_versions(version.facts)
     before = commit.read(store, version.number - 1)
     expired = [number for number in kept_versions(before.facts) if number not in kept]
@@ -166,13 +168,15 @@ class Looking(WrapperStore):
         self.concurrency = 1
         self._step = step
 
-    def replace(self, key: str, data: bytes) -> None:
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
         self._step()
-        self.store.replace(key, data)
-
-    def advance(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
-        self._step()
-        return self.store.advance(key, data, wanted)
+        return self.store.advance(key, data, wanted, expected)
 
     def first(self, prefix: str) -> str | None:
         self._step()
@@ -270,6 +274,32 @@ def test_killed_at_every_call(late, tmp_path, how, some):
             shutil.rmtree(place)
             if count[0] < last:
                 break
+
+
+def test_the_late_end_of_a_publisher_shows_nothing_old(late, tmp_path):
+    """
+    It ends at any call, long after others went on, with tables that they do not touch any more.
+
+    Nobody repairs what it left, so it may leave nothing.
+    """
+    for last in itertools.count(1):
+        place = copied(late, tmp_path, last)
+        plain = LocalStore(str(place), durable=False)
+        publish(late, 2, plain)
+        with Session() as s:
+            ds = s.open_dataset(str(place), "r+", "d", durability="none")
+            ds.create_dataframe("z").create_numeric("x", "int32").data.write([7])
+        step, count = killing(last)
+        with contextlib.suppress(KilledError):
+            commit.publish(Looking(plain, step), *late.published[0])
+        found = {**late.versions[4], ("z", "x"): [7]}
+        version, walked = look(Late(late.folder, [], {**late.versions, 5: found}), place)
+        assert version == 5
+        assert {key: walked.get(key) for key in found} == found
+        shutil.rmtree(place)
+        if count[0] < last:
+            break
+    assert last > 3
 
 
 class Turns:

@@ -94,6 +94,8 @@ class DraftContext:
     store: ObjectStore
     uploads: transfer.Uploads
     write_back: WriteBack
+    gone: Callable[[str], Exception]
+    """The error to raise where the object of that key is missing."""
     read_cache: ReadCache = field(default_factory=ReadCache)
     lock: threading.RLock = field(default_factory=threading.RLock)
     virgin: bool = False
@@ -101,6 +103,7 @@ class DraftContext:
     epoch: int = 0
     """Grows with every snapshot; what is older belongs to a snapshot, too."""
     used: set[str] = field(default_factory=set)
+    """Paths that were written since the last commit."""
 
     def fresh_path(self, prefix: str, role: str) -> str:
         """A node path that no draft has written before."""
@@ -266,19 +269,13 @@ class DraftArray:
         try:
             return self.context.store.get(key)
         except FileNotFoundError as error:
-            raise self._missing(key) from error
+            raise self.context.gone(key) from error
 
     def _copy(self, source: str, target: str) -> None:
         try:
             self.context.store.copy(source, target)
         except FileNotFoundError as error:
-            raise self._missing(source) from error
-
-    def _missing(self, key: str) -> CorruptDataError:
-        return CorruptDataError(
-            f"{self.context.store.url}/{key}: the chunk is missing; its version may have been "
-            "removed since it was opened"
-        )
+            raise self.context.gone(source) from error
 
     def check(self, number: int) -> None:
         """Read a whole chunk from the store and forget it; CorruptDataError if it is damaged."""

@@ -12,12 +12,15 @@ from exetera_zarr.errors import (
     listing,
 )
 from exetera_zarr.storage.zarr import commit, sharing
-from exetera_zarr.storage.zarr.draft import Draft, claim, kept_versions
+from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.handles import ZarrStorage
-from exetera_zarr.storage.zarr.store import ObjectStore, open_store
+from exetera_zarr.storage.zarr.places import open_store
+from exetera_zarr.storage.zarr.retention import kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["open_zarr"]
 
@@ -142,7 +145,7 @@ def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
     draft = Draft(store, version, **settings)
     if mode == "w":
         draft.start_empty()
-    elif mode != "r" and not version.published:
+    elif mode != "r":
         draft.repair()
     return draft
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,13 @@ class Version:
     document
         The same, decoded and checked.
     published
-        Whether the root document of the store was this version when it was opened.
+        Whether the root document of the store is known to be of this version.
     """
 
     number: int
     data: bytes
     document: dict[str, Any]
-    published: bool = True
+    published: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -124,9 +125,8 @@ def load(store: ObjectStore) -> Version | None:
     if number is None:
         return None
     if published is not None and published.number >= number:
-        return published
-    manifest = read(store, number)
-    return Version(manifest.number, manifest.data, manifest.document, published=False)
+        return replace(published, published=True)
+    return read(store, number)
 
 
 def create(store: ObjectStore, number: int, data: bytes) -> bool:
@@ -135,25 +135,23 @@ def create(store: ObjectStore, number: int, data: bytes) -> bool:
     try:
         if store.create(key, data):
             return True
-    except Exception:
-        # It may have been applied and only the reply lost: what is there now tells.
+    except Exception as error:  # noqa: BLE001 - raised below
+        # It may have been applied and only the reply lost, or not be known to be durable yet.
         try:
-            return store.get(key) == data
-        except FileNotFoundError:
-            pass
-        raise
-    # The reply to our own request may have been lost and the request sent again: bytes that carry
-    # our draft's id are ours.
+            if store.create(key, data):
+                return True
+        except Exception:  # noqa: BLE001 - the first one tells more
+            raise error from None
+    # It may be the one that we sent before: bytes that carry our draft's id are ours.
     return store.get(key) == data
 
 
-def publish(store: ObjectStore, version: Version, since: int) -> None:
+def publish(store: ObjectStore, version: Version, shown: Version | None) -> None:
     """
     Let other Zarr readers see a version: the groups first, the root last.
 
-    The documents of its arrays are there already, since nothing else is ever at their paths. The
-    root document only goes forward. A publisher who comes late may have written group documents
-    over those of a later version; so whoever finds one publishes it again.
+    The documents of its arrays are there already, since nothing else is ever at their paths. Those
+    of groups and the root only go forward, so that nobody who comes late shows what was before.
 
     Parameters
     ----------
@@ -161,37 +159,62 @@ def publish(store: ObjectStore, version: Version, since: int) -> None:
         The store.
     version
         A committed version.
-    since
-        Group documents that last changed in this version or before are not written.
+    shown
+        The newest version that is known to be published; None where all documents are looked at.
     """
+    since = -1 if shown is None else shown.number
+    before = {} if shown is None else shown.below
+    highest = newest(store) if shown is None and version.number > 1 else None
     while True:
-        below = version.below
-        paths = [path for path, document in below.items() if _changed_after(document, since)]
-        transfer.each(partial(_put_document, store, below), paths, store.concurrency)
-        ours = version.number
-        if store.advance(_ROOT, version.data, partial(_is_before, ours)):
-            store.settle()
-            return
+        groups = {p: d for p, d in version.below.items() if _since(d) > since}
+        show = partial(_show_group, store, (version.number, highest), groups, before)
+        transfer.each(show, groups, store.concurrency)
+        forward = partial(_is_before, version.number)
+        if store.advance(_ROOT, version.data, forward, shown.data if shown else None):
+            break
         latest = newest(store)
-        if latest is None or latest <= ours:
-            store.settle()
-            return
-        since = min(since, ours - 1)
+        if latest is None or latest <= version.number:
+            break
         version = read(store, latest)
+    store.settle()
 
 
-def _put_document(store: ObjectStore, below: Mapping[str, Any], path: str) -> None:
-    store.replace(f"{path}/{_ROOT}", layout.plain(below[path]))
+def _show_group(
+    store: ObjectStore,
+    numbers: tuple[int, int | None],
+    groups: Mapping[str, Any],
+    before: Mapping[str, Any],
+    path: str,
+) -> None:
+    data, (number, highest) = layout.plain(groups[path]), numbers
+
+    def wanted(present: bytes | None) -> bool:
+        there = _since_of(present)
+        # What is not older is newer; or damaged, where there is no such version.
+        older = there <= number or (highest is not None and there > highest)
+        return older and present != data
+
+    expected = layout.plain(before[path]) if path in before else None
+    store.advance(f"{path}/{_ROOT}", data, wanted, expected)
+
+
+def _since(document: Mapping[str, Any]) -> int:
+    """The version in which a group document last changed; -1 for the document of an array."""
+    if document["node_type"] != "group":
+        return -1
+    return int(document["attributes"].get("since_version", 0))
+
+
+def _since_of(data: bytes | None) -> int:
+    """The same of the bytes of a document; -1 for one that is missing or damaged."""
+    try:
+        return _since(json.loads(data or b""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return -1
 
 
 def _is_before(number: int, present: bytes | None) -> bool:
     return _version_of(present) < number
-
-
-def _changed_after(document: Mapping[str, Any], since: int) -> bool:
-    if document["node_type"] != "group":
-        return False
-    return int(document["attributes"].get("since_version", 0)) > since
 
 
 def _version_of(data: bytes | None) -> int:

@@ -8,24 +8,34 @@ import os
 import secrets
 import time
 import warnings
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr._version import __version__
-from exetera_zarr.errors import ConflictError, CorruptDataError, StorageError, listing
+from exetera_zarr.errors import (
+    ConflictError,
+    CorruptDataError,
+    StorageError,
+    VersionNotFoundError,
+    listing,
+)
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.zarr import commit, layout, sweep, transfer
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.cache import WriteBack
 from exetera_zarr.storage.zarr.layout import Node
+from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
-__all__ = ["Draft", "Keep", "claim", "kept_versions"]
+__all__ = ["Draft", "claim"]
+
+_OLD = ORPHAN_AGE - 86_400.0
+"""Seconds after which a draft renews what it has uploaded, a day before that may be swept."""
 
 
 class Draft:
@@ -66,8 +76,12 @@ class Draft:
         self.users: set[int] = set()
         uploads = transfer.Uploads(store, min(256 << 20, cache_limit))
         self.context = DraftContext(
-            store, uploads, WriteBack(cache_limit, spill_dir), virgin=created
+            store, uploads, WriteBack(cache_limit, spill_dir), self._gone, virgin=created
         )
+        transfer.pool(1, "sweep")  # as with uploads: it may be needed when none can be started
+        self._sweeping: Future[None] | None = None
+        self._shown = version if version.published else None
+        self._began = clock()
         self._index: dict[str, tuple[tuple[str, ...], Node]] | None = None
         self._before: Node | None = None
         self._uncertain = False
@@ -103,6 +117,11 @@ class Draft:
         where = f"{self.store.url} version {self.base.number}"
         return layout.tree(self.base.document, self.context, where)
 
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to commit, and nothing to publish."""
+        return not self.dirty and self._shown is self.base
+
     def start_empty(self) -> None:
         """Drop every table from the draft; the versions before stay."""
         self.root = Node(attributes={}, row_block=self.root.row_block)
@@ -113,9 +132,11 @@ class Draft:
         with self.context.lock:
             self.context.epoch += 1
             self.context.uploads.forget_failure()
+            self.store.forget()
             self.root = self._tree()
             self.dirty = self.emptied = False
             self.policy = None
+            self._began = clock()
 
     def refresh(self) -> int:
         """
@@ -134,6 +155,7 @@ class Draft:
                 else:
                     self.base = newest
                     self.root = self._tree()
+                    self._began = clock()
                 self.context.epoch += 1
             return self.base.number
 
@@ -178,19 +200,19 @@ class Draft:
             if self.depth:
                 raise ValueError("a commit inside of a transaction would make a half of it last")
             if not self.dirty and (expire is None or not self._would_expire(expire)):
-                if not self.base.published:
-                    self._show(-1)
+                self.repair()
                 return self.base.number
             stored, version = self._commit(force, expire)
             expired = [v for v in self._kept() if v not in kept_versions(version.facts)]
-            settled_before = min(self._kept(), default=0) - 1
             self.base = version
             self.dirty = self.emptied = self.context.virgin = False
+            self.context.used.clear()
             self.policy = None
+            self._began = clock()
             for _, node in self.root.walk():
                 for array in node.arrays.values():
                     array.settled(stored[id(array)])
-            if self._show(settled_before) and expired:
+            if self._show() and expired:
                 self._sweep(expired)
             return self.base.number
 
@@ -227,7 +249,9 @@ class Draft:
         """
         with self.context.lock:
             self.publish(expire=expire or self.policy or Keep.of(self.base.facts))
-            if not self._show(-1):
+            self.finish()
+            self._shown = None
+            if not self._show():
                 raise StorageError(f"{self.store.url} cannot be published, so nothing is swept")
             return sweep.sweep_orphans(self.store, self._kept(), orphans_older_than, all_below)
 
@@ -235,10 +259,22 @@ class Draft:
         self, force: bool, expire: Keep | None
     ) -> tuple[dict[int, StoredArray], commit.Version]:
         """Write the manifest, over the version of whoever was faster if that does no harm."""
+        if clock() - self._began > _OLD:
+            self._renew()
+        base, root = self.base, self.root
         while True:
             try:
                 stored = self._settle()
-            except CorruptDataError:
+            except (CorruptDataError, VersionNotFoundError) as error:
+                if self.base is not base:
+                    # Forced over a version that does not have what this draft is over, and that is
+                    # gone: there is nothing to win with.
+                    number, self.base, self.root = self.base.number, base, root
+                    raise ConflictError(
+                        f"{self.store.url}: version {base.number}, which this draft is over, was "
+                        f"removed after version {number} was committed, so the draft cannot win: "
+                        f"rollback() and refresh() drop it ({error})"
+                    ) from error
                 # Perhaps what we started from was swept, and then we are too late in any case.
                 if commit.newest(self.store) == self.base.number:
                     raise
@@ -251,6 +287,31 @@ class Draft:
             if self._create(number, data):
                 return stored, commit.Version(number, data, layout.decode(data, self.store.url))
             self._meet(force=force)
+
+    def _renew(self) -> None:
+        """
+        Have all that was uploaded copied, and so be there and young, when it is committed.
+
+        A vacuum takes what is old and in no version for the remains of a crash.
+        """
+        for _, node in self.root.walk():
+            for array in node.arrays.values():
+                array.forget_target()
+
+    def _gone(self, key: str) -> Exception:
+        """What a missing chunk means."""
+        node = key.split("/c/", 1)[0]
+        if node in self.context.used and node not in self.base.below:
+            return _removed(f"{self.store.url}/{key}")
+        newest = commit.newest(self.store)  # without a pool, whose thread this may be
+        if newest is not None:
+            kept = kept_versions(commit.read(self.store, newest).facts)
+            if self.base.number not in kept:
+                return VersionNotFoundError(
+                    f"{self.store.url}/{key} is gone: version {self.base.number} was removed "
+                    f"after version {newest} was committed; refresh() moves to that"
+                )
+        return CorruptDataError(f"{self.store.url}/{key}: the chunk is missing")
 
     def _create(self, number: int, data: bytes) -> bool:
         try:
@@ -321,36 +382,45 @@ class Draft:
         self.context.virgin = False
 
     def repair(self) -> None:
-        """Publish the base version, whose root document the store does not have."""
+        """Publish the base version, unless other Zarr readers see it already."""
         with self.context.lock:
-            self._show(-1)
+            if self._shown is not self.base:
+                self._show()
 
-    def _show(self, since: int) -> bool:
+    def _show(self) -> bool:
         """
         Let other Zarr readers see the base version; whether that worked.
 
         A failure is a warning: the version is committed, and the next writer publishes it.
         """
-        published = True
         try:
-            commit.publish(self.store, self.base, since)
+            commit.publish(self.store, self.base, self._shown)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
-            published = False
             warnings.warn(
                 f"version {self.base.number} of {self.store.url} is committed, but other Zarr "
                 f"readers cannot see it before the next commit: {error}",
                 RuntimeWarning,
                 stacklevel=4,
             )
-        finally:
-            self.base = replace(self.base, published=published)
-        return published
+            return False
+        self._shown = self.base
+        return True
 
     def _sweep(self, expired: Sequence[int]) -> None:
-        """Remove what only versions reach that are no longer kept; a failure leaves it there."""
-        try:
-            sweep.sweep_versions(self.store, expired, self._kept(), self.base)
-        except Exception as error:  # noqa: BLE001 - vacuum() finds what is left
+        """Remove what only versions reach that are no longer kept, beside what comes next."""
+        self.finish()
+        task = partial(sweep.sweep_versions, self.store, expired, self._kept(), self.base)
+        self._sweeping = transfer.beside(task, self.store.concurrency)
+        if self._sweeping.done():
+            self.finish()
+
+    def finish(self) -> None:
+        """Return when nothing is being swept; what failed is left there, with a warning."""
+        sweeping, self._sweeping = self._sweeping, None
+        if sweeping is None or self.pid != os.getpid():
+            return
+        error = sweeping.exception()
+        if error is not None:  # vacuum() finds what is left
             warnings.warn(
                 f"{self.store.url}: some objects of expired versions are still there: {error}",
                 RuntimeWarning,
@@ -375,7 +445,10 @@ class Draft:
                 stored[id(array)] = target
                 tasks += work
         transfer.each(lambda task: task(), tasks, self.store.concurrency)
-        self.store.settle()
+        try:
+            self.store.settle()
+        except FileNotFoundError as error:
+            raise _removed(f"{error.filename}") from error
         return stored
 
     def _facts(self, number: int, below: Mapping[str, Any], expire: Keep | None) -> dict[str, Any]:
@@ -398,65 +471,16 @@ class Draft:
         }
 
 
-@dataclass(frozen=True)
-class Keep:
-    """
-    Which versions are kept: the last ones, by number and by age.
-
-    Parameters
-    ----------
-    versions
-        At least so many, the newest included.
-    seconds
-        All that are not older than that.
-    """
-
-    versions: int = 3
-    seconds: float = 86_400.0
-
-    def __post_init__(self) -> None:
-        if self.versions < 1 or self.seconds < 0:
-            raise ValueError("at least one version is kept, and none younger than 0 seconds")
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Keep:
-        """What a manifest says."""
-        said = facts.get("keep", {})
-        return cls(said.get("versions", cls.versions), said.get("seconds", cls.seconds))
-
-    def choose(
-        self, before: Sequence[Sequence[float]], number: int, present: float
-    ) -> list[list[float]]:
-        """
-        Versions that are kept when a new one comes.
-
-        Parameters
-        ----------
-        before
-            Number and time of each version kept so far, ascending.
-        number, present
-            Those of the new one.
-
-        Returns
-        -------
-        list of [number, time]
-            The end of those, with the new one: never one that follows a version that is not kept.
-        """
-        ages = [*before, [number, present]]
-        for start, (_, created) in enumerate(ages):
-            if len(ages) - start <= max(self.versions, 1) or present - created < self.seconds:
-                return [list(pair) for pair in ages[start:]]
-        return [[number, present]]
-
-
-def kept_versions(facts: Mapping[str, Any]) -> list[int]:
-    """Numbers of the versions that a manifest keeps, ascending; its own included."""
-    return [int(number) for number, _ in facts.get("kept", [])] or [int(facts["version"])]
-
-
 def clock() -> float:
     """Seconds since 1970; tests set another one."""
     return time.time()
+
+
+def _removed(what: str) -> ConflictError:
+    return ConflictError(
+        f"{what} was removed since it was written here, before it was committed: rollback(), and "
+        "make the changes again"
+    )
 
 
 def _text(seconds: float) -> str:
@@ -503,4 +527,4 @@ def claim(store: ObjectStore, row_block: int | None) -> commit.Version | None:
     data = layout.encode({}, facts, {})
     if not commit.create(store, 0, data):
         return None
-    return commit.Version(0, data, layout.decode(data, store.url), published=False)
+    return commit.Version(0, data, layout.decode(data, store.url))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from exetera_zarr.errors import CorruptDataError, ReadOnlyError
 from exetera_zarr.storage.base import Capability, Commit, Storage
 from exetera_zarr.storage.zarr import commit, sharing, verify
-from exetera_zarr.storage.zarr.draft import Keep, kept_versions
 from exetera_zarr.storage.zarr.groups import ZarrGroup
+from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ZarrStorage"]
 
-ORPHAN_AGE = 7 * 86_400.0
-"""Seconds after which what no version reaches cannot belong to a draft that is alive."""
 _CAPABILITIES = frozenset(
     [Capability.VERSIONS, Capability.MULTIPLE_WRITERS, Capability.ROLLBACK, Capability.ZARR]
 )
@@ -129,6 +127,7 @@ class ZarrStorage(Storage):
         draft = self.draft
         if draft.dirty:
             raise ValueError("there are changes that are not committed: commit or roll back first")
+        draft.finish()
         kept = [n for n in kept_versions(draft.base.facts) if n <= draft.base.number]
         found = list(verify.problems(draft, kept))
         if found:
@@ -191,3 +190,4 @@ class ZarrStorage(Storage):
         draft.users.discard(id(self))
         if not draft.users:
             sharing.forget(draft)
+            draft.finish()

@@ -52,7 +52,7 @@ def commit_orphan(draft: Draft) -> None:
     The garbage collector can run anywhere, in the middle of another thread's locks: then the commit
     is made by a thread of its own, and whoever opens the place meanwhile shares the draft.
     """
-    if not draft.dirty and draft.base.published:
+    if draft.clean:
         forget(draft)
     elif getattr(_collecting, "active", False):
         try:

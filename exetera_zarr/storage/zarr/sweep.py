@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.storage.zarr import commit, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
@@ -73,7 +74,8 @@ def sweep_orphans(
     kept
         Numbers of the versions that are kept.
     older_than
-        Seconds, by the store's own clock: younger objects may belong to a draft that is alive.
+        Seconds, by the store's own clock: younger objects may belong to a draft that is alive,
+        unless a version had them that is no longer kept.
     all_below
         Node path of a table whose orphans are removed whatever their age.
 
@@ -82,9 +84,9 @@ def sweep_orphans(
     int
         How many there were.
     """
-    live: dict[str, Any] = {}
+    live: set[str] = set()
     for number in kept:
-        live |= commit.read(store, number).below
+        live |= commit.read(store, number).below.keys()
     probe = f"__exetera__/clock-{secrets.token_hex(8)}"
     store.put(probe, b"")
     try:
@@ -92,27 +94,47 @@ def sweep_orphans(
     finally:
         store.delete(probe)
     present = next(entry.modified for entry in entries if entry.key == probe)
-    orphans = [
+    orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
+    old = [
         entry.key
-        for entry in entries
-        if _is_orphan(entry.key, live)
-        and (
-            present - entry.modified > older_than
-            or (all_below and entry.key.startswith(f"{all_below}/"))
-        )
+        for entry in orphans
+        if present - entry.modified > older_than
+        or (all_below and entry.key.startswith(f"{all_below}/"))
     ]
-    documents = [key for key in orphans if key.endswith(f"/{_DOCUMENT}")]
-    rest = [key for key in orphans if not key.endswith(f"/{_DOCUMENT}")]
+    young = {entry.key for entry in orphans}.difference(old)
+    if young:
+        expired = _reached(store, kept)
+        old += [key for key in young if _node(key) in expired]
+    documents = [key for key in old if key.endswith(f"/{_DOCUMENT}")]
+    rest = [key for key in old if not key.endswith(f"/{_DOCUMENT}")]
     for keys in (documents, rest):
         transfer.each(store.delete, keys, store.concurrency)
     store.settle()
-    return len(orphans)
+    return len(old)
 
 
-def _is_orphan(key: str, live: Mapping[str, Any]) -> bool:
+def _reached(store: ObjectStore, kept: Sequence[int]) -> set[str]:
+    """
+    Node paths that expired versions reached, and so no draft is writing.
+
+    They are still there where a sweep was interrupted.
+    """
+    numbers = range(min(kept))
+    reached: set[str] = set()
+    for version in transfer.ordered(partial(commit.read, store), numbers, store.concurrency):
+        reached |= version.below.keys()
+    return reached
+
+
+def _node(key: str) -> str:
+    """Path of the node that an object belongs to."""
+    return key.split("/c/", 1)[0].removesuffix(f"/{_DOCUMENT}")
+
+
+def _is_orphan(key: str, live: Collection[str]) -> bool:
     """Whether no version that is kept, nor the history, has to do with an object."""
     if "/.tmp-" in f"/{key}":
         return True
     if key == _DOCUMENT or key.startswith("__exetera__/commits/"):
         return False
-    return key.split("/c/", 1)[0].removesuffix(f"/{_DOCUMENT}") not in live
+    return _node(key) not in live

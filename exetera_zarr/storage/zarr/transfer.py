@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
-__all__ = ["Uploads", "each", "ordered", "pool"]
+__all__ = ["Uploads", "beside", "each", "ordered", "pool"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -104,6 +104,24 @@ def each(task: Callable[[_T], object], items: Iterable[_T], threads: int) -> Non
     """Run `task` on every item, several at a time; the first error stops the rest and is raised."""
     for _ in ordered(task, items, threads):
         pass
+
+
+def beside(task: Callable[[], _R], threads: int) -> Future[_R]:
+    """
+    Run one task after the other in a thread of their own, beside the caller's work.
+
+    Where only one request at a time is worth while, or the interpreter is ending, it has run when
+    this returns.
+    """
+    if threads > 1:
+        with suppress(RuntimeError):
+            return pool(1, "sweep").submit(task)
+    done: Future[_R] = Future()
+    try:
+        done.set_result(task())
+    except Exception as error:  # noqa: BLE001 - it is the future's
+        done.set_exception(error)
+    return done
 
 
 class Upload:

@@ -1,0 +1,274 @@
+"""A folder as a store, with POSIX's own ways to be atomic and durable."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+from exetera_zarr.storage.zarr.transfer import each
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["LocalStore"]
+
+_LOCKED = "__exetera__/commits/newest"
+
+
+class LocalStore(ObjectStore):
+    """A folder, with POSIX's own ways to be atomic and durable."""
+
+    conditional = True
+
+    def __init__(self, path: str, *, durable: bool = True) -> None:
+        self.url = self.path = os.path.abspath(path)
+        self.identity = os.path.realpath(path)
+        # Some of them decode or encode while others wait for the disk.
+        self.concurrency = max(4, min(16, 2 * (os.cpu_count() or 2)))
+        self.durable = durable
+        # With a token each, so that what is written again while it is settled stays.
+        self._unsettled: dict[str, object] = {}
+        self._thinned: set[str] = set()
+        self._folders: set[str] = set()
+        self._anchored: set[str] = set()
+        self._above = _existing_above(self.path)
+
+    def _file(self, key: str) -> str:
+        return f"{self.path}/{key}"
+
+    def _folder_of(self, path: str) -> str:
+        folder = os.path.dirname(path)
+        if folder not in self._folders:
+            os.makedirs(folder, exist_ok=True)
+            self._folders.add(folder)
+        return folder
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Write a new file: one that exists may be a hard link to a committed chunk."""
+        self._folder_of(path)
+        try:
+            file = open(path, "xb")  # noqa: SIM115
+        except FileExistsError:
+            os.remove(path)
+            file = open(path, "xb")  # noqa: SIM115
+        except FileNotFoundError:  # somebody removed a folder that we had seen
+            self._folders.clear()
+            self._folder_of(path)
+            file = open(path, "xb")  # noqa: SIM115
+        with file:
+            file.write(data)
+
+    def get(self, key: str) -> bytes:
+        try:
+            with open(self._file(key), "rb") as file:
+                return file.read()
+        except NotADirectoryError as error:
+            raise FileNotFoundError(self._file(key)) from error
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._file(key)
+        self._write(path, data)
+        self._unsettled[path] = object()
+
+    def create(self, key: str, data: bytes) -> bool:
+        path = self._file(key)
+        temporary = self._temporary(path)
+        try:
+            self._write(temporary, data)
+            self._sync(temporary)
+            _link_or_move(temporary, path)
+            created = True
+        except FileExistsError:
+            created = False
+        finally:
+            _remove(temporary)
+        # Also where it is there already: perhaps by an earlier call that failed in these lines.
+        self._anchor(os.path.dirname(path))
+        self._sync(os.path.dirname(path))
+        return created
+
+    def copy(self, source: str, target: str) -> None:
+        path = self._file(target)
+        self._folder_of(path)
+        _remove(path)
+        try:
+            os.link(self._file(source), path)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            shutil.copyfile(self._file(source), path)
+        self._unsettled[path] = object()
+
+    def first(self, prefix: str) -> str | None:
+        return next(self.list(prefix), None)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        try:
+            names = sorted(os.listdir(self._file(prefix)))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        yield from (f"{prefix}/{name}" for name in names if not name.startswith(".tmp-"))
+
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,  # noqa: ARG002 - a look costs nothing here
+    ) -> bool:
+        path = self._file(key)
+        temporary = self._temporary(path)
+        try:
+            self._write(temporary, data)
+            self._sync(temporary)
+            with self._locked():
+                if not wanted(self._present(key)):
+                    return False
+                os.replace(temporary, path)
+        finally:
+            _remove(temporary)
+        self._sync(os.path.dirname(path))
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other publishers out; the lock ends with the process that holds it."""
+        folder = os.open(self._folder_of(self._file(_LOCKED)), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _present(self, key: str) -> bytes | None:
+        try:
+            return self.get(key)
+        except FileNotFoundError:
+            return None
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
+        for folder, _, names in os.walk(self._file(prefix)):
+            for name in names:
+                path = os.path.join(folder, name)
+                try:
+                    about = os.stat(path)
+                except FileNotFoundError:  # removed since it was listed
+                    continue
+                key = os.path.relpath(path, self.path).replace(os.sep, "/")
+                # A hard link has the times of the file that it is another name of; the time of the
+                # link itself is the time of the last change of the file's own record.
+                yield Entry(key, about.st_size, max(about.st_mtime, about.st_ctime))
+
+    def empty(self) -> bool:
+        if not os.path.lexists(self.path):
+            return True
+        return os.path.isdir(self.path) and not os.listdir(self.path)
+
+    def delete(self, key: str) -> None:
+        path = self._file(key)
+        self._unsettled.pop(path, None)
+        _remove(path)
+        self._thinned.add(os.path.dirname(path))
+
+    def forget(self) -> None:
+        self._unsettled.clear()
+
+    def settle(self) -> None:
+        if not self.durable:
+            return
+        unsettled = dict(self._unsettled)
+        each(self._sync, list(unsettled), self.concurrency)
+        thinned, self._thinned = self._thinned, set()
+        folders = {folder for folder in thinned if os.path.isdir(folder)}
+        for path in unsettled:
+            folder = os.path.dirname(path)
+            while len(folder) >= len(self.path) and folder not in folders:
+                folders.add(folder)
+                folder = os.path.dirname(folder)
+        each(self._sync, sorted(folders), self.concurrency)
+        # Only now: what could not be synced has to be tried again.
+        for path, token in unsettled.items():
+            if self._unsettled.get(path) is token:
+                del self._unsettled[path]
+
+    def _anchor(self, folder: str) -> None:
+        """Have the names that lead to a folder survive, also those of the dataset's own folder."""
+        if not self.durable or folder in self._anchored:
+            return
+        above = os.path.dirname(folder)
+        while len(above) >= len(self._above):
+            # Of what is above the dataset we may not even be allowed to read the names.
+            with suppress(PermissionError) if len(above) < len(self.path) else nullcontext():
+                self._sync(above)
+            if above == os.path.dirname(above):
+                break
+            above = os.path.dirname(above)
+        self._anchored.add(folder)
+
+    def _sync(self, path: str) -> None:
+        if not self.durable:
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _temporary(path: str) -> str:
+        folder, name = os.path.split(path)
+        return f"{folder}/.tmp-{name[:80]}-{secrets.token_hex(8)}"
+
+
+def _existing_above(path: str) -> str:
+    """The nearest folder above a path that exists already."""
+    above = os.path.dirname(path)
+    while not os.path.isdir(above) and above != os.path.dirname(above):
+        above = os.path.dirname(above)
+    return above
+
+
+# No links on this file system, not across these folders, or 65,000 of them to one file already.
+_NO_LINK = frozenset(
+    [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK]
+)
+_NO_REPLACE = 1  # RENAME_NOREPLACE of Linux's renameat2(2)
+
+
+def _link_or_move(temporary: str, path: str) -> None:
+    """Give a file another name unless that exists; FileExistsError then."""
+    try:
+        # link() fails where the name exists, on every POSIX system; a rename would replace it.
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        _move_without_replacing(temporary, path)
+
+
+def _move_without_replacing(temporary: str, path: str) -> None:
+    """Rename a file unless the new name exists: what Linux offers where there are no links."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError as error:
+        raise UnsupportedError(
+            f"{path}: this file system has no hard links, and this system no renameat2, so two "
+            "writers could overwrite each other"
+        ) from error
+    here = ctypes.c_int(-100)  # AT_FDCWD
+    if renameat2(here, os.fsencode(temporary), here, os.fsencode(path), _NO_REPLACE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.remove(path)
