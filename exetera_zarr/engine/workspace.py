@@ -1,0 +1,177 @@
+"""Where an operation works: so many bytes of memory, and a folder for what does not fit."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+__all__ = ["Spill", "Workspace"]
+
+_THREAD_BYTES = 128 << 20
+DEFAULT_MEMORY = 1 << 30
+
+
+class Workspace:
+    """
+    What one operation may use; at its end nothing is left, also after an exception.
+
+    Parameters
+    ----------
+    memory
+        Bytes.
+    spill_dir
+        A folder for what does not fit; by default the system's for temporary files.
+
+    Examples
+    --------
+    >>> with Workspace(1 << 30) as work:
+    ...     numbers = work.spill(np.int64)
+    ...     numbers.append(np.arange(3))
+    ...     print(numbers.read(1, 3))
+    [1 2]
+    """
+
+    def __init__(self, memory: int = DEFAULT_MEMORY, spill_dir: str | None = None) -> None:
+        self.memory = memory
+        self._spill_dir = spill_dir
+        self._folder: str | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._folder = None
+
+    @property
+    def folder(self) -> str:
+        """A folder of its own, made when it is first asked for."""
+        if self._folder is None:
+            self._folder = self._stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="exetera-", dir=self._spill_dir)
+            )
+        return self._folder
+
+    def spill(self, dtype: npt.DTypeLike, share: float = 0.125) -> Spill:
+        """An empty sequence of values; what is beyond that share of the memory goes to a file."""
+        spill = Spill(self, np.dtype(dtype), int(self.memory * share))
+        self._stack.callback(spill.close)
+        return spill
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """
+        A DuckDB connection within the limits.
+
+        Raises
+        ------
+        MemoryError
+            An operation inside does not fit, not even with spilling.
+        """
+        import duckdb
+
+        # DuckDB's own count leaves some of what it uses out.
+        own = self.memory * 6 // 10
+        config: dict[str, Any] = {
+            "temp_directory": f"{self.folder}/duckdb",
+            "memory_limit": f"{own}B",
+            "threads": max(1, min(_cpus(), own // _THREAD_BYTES)),
+            "preserve_insertion_order": False,
+        }
+        connection = duckdb.connect(config=config)
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryError(
+                f"this does not fit the memory limit of {self.memory} bytes: {error}"
+            ) from error
+        finally:
+            connection.close()
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Spill:
+    """
+    Values of one type that are appended, and read by position; `Workspace.spill` makes it.
+
+    Parameters
+    ----------
+    work
+        Whose folder holds the file.
+    dtype
+        Of the values.
+    room
+        Bytes that stay in memory.
+    """
+
+    def __init__(self, work: Workspace, dtype: np.dtype[Any], room: int) -> None:
+        self.dtype = dtype
+        self._work, self._room = work, room
+        self._parts: list[npt.NDArray[Any]] = []
+        self._length = 0
+        self._file: int | None = None
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, values: npt.NDArray[Any]) -> None:
+        """Add values at the end; they are copied unless they are of this type already."""
+        values = np.ascontiguousarray(values, self.dtype)
+        if self._file is None and (self._length + len(values)) * self.dtype.itemsize > self._room:
+            self._file, name = tempfile.mkstemp(dir=self._work.folder)
+            Path(name).unlink()
+            for part in self._parts:
+                self._write(part)
+            self._parts = []
+        if self._file is None:
+            self._parts.append(values)
+        else:
+            self._write(values)
+        self._length += len(values)
+
+    def _write(self, values: npt.NDArray[Any]) -> None:
+        assert self._file is not None
+        left = values.view(np.uint8).data
+        while left:
+            left = left[os.write(self._file, left) :]
+
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Values from one position to another; not to be changed."""
+        if self._file is None:
+            if len(self._parts) > 1:
+                self._parts = [np.concatenate(self._parts)]
+            return self._parts[0][start:stop] if self._parts else np.empty(0, self.dtype)
+        out = np.empty(stop - start, self.dtype)
+        left, offset = out.view(np.uint8).data, start * self.dtype.itemsize
+        while left:
+            count = os.preadv(self._file, [left], offset)
+            left, offset = left[count:], offset + count
+        return out
+
+    def blocks(self, step: int) -> Iterator[npt.NDArray[Any]]:
+        """All values in order, so many at a time."""
+        for start in range(0, self._length, step):
+            yield self.read(start, min(start + step, self._length))
+
+    def close(self) -> None:
+        """Forget all."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._parts, self._length = None, [], 0

@@ -1,0 +1,78 @@
+"""Where an operation works, and columns that are read by rows."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exetera_zarr.engine.source import Source, ahead
+from exetera_zarr.engine.workspace import Workspace
+
+
+@pytest.mark.parametrize("memory", [1 << 20, 800, 0])
+def test_what_is_spilled_comes_back(tmp_path, memory):
+    """In memory or in a file, read anywhere; the folder is empty at the end."""
+    with Workspace(memory, str(tmp_path)) as work:
+        spill = work.spill(np.int32)
+        assert spill.read(0, 0).tolist() == []
+        for start in range(0, 1000, 100):
+            spill.append(np.arange(start, start + 100))
+        spill.append(np.empty(0, np.int32))
+        assert len(spill) == 1000
+        assert spill.read(95, 205).tolist() == list(range(95, 205))
+        assert np.concatenate(list(spill.blocks(7))).tolist() == list(range(1000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_after_an_error(tmp_path):
+    def fail():
+        with Workspace(0, str(tmp_path)) as work, work.connection() as connection:
+            work.spill(np.int8).append(np.arange(10))
+            assert list(tmp_path.iterdir()) != []
+            connection.sql("select 1")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_is_an_error_that_names_the_limit(tmp_path):
+    with (
+        Workspace(40_000_000, str(tmp_path)) as work,
+        pytest.raises(MemoryError, match="the memory limit of 40000000 bytes"),
+        work.connection() as connection,
+    ):
+        connection.sql("select list(range) as l from range(100000000)").fetchall()
+    assert not Path(tmp_path, "duckdb").exists()
+
+
+def test_the_next_item_is_made_meanwhile():
+    """An item is asked for before it is needed, in order, and an error comes in its place."""
+    made = threading.Event()
+
+    def items():
+        yield 1
+        made.set()
+        yield 2
+        raise ValueError("the third")
+
+    found = ahead(items())
+    assert next(found) == 1
+    assert made.wait(60)
+    assert next(found) == 2
+    with pytest.raises(ValueError, match="the third"):
+        next(found)
+
+
+def test_blocks_of_a_source():
+    source = Source.of([np.arange(10), np.arange(10) * 2], 4)
+    assert [[c.tolist() for c in block] for block in source.blocks()] == [
+        [[0, 1, 2, 3], [0, 2, 4, 6]],
+        [[4, 5, 6, 7], [8, 10, 12, 14]],
+        [[8, 9], [16, 18]],
+    ]
+    assert source.whole()[1].tolist() == list(range(0, 20, 2))
