@@ -123,7 +123,7 @@ def run_worker(
     try:
         done = subprocess.run(
             [contestant.python(), "-m", "benchmarks.worker"],
-            cwd=ROOT,
+            cwd=report.parent,  # where DuckDB spills
             env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(report.parent)},
             input=json.dumps(request),
             capture_output=True,
@@ -204,8 +204,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     kept = cache_folder() / "benchmarks"
     parser.add_argument("--repeats", type=int, default=7, metavar="N")
     parser.add_argument("--contestant", action="append", choices=names, help="only this one")
-    parser.add_argument(
-        "--cache", type=Path, default=kept, help="where inputs are kept; default: the user's cache"
-    )
-    parser.add_argument("--work-dir", type=Path, help="on the disk to measure; default: temporary")
+    folders = {
+        "--cache": (kept, "where inputs are kept; default: the user's cache"),
+        "--work-dir": (None, "on the disk to measure; default: temporary"),
+    }
+    for option, (default, about) in folders.items():  # workers run somewhere else
+        parser.add_argument(option, type=lambda p: Path(p).resolve(), default=default, help=about)
     parser.add_argument("--out", type=Path, help="write the report here instead of printing it")
