@@ -17,6 +17,7 @@ import numpy as np
 from exetera_zarr.errors import SchemaError, listing
 
 __all__ = [
+    "Blank",
     "Categorical",
     "Column",
     "Date",
@@ -294,6 +295,24 @@ class Date(DateTime):
 
     An empty cell is stored as 0.0. The parameters are those of `DateTime`.
     """
+
+
+@dataclass(frozen=True)
+class Blank:
+    """
+    A column that must be empty, and becomes no field.
+
+    Parameters
+    ----------
+    reason
+        What is said of a cell that is not, to follow its value.
+    """
+
+    reason: str
+
+    def columns(self, name: str) -> tuple[Column, ...]:  # noqa: ARG002 - as of the others
+        """Return the fields that a column of this name becomes: none."""
+        return ()
 
 
 Definition: TypeAlias = Categorical | Numeric | String | DateTime | Date

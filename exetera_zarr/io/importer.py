@@ -26,6 +26,8 @@ from exetera_zarr.io.options import (
     ImportSummary,
     PathLike,
     Progress,
+    ProgressCallback,
+    SourceKeywords,
     TableSummary,
     Timestamp,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "ImportOptions",
     "ImportSummary",
     "Progress",
+    "ProgressCallback",
     "TableSummary",
     "import_csv",
     "import_tables",
@@ -72,9 +75,9 @@ def import_csv(
         Name of the new table.
     csv
         Path or URL of the file, or several of them, of which the rows follow each other: UTF-8, a
-        header, commas, ``"`` as quote. A name that ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst`` is
-        decompressed, and one with ``*``, ``?`` or ``[]`` stands for all files that it fits, in the
-        order of their names.
+        header, commas, ``"`` as quote. A name that ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``
+        is decompressed, and one with ``*``, ``?`` or ``[]`` stands for all files that it fits, in
+        the order of their names.
     schema
         ``{column: definition}``, or a schema (its path, URL, open file, or what `load_schema`
         gives), of which the table of this name counts, or else its only one.
@@ -134,7 +137,7 @@ def import_with_schema(
     exclude: Choice | None = None,
     timestamp: Timestamp = None,
     chunk_row_size: int = ROWS_PER_WRITE,
-    **options: Unpack[ImportKeywords],
+    **options: Unpack[SourceKeywords],
 ) -> ImportSummary:
     """
     Import CSV files as new tables of a dataset, which is committed and stays open in the session.
@@ -173,7 +176,7 @@ def import_with_schema(
         exclude=exclude,
         timestamp=timestamp,
         chunk_row_size=chunk_row_size,
-        **options,  # type: ignore[misc]  # the two above may not be given twice, and Python says so
+        **options,
     )
     schema = read_schema(schema_file, settings.storage_options)
     with ExitStack() as stack:
@@ -193,7 +196,7 @@ def import_with_schema(
             # Closing commits, and neither a draft that starts empty (mode 'w') nor one that was
             # interrupted on the way to its commit may be. Otherwise the draft is as it was,
             # perhaps with changes of others who share it.
-            if overwrite or complete:
+            if overwrite or complete or settings.commit_each_table:
                 dataset.rollback()
             session.close_dataset(dataset_alias)
             raise

@@ -20,6 +20,7 @@ __all__ = [
     "PathLike",
     "Progress",
     "ProgressCallback",
+    "SourceKeywords",
     "TableSummary",
     "Timestamp",
 ]
@@ -128,10 +129,9 @@ class ImportSummary(Mapping[str, TableSummary]):
         return sum(found.rejected for found in self.values())
 
 
-class ImportKeywords(TypedDict, total=False):
+class SourceKeywords(TypedDict, total=False):
     """The keyword arguments that every import function takes; `ImportOptions` says what they do."""
 
-    timestamp: Timestamp
     missing: Missing
     on_error: OnError
     rejects: PathLike | None
@@ -139,8 +139,14 @@ class ImportKeywords(TypedDict, total=False):
     storage_options: Mapping[str, Any] | None
     csv_storage_options: Mapping[str, Any] | None
     progress: ProgressCallback | None
-    chunk_row_size: int
     block_bytes: int
+
+
+class ImportKeywords(SourceKeywords, total=False):
+    """Those, and two that are positional in ExeTera's own function."""
+
+    timestamp: Timestamp
+    chunk_row_size: int
 
 
 @dataclass(frozen=True, kw_only=True)

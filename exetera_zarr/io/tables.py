@@ -1,0 +1,155 @@
+"""Writing one imported table: its fields, block by block, and the rows that do not fit."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from exetera_zarr.io.definitions import Column
+from exetera_zarr.io.options import Progress, TableSummary
+from exetera_zarr.io.pipeline import converted_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.io.convert import Produced
+    from exetera_zarr.io.options import ImportOptions
+    from exetera_zarr.io.pipeline import Converted
+    from exetera_zarr.io.plan import CsvInput, Source, TablePlan
+
+__all__ = ["append", "create_field", "import_table"]
+
+VALID_FROM = Column("j_valid_from", "timestamp")
+VALID_TO = Column("j_valid_to", "timestamp")
+# The start of the year 3000 in UTC; ExeTera's depends on the time zone of the machine.
+END_OF_VALIDITY = 32_503_680_000.0
+
+
+def import_table(
+    table: DataFrame, plan: TablePlan, since: float, options: ImportOptions
+) -> TableSummary:
+    """
+    Fill a new table from its files, and save what they have of rejects.
+
+    Parameters
+    ----------
+    table
+        It, without fields.
+    plan
+        What it is imported from.
+    since
+        POSIX seconds for ``j_valid_from``.
+    options
+        Of the import.
+
+    Raises
+    ------
+    CsvError
+        A record does not fit, and is not to be skipped.
+    """
+    work = _TableImport(table, plan, since, options)
+    for file, sources in plan.inputs:
+        work.read(file, sources)
+    return work.finish()
+
+
+class _TableImport:
+    """The import of one table, under way."""
+
+    def __init__(
+        self, table: DataFrame, plan: TablePlan, since: float, options: ImportOptions
+    ) -> None:
+        self._plan = plan
+        self._since = since
+        self._options = options
+        self._fields = [
+            create_field(table, column) for column in (*plan.columns, VALID_FROM, VALID_TO)
+        ]
+        self._size = plan.size
+        self._rows = self._rejected = self._bytes = 0
+        self._started = time.perf_counter()
+
+    def read(self, source: CsvInput, columns: Sequence[Source]) -> None:
+        """Append the rows of a file."""
+        opened, text = source.open()
+        rows, lines = 0, text.header_lines
+        # Closed at once, so that an error does not keep the threads as long as its traceback lives.
+        with closing(opened), closing(converted_blocks(text, columns)) as blocks:
+            for block in blocks:
+                self._reject(block, source, rows, lines)
+                self._append(block)
+                rows += block.records
+                lines += block.lines
+                self._tell(opened.position)
+            self._bytes += opened.position
+
+    def finish(self) -> TableSummary:
+        """Complete the fields, and write the rejects."""
+        for field in self._fields:
+            field.data.complete()
+        rejects = self._plan.rejects
+        if rejects is not None:
+            rejects.save()
+        seconds = time.perf_counter() - self._started
+        place = None if rejects is None else rejects.place
+        return TableSummary(self._rows, self._rejected, seconds, self._bytes, place)
+
+    def _reject(self, block: Converted, source: CsvInput, rows: int, lines: int) -> None:
+        for record in block.bad:
+            error = record.error(source.name, rows, lines)
+            if not self._options.skips:
+                raise error
+            if self._plan.rejects is not None:
+                self._plan.rejects.add(error, record, source.names)
+        self._rejected += len(block.bad)
+
+    def _append(self, block: Converted) -> None:
+        if not block.rows:
+            return
+        validity = [np.full(block.rows, value) for value in (self._since, END_OF_VALIDITY)]
+        step = self._options.chunk_row_size
+        for field, values in zip(self._fields, (*block.arrays, *validity), strict=True):
+            for start in range(0, block.rows, step):
+                append(field, values[start : start + step])
+        self._rows += block.rows
+
+    def _tell(self, position: int) -> None:
+        if self._options.progress is not None:
+            self._options.progress(
+                Progress(
+                    self._plan.table,
+                    self._rows,
+                    self._bytes + position,
+                    self._size,
+                    self._rejected,
+                )
+            )
+
+
+def create_field(table: DataFrame, column: Column, timestamp: Any = None) -> Any:
+    """Create the field that a column becomes."""
+    match column.kind:
+        case "numeric":
+            return table.create_numeric(column.name, column.nformat, timestamp)
+        case "categorical":
+            keys = dict(column.keys)
+            return table.create_categorical(column.name, column.nformat, keys, timestamp)
+        case "timestamp":
+            return table.create_timestamp(column.name, timestamp)
+        case "fixed_string":
+            return table.create_fixed_string(column.name, column.length, timestamp)
+        case "indexed_string":
+            return table.create_indexed_string(column.name, timestamp)
+
+
+def append(field: Any, values: Produced) -> None:
+    """Append converted values to a field."""
+    if isinstance(values, pa.Array):
+        field.data.write_arrow(values)
+    else:
+        field.data.write_part(values)
