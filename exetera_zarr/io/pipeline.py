@@ -54,6 +54,14 @@ class Converted:
     arrays: list[Produced] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
 
+    def until(self, records: int) -> Converted:
+        """Return what the first records of the block became; its lines stay."""
+        if records >= self.records:
+            return self
+        bad = [record for record in self.bad if record.row < records]
+        rows = records - len(bad)
+        return Converted(rows, records, self.lines, [array[:rows] for array in self.arrays], bad)
+
 
 def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Converted, None, None]:
     """

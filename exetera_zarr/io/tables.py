@@ -31,7 +31,11 @@ END_OF_VALIDITY = 32_503_680_000.0
 
 
 def import_table(
-    table: DataFrame, plan: TablePlan, since: float, options: ImportOptions
+    table: DataFrame,
+    plan: TablePlan,
+    since: float,
+    options: ImportOptions,
+    most_rows: int | None = None,
 ) -> TableSummary:
     """
     Fill a new table from its files, and save what they have of rejects.
@@ -46,15 +50,18 @@ def import_table(
         POSIX seconds for ``j_valid_from``.
     options
         Of the import.
+    most_rows
+        Read so many records at the most.
 
     Raises
     ------
     CsvError
         A record does not fit, and is not to be skipped.
     """
-    work = _TableImport(table, plan, since, options)
+    work = _TableImport(table, plan, since, options, most_rows)
     for file, sources in plan.inputs:
-        work.read(file, sources)
+        if not work.is_full:
+            work.read(file, sources)
     return work.finish()
 
 
@@ -62,11 +69,17 @@ class _TableImport:
     """The import of one table, under way."""
 
     def __init__(
-        self, table: DataFrame, plan: TablePlan, since: float, options: ImportOptions
+        self,
+        table: DataFrame,
+        plan: TablePlan,
+        since: float,
+        options: ImportOptions,
+        most_rows: int | None,
     ) -> None:
         self._plan = plan
         self._since = since
         self._options = options
+        self._left = most_rows
         self._fields = [
             create_field(table, column) for column in (*plan.columns, VALID_FROM, VALID_TO)
         ]
@@ -74,18 +87,28 @@ class _TableImport:
         self._rows = self._rejected = self._bytes = 0
         self._started = time.perf_counter()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many records as there should be."""
+        return self._left == 0
+
     def read(self, source: CsvInput, columns: Sequence[Source]) -> None:
         """Append the rows of a file."""
         opened, text = source.open()
         rows, lines = 0, text.header_lines
         # Closed at once, so that an error does not keep the threads as long as its traceback lives.
         with closing(opened), closing(converted_blocks(text, columns)) as blocks:
-            for block in blocks:
+            for whole in blocks:
+                block = whole if self._left is None else whole.until(self._left)
                 self._reject(block, source, rows, lines)
                 self._append(block)
                 rows += block.records
                 lines += block.lines
                 self._tell(opened.position)
+                if self._left is not None:
+                    self._left -= block.records
+                    if self.is_full:
+                        break
             self._bytes += opened.position
 
     def finish(self) -> TableSummary:
