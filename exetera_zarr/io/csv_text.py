@@ -37,6 +37,7 @@ RECORD_LIMIT = 256 << 20
 # After a bad record, look at so much at first: there may be many of them.
 SMALL_WINDOW = 1 << 16
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FOREIGN_MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -372,10 +373,12 @@ def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None
         return "skip"
 
     names = [str(column) for column in range(width)]
+    # Only a file may start with a byte order mark; Arrow would drop one from the block's first cell.
+    data = BYTE_ORDER_MARK + text.data if text.data.startswith(BYTE_ORDER_MARK) else text.data
     table = pa_csv.read_csv(
-        pa.BufferReader(text.data),
+        pa.BufferReader(data),
         read_options=pa_csv.ReadOptions(
-            column_names=names, block_size=len(text.data) + 1, use_threads=False
+            column_names=names, block_size=len(data) + 1, use_threads=False
         ),
         parse_options=pa_csv.ParseOptions(
             newlines_in_values=text.has_quotes,

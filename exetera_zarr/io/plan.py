@@ -249,7 +249,8 @@ def _sources(
         Source(file.names.index(name), name, definitions.get(name, String())) for name in chosen
     ]
     if _is_rejects(file):
-        sources.append(Source(file.names.index(TEXT_COLUMN), TEXT_COLUMN, UNSPLIT))
+        # The first, for the reason that a row is refused for.
+        sources.insert(0, Source(file.names.index(TEXT_COLUMN), TEXT_COLUMN, UNSPLIT))
     _check_fields(file.name, sources)
     return tuple(sources)
 
@@ -307,8 +308,7 @@ def _aligned(
     inputs: Sequence[CsvInput], chosen: Sequence[tuple[Source, ...]]
 ) -> tuple[tuple[CsvInput, tuple[Source, ...]], ...]:
     """Bring the columns of all files into the order of the first one."""
-    order = {source.name: place for place, source in enumerate(chosen[0])}
-    order.setdefault(TEXT_COLUMN, len(order))
+    order = {TEXT_COLUMN: -1} | {source.name: place for place, source in enumerate(chosen[0])}
     for file, sources in zip(inputs[1:], chosen[1:], strict=True):
         names = {source.name for source in sources} | {TEXT_COLUMN}
         for one, other, lacking in (

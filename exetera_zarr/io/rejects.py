@@ -154,9 +154,12 @@ class Rejects:
         for cell in record.cells[1:]:
             reason += f"; column {cell.column!r}: {CsvError.tell(cell.reason, cell.value)}"
         found = _cells(record, names)
-        text = "" if found is not None else record.text.decode("utf-8", "backslashreplace")
-        rest = [(found or {}).get(column, "") for column in self._columns]
-        self._write([*where, error.column or "", reason, text.rstrip("\r\n"), *rest])
+        if found is None:
+            # Of a blank line the line end, so that it is not taken for a row of empty cells.
+            text = record.text.decode("utf-8", "backslashreplace").rstrip("\r\n") or "\n"
+            found = {TEXT_COLUMN: text}
+        rest = [found.get(column, "") for column in (TEXT_COLUMN, *self._columns)]
+        self._write([*where, error.column or "", reason, *rest])
 
     def _write(self, row: Sequence[str]) -> None:
         line = io.StringIO(newline="")
