@@ -1,9 +1,11 @@
 """A collection of hostile CSV files: what each becomes, or where and why it is refused.
 
-Each is imported with several sizes of block, which must not matter; with errors raised, and with bad
-rows skipped, which must leave the good rows, and the bad ones in the file of rejects. Rejects that
-nobody corrected must all be rejected again.
+Each is imported with several sizes of block, which must not matter; with errors raised, and with
+bad rows skipped, which must leave the good rows, and the bad ones in the file of rejects. Rejects
+that nobody corrected must all be rejected again.
 """
+
+# ruff: noqa: RUF001 - characters that look like others are the point
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ N = {"n": INT}
 
 @dataclass(frozen=True)
 class Bad:
-    """A row that is refused: its number, its line, what is said; and the column, if it is a cell."""
+    """A row that is refused: its number, its line, what is said; the column, if it is a cell."""
 
     row: int
     line: int

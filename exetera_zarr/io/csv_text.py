@@ -373,7 +373,7 @@ def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None
         return "skip"
 
     names = [str(column) for column in range(width)]
-    # Only a file may start with a byte order mark; Arrow would drop one from the block's first cell.
+    # Only a file may start with such a mark; Arrow would drop one from the first cell of a block.
     data = BYTE_ORDER_MARK + text.data if text.data.startswith(BYTE_ORDER_MARK) else text.data
     table = pa_csv.read_csv(
         pa.BufferReader(data),
