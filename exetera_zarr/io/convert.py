@@ -47,7 +47,7 @@ def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
     Parameters
     ----------
     array
-        Binary array without nulls.
+        Binary array without nulls; for categories, a dictionary of them is faster.
     definition
         What the cells mean.
 
@@ -62,16 +62,19 @@ def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
         The cells that do not fit.
     """
     faults = Faults()
-    produced = _convert(Cells(array), definition, faults)
+    if isinstance(definition, Categorical):
+        produced = _categorical(array, definition, faults)
+    else:
+        produced = _convert(Cells(array), definition, faults)
     faults.check()
     return produced
 
 
-def _convert(cells: Cells, definition: Definition | Blank, faults: Faults) -> list[Produced]:
+def _convert(
+    cells: Cells, definition: Numeric | String | DateTime | Blank, faults: Faults
+) -> list[Produced]:
     """Convert cells; whatever stands in the place of those that do not fit."""
     match definition:
-        case Categorical():
-            return _categorical(cells, definition, faults)
         case Numeric(nformat="bool"):
             return _flagged(cells, definition, faults, *_booleans(cells))
         case Numeric():
@@ -90,35 +93,34 @@ def _convert(cells: Cells, definition: Definition | Blank, faults: Faults) -> li
 # Categories
 
 
-@lru_cache(maxsize=4096)
-def _category_lookup(categories: tuple[tuple[str, int], ...], nformat: str) -> Lookup:
-    texts = pa.array([text.encode() for text, _ in categories], pa.binary())
-    return texts, np.array([value for _, value in categories], nformat)
+def _categorical(array: pa.Array, definition: Categorical, faults: Faults) -> list[Produced]:
+    """Look each text up once, then each cell by the number of its text."""
+    coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    codes = coded.indices.to_numpy()
+    found = [definition.by_text.get(text) for text in coded.dictionary.to_pylist()]
+    unknown = np.array([value is None for value in found]) if None in found else None
+    instead = FREETEXT_VALUE if definition.allow_freetext else 0
+    of_text = np.array([instead if value is None else value for value in found], definition.nformat)
+    values = of_text[codes]
+    if definition.allow_freetext:
+        return [values, _free_text(Cells(coded.dictionary), codes, unknown, faults)]
+    if unknown is not None:
+        reason = f"is none of the categories {listing(definition.categories, 10)}"
+        faults.add(unknown[codes], lambda row: reason)  # noqa: ARG005 - one reason for all
+    return [values]
 
 
-def _find(cells: Cells, lookup: Lookup) -> tuple[npt.NDArray[Any], Mask | None]:
-    """Return the value of each cell, and which cells are in no list (None: all are)."""
-    texts, values = lookup
-    codes = pc.index_in(cells.array, value_set=texts)
-    if not codes.null_count:
-        return values.take(codes.to_numpy(), mode="clip"), None
-    missing = codes.is_null().to_numpy(zero_copy_only=False)
-    return values[codes.fill_null(0).to_numpy()], missing
-
-
-def _categorical(cells: Cells, definition: Categorical, faults: Faults) -> list[Produced]:
-    lookup = _category_lookup(tuple(definition.categories.items()), definition.nformat)
-    values, missing = _find(cells, lookup)
-    if not definition.allow_freetext:
-        if missing is not None:
-            reason = f"is none of the categories {listing(definition.categories, 10)}"
-            faults.add(missing, lambda row: reason)  # noqa: ARG005 - one reason for all
-        return [values]
-    if missing is None:
-        return [values, pa.array([""], pa.large_string()).take(np.zeros(len(cells), np.int8))]
-    values[missing] = FREETEXT_VALUE
-    text = Cells(pc.if_else(pa.array(missing), cells.array, pa.scalar(b"")))
-    return [values, text.utf8(faults).cast(pa.large_string())]
+def _free_text(
+    texts: Cells, codes: npt.NDArray[Any], unknown: Mask | None, faults: Faults
+) -> pa.Array:
+    """Return the cells that are no category, and empty ones in the place of the others."""
+    if unknown is None:
+        return pa.array([""], pa.large_string()).take(np.zeros(len(codes), np.int8))
+    free = Cells(pc.if_else(pa.array(unknown), texts.array, pa.scalar(b"")))
+    wrong = Faults()
+    words = free.utf8(wrong).cast(pa.large_string())
+    faults.add_texts(wrong, codes)
+    return words.take(pa.array(codes))
 
 
 # Numbers
@@ -214,6 +216,16 @@ def _float_parser(nformat: str) -> Any:
         return value
 
     return parse
+
+
+def _find(cells: Cells, lookup: Lookup) -> tuple[npt.NDArray[Any], Mask | None]:
+    """Return the value of each cell, and which cells are in no list (None: all are)."""
+    texts, values = lookup
+    codes = pc.index_in(cells.array, value_set=texts)
+    if not codes.null_count:
+        return values.take(codes.to_numpy(), mode="clip"), None
+    missing = codes.is_null().to_numpy(zero_copy_only=False)
+    return values[codes.fill_null(0).to_numpy()], missing
 
 
 @lru_cache(maxsize=1)

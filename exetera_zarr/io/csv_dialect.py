@@ -86,6 +86,11 @@ class RecordText:
         return int(np.count_nonzero(self.array == LF))
 
     @property
+    def has_quoted_ends(self) -> bool:
+        """Whether there are line ends in quoted cells."""
+        return self.has_quotes and len(self.record_ends) < len(self.line_ends)
+
+    @property
     def records(self) -> int:
         """Number of records, blank lines counted."""
         open_end = not self.data.endswith((b"\n", b"\r"))

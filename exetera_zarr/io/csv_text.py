@@ -22,7 +22,7 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.io.csv_dialect import RecordText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -38,6 +38,7 @@ RECORD_LIMIT = 256 << 20
 SMALL_WINDOW = 1 << 16
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ENCODED = pa.dictionary(pa.int32(), pa.binary())
 FOREIGN_MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -329,7 +330,9 @@ def _without_blank_lines(data: bytes, cut: int) -> int:
     return end + (2 if data[end : end + 2] == b"\r\n" else 1)
 
 
-def parse_block(data: bytes, width: int, wanted: Sequence[int]) -> Parsed:
+def parse_block(
+    data: bytes, width: int, wanted: Sequence[int], few_texts: Collection[int] = ()
+) -> Parsed:
     """
     Split records into columns.
 
@@ -341,6 +344,8 @@ def parse_block(data: bytes, width: int, wanted: Sequence[int]) -> Parsed:
         Number of cells that each must have.
     wanted
         Numbers of the columns to return.
+    few_texts
+        Which of them have the same few texts over and over: they are returned as dictionaries.
 
     Returns
     -------
@@ -348,12 +353,13 @@ def parse_block(data: bytes, width: int, wanted: Sequence[int]) -> Parsed:
         The cells, and what is wrong with records that are not well-formed.
     """
     text = RecordText(data).without_leading_spaces()
-    parsed = _split(text, width, wanted)
+    types = {column: ENCODED if column in few_texts else pa.binary() for column in wanted}
+    parsed = _split(text, width, types)
     if parsed is not None:
         return parsed
     # Where a cell is missing a blank line would be taken for none at all: number the rest anew.
     blank = text.blank_rows()
-    parsed = _split(text.without_records(blank), width, wanted)
+    parsed = _split(text.without_records(blank), width, types)
     assert parsed is not None
     numbers = np.delete(np.arange(text.records), blank)
     problems = {int(numbers[row]): reason for row, reason in parsed.problems.items()}
@@ -361,10 +367,10 @@ def parse_block(data: bytes, width: int, wanted: Sequence[int]) -> Parsed:
     return Parsed(text.records, parsed.cells, problems)
 
 
-def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None:
+def _split(text: RecordText, width: int, types: Mapping[int, pa.DataType]) -> Parsed | None:
     """Split records into cells; None if there are blank lines that should not be there."""
     if not text.data:
-        return Parsed(0, {column: pa.array([], pa.binary()) for column in wanted}, {})
+        return Parsed(0, {column: pa.array([], kind) for column, kind in types.items()}, {})
     problems: dict[int, str] = {}
 
     def skip(row: pa_csv.InvalidRow) -> str:
@@ -381,21 +387,21 @@ def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None
             column_names=names, block_size=len(data) + 1, use_threads=False
         ),
         parse_options=pa_csv.ParseOptions(
-            newlines_in_values=text.has_quotes,
+            newlines_in_values=text.has_quoted_ends,
             # Otherwise a blank line would be a record of as many empty cells as there are columns.
             ignore_empty_lines=width > 1,
             invalid_row_handler=skip,
         ),
         convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()),
+            column_types={names[column]: kind for column, kind in types.items()},
             # An empty list would mean all of them.
-            include_columns=[names[column] for column in wanted or (0,)],
+            include_columns=[names[column] for column in types or (0,)],
             strings_can_be_null=False,
         ),
     )
     if table.num_rows + len(problems) != text.records:
         return None
-    cells = {column: _one_chunk(table.column(names[column])) for column in wanted}
+    cells = {column: _one_chunk(table.column(names[column])) for column in types}
     return Parsed(text.records, cells, problems)
 
 

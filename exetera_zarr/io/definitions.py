@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
@@ -131,6 +132,11 @@ class Categorical:
     def nformat(self) -> str:
         """The dtype that is stored."""
         return NUMERIC_TYPES[self.value_type]
+
+    @cached_property
+    def by_text(self) -> dict[bytes, int]:
+        """The value of each text, as it stands in a file."""
+        return {text.encode(): int(value) for text, value in self.categories.items()}
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """Return the fields that a column of this name becomes."""

@@ -16,6 +16,7 @@ from exetera_zarr.io.cells import CellError
 from exetera_zarr.io.convert import Produced, convert
 from exetera_zarr.io.csv_dialect import RecordText
 from exetera_zarr.io.csv_text import Block, Parsed, parse_block
+from exetera_zarr.io.definitions import Categorical
 from exetera_zarr.io.rejects import BadCell, BadRecord
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Conve
     text = RecordText(block.data)
     if block.problem is not None:
         return Converted(0, 1, text.lines, bad=[BadRecord(0, 0, block.data, block.problem)])
-    parsed = parse_block(block.data, width, [source.position for source in sources])
+    wanted = [source.position for source in sources]
+    categories = {s.position for s in sources if isinstance(s.definition, Categorical)}
+    parsed = parse_block(block.data, width, wanted, categories)
     cells = [parsed.cells[source.position] for source in sources]
     arrays, wrong = _convert_columns(cells, sources)
     if wrong:
