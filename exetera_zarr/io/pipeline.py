@@ -41,8 +41,8 @@ class Converted:
     ----------
     rows
         Number of rows that are fine.
-    records, lines
-        Number of records and of lines of the whole block.
+    records, lines, size
+        Number of records, lines and bytes of the whole block.
     arrays
         The values of the rows that are fine, in the order of the table's fields.
     bad
@@ -52,6 +52,7 @@ class Converted:
     rows: int
     records: int
     lines: int
+    size: int
     arrays: list[Produced] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
 
@@ -61,7 +62,9 @@ class Converted:
             return self
         bad = [record for record in self.bad if record.row < records]
         rows = records - len(bad)
-        return Converted(rows, records, self.lines, [array[:rows] for array in self.arrays], bad)
+        return Converted(
+            rows, records, self.lines, self.size, [array[:rows] for array in self.arrays], bad
+        )
 
 
 def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Converted, None, None]:
@@ -114,8 +117,9 @@ def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Conv
 
 def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Converted:
     text = RecordText(block.data)
+    size = len(block.data)
     if block.problem is not None:
-        return Converted(0, 1, text.lines, bad=[BadRecord(0, 0, block.data, block.problem)])
+        return Converted(0, 1, text.lines, size, bad=[BadRecord(0, 0, block.data, block.problem)])
     wanted = [source.position for source in sources]
     categories = {s.position for s in sources if isinstance(s.definition, Categorical)}
     parsed = parse_block(block.data, width, wanted, categories)
@@ -127,7 +131,7 @@ def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Conve
         keep = pa.array(fine)
         arrays, _ = _convert_columns([column.filter(keep) for column in cells], sources)
     bad = _bad_records(text, parsed, wrong) if wrong or parsed.problems else []
-    return Converted(parsed.records - len(bad), parsed.records, text.lines, arrays, bad)
+    return Converted(parsed.records - len(bad), parsed.records, text.lines, size, arrays, bad)
 
 
 def _convert_columns(

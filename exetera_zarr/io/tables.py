@@ -28,6 +28,9 @@ VALID_FROM = Column("j_valid_from", "timestamp")
 VALID_TO = Column("j_valid_to", "timestamp")
 # The start of the year 3000 in UTC; ExeTera's depends on the time zone of the machine.
 END_OF_VALIDITY = 32_503_680_000.0
+# An append costs some 60 microseconds, and a block of a wide table has few rows.
+ENOUGH_ROWS = 1 << 15
+ENOUGH_BYTES = 32 << 20
 
 
 def import_table(
@@ -84,6 +87,7 @@ class _TableImport:
             create_field(table, column) for column in (*plan.columns, VALID_FROM, VALID_TO)
         ]
         self._size = plan.size
+        self._waiting: list[Converted] = []
         self._rows = self._rejected = self._bytes = 0
         self._started = time.perf_counter()
 
@@ -101,7 +105,7 @@ class _TableImport:
             for whole in blocks:
                 block = whole if self._left is None else whole.until(self._left)
                 self._reject(block, source, rows, lines)
-                self._append(block)
+                self._accept(block)
                 rows += block.records
                 lines += block.lines
                 self._tell(opened.position)
@@ -113,6 +117,7 @@ class _TableImport:
 
     def finish(self) -> TableSummary:
         """Complete the fields, and write the rejects."""
+        self._append()
         for field in self._fields:
             field.data.complete()
         rejects = self._plan.rejects
@@ -131,15 +136,26 @@ class _TableImport:
                 self._plan.rejects.add(error, record, source.names)
         self._rejected += len(block.bad)
 
-    def _append(self, block: Converted) -> None:
-        if not block.rows:
+    def _accept(self, block: Converted) -> None:
+        """Keep the rows of a block until there are enough of them to be worth an append."""
+        if block.rows:
+            self._waiting.append(block)
+            self._rows += block.rows
+        rows = sum(waiting.rows for waiting in self._waiting)
+        if rows >= ENOUGH_ROWS or sum(waiting.size for waiting in self._waiting) >= ENOUGH_BYTES:
+            self._append()
+
+    def _append(self) -> None:
+        blocks, self._waiting = self._waiting, []
+        if not blocks:
             return
-        validity = [np.full(block.rows, value) for value in (self._since, END_OF_VALIDITY)]
+        rows = sum(block.rows for block in blocks)
+        validity = [np.full(rows, value) for value in (self._since, END_OF_VALIDITY)]
         step = self._options.chunk_row_size
-        for field, values in zip(self._fields, (*block.arrays, *validity), strict=True):
-            for start in range(0, block.rows, step):
+        parts = zip(*(block.arrays for block in blocks), strict=True)
+        for field, values in zip(self._fields, (*map(_joined, parts), *validity), strict=True):
+            for start in range(0, rows, step):
                 append(field, values[start : start + step])
-        self._rows += block.rows
 
     def _tell(self, position: int) -> None:
         if self._options.progress is not None:
@@ -152,6 +168,12 @@ class _TableImport:
                     self._rejected,
                 )
             )
+
+
+def _joined(parts: Sequence[Produced]) -> Produced:
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_arrays(parts) if isinstance(parts[0], pa.Array) else np.concatenate(parts)
 
 
 def create_field(table: DataFrame, column: Column, timestamp: Any = None) -> Any:
