@@ -630,5 +630,6 @@ def test_the_options_of_all_functions_are_the_same() -> None:
 
     known = {field.name for field in fields(ImportOptions)} - {"include", "exclude"}
     assert known == set(ImportKeywords.__annotations__)
+    assert "hidden" not in repr(ImportOptions(storage_options={"secret": "hidden"}))
     with pytest.raises(ValueError, match="block_bytes must be 1 or more, not 0"):
         ImportOptions(block_bytes=0)

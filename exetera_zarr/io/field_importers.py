@@ -222,6 +222,8 @@ class FixedStringImporter(FieldImporter):
 class DateTimeImporter(FieldImporter):
     """Imports a `DateTime` column."""
 
+    kind: type[DateTime] = DateTime
+
     def __init__(
         self,
         session: Any,
@@ -232,23 +234,13 @@ class DateTimeImporter(FieldImporter):
         timestamp: Any = None,
     ) -> None:
         del session
-        super().__init__(df, name, DateTime(create_day_field, create_flag_field), timestamp)
+        super().__init__(df, name, self.kind(create_day_field, create_flag_field), timestamp)
 
 
-class DateImporter(FieldImporter):
+class DateImporter(DateTimeImporter):
     """Imports a `Date` column."""
 
-    def __init__(
-        self,
-        session: Any,
-        df: DataFrame,
-        name: str,
-        create_day_field: bool | str = False,
-        create_flag_field: bool | str = False,
-        timestamp: Any = None,
-    ) -> None:
-        del session
-        super().__init__(df, name, Date(create_day_field, create_flag_field), timestamp)
+    kind = Date
 
 
 class TimestampImporter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
@@ -198,8 +198,9 @@ class ImportOptions:
     on_error: OnError = "raise"
     rejects: PathLike | None = None
     commit_each_table: bool = False
-    storage_options: Mapping[str, Any] | None = None
-    csv_storage_options: Mapping[str, Any] | None = None
+    # Not shown: there may be secrets in them.
+    storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
+    csv_storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
     progress: ProgressCallback | None = None
     chunk_row_size: int = ROWS_PER_WRITE
     block_bytes: int = BLOCK_BYTES
