@@ -17,6 +17,9 @@ import pytest
 pytest.importorskip("typer")
 
 from exetera_zarr import Session, __version__, cli
+from exetera_zarr.cli import options, progress
+from exetera_zarr.cli.application import application
+from exetera_zarr.cli.info import size
 
 NUMBER = {"field_type": "numeric", "value_type": "int32", "validation_mode": "strict"}
 COLOUR = {
@@ -51,7 +54,7 @@ def run(*arguments: str) -> Done:
     """Run the command in this process, as its entry point does."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as exit_:
-        cli.application()(arguments)
+        application()(arguments)
     code = exit_.value.code
     return Done(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
 
@@ -70,7 +73,10 @@ def test_import_and_info(study: Path) -> None:
     """From files to tables, and what is then there."""
     done = imported("-i", "patients:p.csv, tests:t.csv", "-ts", "2021-01-01 00:00:00")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "patients: 2 rows\ntests: 1 rows\n"
+    patients, tests, whole = done.stdout.splitlines()
+    assert patients.startswith("patients: 2 rows, ")
+    assert tests.startswith("tests: 1 rows, ")
+    assert whole.startswith(f"version 1 of {study / 'study.zarr'}, ")
     assert values("patients", "id") == [1, 2]
     assert values("tests", "colour") == [1]
     assert values("tests", "j_valid_from") == [1609459200.0]
@@ -218,18 +224,18 @@ def test_a_dataset_that_does_not_exist(study: Path) -> None:
 )
 def test_inputs(texts: list[str], expected: dict[str, str]) -> None:
     """Colons and commas belong to paths where they do not begin another table."""
-    assert cli.parse_inputs(texts) == expected
+    assert options.parse_inputs(texts) == expected
 
 
 def test_choices() -> None:
-    parsed = cli.parse_choice(["t:(a, b ), u :()", "v:(c)"], "-n")
+    parsed = options.parse_choice(["t:(a, b ), u :()", "v:(c)"], "-n")
     assert parsed == {"t": ["a", "b"], "u": [], "v": ["c"]}
 
 
 def test_storage_options() -> None:
     """Flags and objects are JSON; digits stay text, since keys are made of them."""
     texts = ["anon=true", "key=00123", "endpoint_url=http://h/?a=b", 'client_kwargs={"v": 1}', "x="]
-    assert cli.parse_storage_options(texts) == {
+    assert options.parse_storage_options(texts) == {
         "anon": True,
         "key": "00123",
         "endpoint_url": "http://h/?a=b",
@@ -279,7 +285,7 @@ def test_an_unforeseen_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setenv("EXETERA_ZARR_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
-        cli.application()(["info", "memory://x"])
+        application()(["info", "memory://x"])
 
 
 def test_progress_bars_on_a_terminal(
@@ -289,14 +295,14 @@ def test_progress_bars_on_a_terminal(
     from exetera_zarr.io import Progress
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with cli._progress({"t": "t.csv", "u": "u.csv"}, quiet=False) as progress:
+    with progress.progress_bars({"t": "t.csv", "u": "u.csv"}, quiet=False) as progress:
         assert progress is not None
         progress(Progress("t", 0, 0, None))
         progress(Progress("t", 1234, 10, 10))
     shown = capsys.readouterr().err
     assert "1,234 rows" in shown
     assert "100%" in shown
-    with cli._progress({"t": "t.csv"}, quiet=True) as progress:
+    with progress.progress_bars({"t": "t.csv"}, quiet=True) as progress:
         assert progress is None
 
 
@@ -326,7 +332,7 @@ def test_info_of_uneven_and_of_empty_tables(study: Path) -> None:
     ],
 )
 def test_sizes(count: int, text: str) -> None:
-    assert cli._size(count) == text
+    assert size(count) == text
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

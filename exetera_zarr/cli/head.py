@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,25 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from exetera_zarr.cli.options import (
-    ALIAS,
     AsJson,
+    Place,
     StorageOptions,
     Version,
-    parse_storage_options,
+    counted,
+    open_place,
     print_json,
+    tables_of,
 )
-from exetera_zarr.errors import DatasetNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exetera_zarr.dataset import Dataset
-    from exetera_zarr.session import Session
 
 __all__ = ["Head", "head"]
 
-# Where a place names a table as well: study.zarr/patients
-SUFFIX = re.compile(r"\.zarr/+(?=[^/])", re.IGNORECASE)
 # Columns are read side by side, since most of the time each waits for the store.
 THREADS = 16
 LONGEST = 40
@@ -66,14 +64,7 @@ class Head:
 
 
 def head(
-    place: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET[/TABLE]",
-            help="Path or URL of the dataset, and one of its tables; all tables without.",
-            show_default=False,
-        ),
-    ],
+    place: Place,
     rows: Annotated[int, typer.Option("-n", "--rows", min=0, help="How many rows.")] = 10,
     columns: Annotated[
         list[str] | None,
@@ -95,8 +86,8 @@ def head(
 
     wanted = [name.strip() for text in columns or () for name in text.split(",")]
     with Session() as session:
-        dataset, table = _open_place(session, place, at, storage_option)
-        heads = [_head_of(dataset, name, rows, wanted) for name in _tables(dataset, table)]
+        dataset, table = open_place(session, place, storage_option, at)
+        heads = [_head_of(dataset, name, rows, wanted) for name in tables_of(dataset, table)]
     if as_json:
         found = [
             {"table": one.table, "rows": one.rows, "types": one.types, "head": _records(one)}
@@ -105,38 +96,6 @@ def head(
         print_json(found[0] if table is not None else found)
     else:
         _print(heads)
-
-
-def _open_place(
-    session: Session, place: str, version: int | None, options: Sequence[str] | None
-) -> tuple[Dataset, str | None]:
-    """Open ``DATASET`` or ``DATASET/TABLE``; return the dataset, and the table if it is named."""
-    storage_options = parse_storage_options(options)
-
-    def opened(url: str) -> Dataset:
-        return session.open_dataset(
-            url, "r", ALIAS, storage_options=storage_options, version=version
-        )
-
-    if split := SUFFIX.search(place):
-        return opened(place[: split.end()].rstrip("/")), place[split.end() :].rstrip("/")
-    try:
-        return opened(place), None
-    except DatasetNotFoundError:
-        url, slash, table = place.rstrip("/").rpartition("/")
-        if not slash or not url.rstrip("/") or url.endswith(":/"):
-            raise
-        try:
-            return opened(url), table
-        except DatasetNotFoundError:
-            pass
-        raise
-
-
-def _tables(dataset: Dataset, table: str | None) -> list[str]:
-    if table is not None:
-        return [table]
-    return [name for name, item in dataset.items() if not hasattr(item, "fieldtype")]
 
 
 def _head_of(dataset: Dataset, table: str, rows: int, wanted: Sequence[str]) -> Head:
@@ -203,10 +162,12 @@ def _print(heads: Sequence[Head]) -> None:
     for number, one in enumerate(heads):
         if number:
             console.print()
-        total = "fields of different lengths" if one.rows is None else f"{one.rows:,} rows"
-        console.print(f"{one.table}: {total}, {len(one.types)} fields", markup=False, style="bold")
+        total = "fields of different lengths" if one.rows is None else counted(one.rows, "row")
+        title = f"{one.table}: {total}, {counted(len(one.types), 'field')}"
+        console.print(title, markup=False, style="bold")
         grid = _grid(one)
-        fits = Measurement.get(console, console.options, grid).maximum <= console.width
+        unlimited = console.options.update(max_width=sys.maxsize)
+        fits = Measurement.get(console, unlimited, grid).maximum <= console.width
         console.print(grid if fits else _lines(one))
 
 

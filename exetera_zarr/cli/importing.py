@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from enum import StrEnum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from exetera_zarr.cli.options import (
-    ALIAS,
     AsJson,
     StorageOptions,
+    counted,
     parse_choice,
     parse_inputs,
     parse_storage_options,
     print_json,
 )
 from exetera_zarr.cli.progress import progress_bars
-from exetera_zarr.cli.reporting import InterruptedAtError, UsageError
+from exetera_zarr.cli.reporting import InterruptedAtError, UsageError, say
 from exetera_zarr.errors import DatasetNotFoundError
 
 if TYPE_CHECKING:
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["import_files"]
 
-DATASET = "-o/-ds/--dataset"
+class OnError(StrEnum):
+    """The choices of ``--on-error``."""
+
+    RAISE = "raise"
+    SKIP = "skip"
 
 
 def import_files(
@@ -77,9 +83,9 @@ def import_files(
         ),
     ] = None,
     on_error: Annotated[
-        Literal["raise", "skip"],
+        OnError,
         typer.Option(help="What a row does that does not fit: end the import, or be left out."),
-    ] = "raise",
+    ] = OnError.RAISE,
     rejects: Annotated[
         str | None,
         typer.Option(
@@ -123,10 +129,12 @@ def import_files(
 
     del territories
     files = parse_inputs(inputs)
-    if rejects is not None and on_error != "skip":
+    if rejects is not None and on_error is not OnError.SKIP:
         raise UsageError("--rejects is where skipped rows go: it needs --on-error skip")
     options = parse_storage_options(storage_option)
     csv_options = parse_storage_options(csv_storage_option, "--csv-storage-option")
+    # Messages call the dataset so.
+    name = PurePath(dataset).name
     began = time.monotonic()
     with Session() as session:
         try:
@@ -134,7 +142,7 @@ def import_files(
                 summary = import_with_schema(
                     session,
                     dataset,
-                    ALIAS,
+                    name,
                     schema,
                     files,
                     overwrite,
@@ -142,7 +150,7 @@ def import_files(
                     exclude=parse_choice(exclude, "-x/--exclude"),
                     timestamp=timestamp,
                     missing="skip" if skip_missing else "error",
-                    on_error=on_error,
+                    on_error="skip" if on_error is OnError.SKIP else "raise",
                     rejects=rejects,
                     commit_each_table=commit_each_table,
                     storage_options=options,
@@ -151,19 +159,21 @@ def import_files(
                 )
         except KeyboardInterrupt:
             raise InterruptedAtError(_standing(session, dataset, options)) from None
-        written = session.get_dataset(ALIAS)
+        written = session.get_dataset(name)
         found = _described(summary, written.url, written.version, time.monotonic() - began)
     if as_json:
         print_json(found)
     elif not quiet:
         print("\n".join(_lines(found)))
+    elif summary.rejected:
+        say(f"warning: {counted(summary.rejected, 'row')} did not fit and were left out")
 
 
 def _standing(session: Any, dataset: str, options: Mapping[str, Any]) -> str:
     """Say at which version an interrupted import leaves its dataset."""
     session.close()
     try:
-        version = session.open_dataset(dataset, "r", ALIAS, storage_options=options).version
+        version = session.open_dataset(dataset, "r", storage_options=options).version
     except DatasetNotFoundError:
         return f"nothing was written to {dataset}"
     if not version:
@@ -198,7 +208,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         if one["rejected"]:
             place = f" to {one['rejects']}" if one["rejects"] else ""
             rejected = f", {one['rejected']:,} rejected{place}"
-        yield f"{table}: {one['rows']:,} rows{rejected}, {_pace(one)}"
+        yield f"{table}: {counted(one['rows'], 'row')}{rejected}, {_pace(one)}"
     yield f"version {found['version']} of {found['url']}, {_pace(found)}"
 
 

@@ -8,11 +8,13 @@ import typer
 
 from exetera_zarr.cli.options import (
     AsJson,
-    DatasetPlace,
+    Place,
     StorageOptions,
     Version,
-    opened,
+    counted,
+    open_place,
     print_json,
+    tables_of,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ Description: TypeAlias = dict[str, Any]
 
 
 def info(
-    dataset: DatasetPlace,
+    place: Place,
     sizes: Annotated[
         bool,
         typer.Option("--sizes", help="Also the stored size of each field; lists all its objects."),
@@ -43,14 +45,15 @@ def info(
     from exetera_zarr.session import Session
 
     with Session() as session:
-        found = describe(opened(session, dataset, "r", storage_option, at), sizes=sizes)
+        dataset, table = open_place(session, place, storage_option, at)
+        found = describe(dataset, table, sizes=sizes)
     if as_json:
         print_json(found)
     else:
         print("\n".join(_lines(found)))
 
 
-def describe(dataset: Dataset, *, sizes: bool = False) -> Description:
+def describe(dataset: Dataset, table: str | None = None, *, sizes: bool = False) -> Description:
     """
     Say what a dataset holds.
 
@@ -58,6 +61,8 @@ def describe(dataset: Dataset, *, sizes: bool = False) -> Description:
     ----------
     dataset
         Open for reading or writing.
+    table
+        The one table to describe; all by default.
     sizes
         Whether to list the store for what is stored.
 
@@ -70,21 +75,27 @@ def describe(dataset: Dataset, *, sizes: bool = False) -> Description:
         ``categories``.
     """
     stored = dataset.stored_sizes() if sizes else {}
-    tables: Description = {}
-    fields: Description = {}
-    for name, item in dataset.items():
-        if hasattr(item, "fieldtype"):
-            fields[name] = _describe_field(item, stored.get((name,)))
-            continue
-        columns = {
-            column: _describe_field(field, stored.get((name, column)))
-            for column, field in item.items()
-        }
-        lengths = {column["rows"] for column in columns.values()} or {0}
-        rows = next(iter(lengths)) if len(lengths) == 1 else None
-        tables[name] = {"rows": rows, "fields": columns}
+    tables = {
+        name: _describe_table(dataset, name, stored) for name in tables_of(dataset, table)
+    }
     found: Description = {"url": dataset.url, "version": dataset.version, "tables": tables}
+    fields = {
+        name: _describe_field(item, stored.get((name,)))
+        for name, item in dataset.items()
+        if table is None and hasattr(item, "fieldtype")
+    }
     return found | {"fields": fields} if fields else found
+
+
+def _describe_table(
+    dataset: Dataset, name: str, stored: Mapping[tuple[str, ...], int]
+) -> Description:
+    fields = {
+        column: _describe_field(field, stored.get((name, column)))
+        for column, field in dataset[name].items()
+    }
+    lengths = {field["rows"] for field in fields.values()} or {0}
+    return {"rows": next(iter(lengths)) if len(lengths) == 1 else None, "fields": fields}
 
 
 def _describe_field(field: Any, stored: int | None) -> Description:
@@ -112,9 +123,9 @@ def _lines(found: Description) -> Iterator[str]:
     if not groups:
         yield "no tables"
     for name, rows, fields in groups:
-        counts = [f"{len(fields):,} field{'' if len(fields) == 1 else 's'}"]
+        counts = [counted(len(fields), "field")]
         if rows is not None:
-            counts.insert(0, f"{rows:,} row{'' if rows == 1 else 's'}")
+            counts.insert(0, counted(rows, "row"))
         counts.append(f"{size(_total(fields, 'raw_bytes'))} raw")
         if any(field["stored_bytes"] is not None for field in fields.values()):
             counts.append(f"{size(_total(fields, 'stored_bytes'))} stored")

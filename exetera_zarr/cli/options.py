@@ -4,37 +4,50 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from exetera_zarr.cli.reporting import UsageError
+from exetera_zarr.errors import DatasetNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from exetera_zarr.dataset import Dataset
     from exetera_zarr.session import Session
 
 __all__ = [
-    "ALIAS",
     "AsJson",
     "DatasetPlace",
-    "Inputs",
+    "Place",
     "StorageOptions",
     "Version",
+    "counted",
+    "open_place",
     "opened",
     "parse_choice",
     "parse_inputs",
     "parse_storage_options",
     "print_json",
+    "tables_of",
 ]
 
 # A comma that begins another table, not one inside a path: patients:a,b.csv, tests:s3://x/c.csv
 NEXT_INPUT = re.compile(r",\s*(?=[^,:/\\]+:(?!//))")
 CHOICE = re.compile(r"\s*([^:(),]+?)\s*:\s*\(([^()]*)\)\s*(?:,|$)")
-ALIAS = "dataset"
+# Where a place names a table as well: study.zarr/patients
+SUFFIX = re.compile(r"\.zarr(/+)(?=[^/])", re.IGNORECASE)
 
+Place: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET[/TABLE]",
+        help="Path or URL of the dataset, and one of its tables; all tables without.",
+        show_default=False,
+    ),
+]
 DatasetPlace: TypeAlias = Annotated[
     str, typer.Argument(metavar="DATASET", help="Path or URL of the dataset.", show_default=False)
 ]
@@ -62,8 +75,38 @@ def opened(
     version: int | None = None,
 ) -> Dataset:
     """Open the dataset that a command is about."""
-    storage_options = parse_storage_options(options)
-    return session.open_dataset(url, mode, ALIAS, storage_options=storage_options, version=version)
+    return session.open_dataset(
+        url, mode, storage_options=parse_storage_options(options), version=version
+    )
+
+
+def open_place(
+    session: Session, place: str, options: Sequence[str] | None, version: int | None
+) -> tuple[Dataset, str | None]:
+    """Open ``DATASET`` or ``DATASET/TABLE``; return the dataset, and the table if it is named."""
+    if split := SUFFIX.search(place):
+        dataset = opened(session, place[: split.start(1)], "r", options, version)
+        return dataset, place[split.end() :].rstrip("/")
+    try:
+        return opened(session, place, "r", options, version), None
+    except DatasetNotFoundError as error:
+        url, _, table = place.rstrip("/").rpartition("/")
+        if url.strip("/") and not url.endswith(":/"):
+            with suppress(DatasetNotFoundError):
+                return opened(session, url, "r", options, version), table
+        raise error from None
+
+
+def tables_of(dataset: Dataset, table: str | None) -> list[str]:
+    """Return the table that is named, or else all of them."""
+    if table is not None:
+        return [str(dataset.get_dataframe(table).name)]
+    return [name for name, item in dataset.items() if not hasattr(item, "fieldtype")]
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 row", "2,000 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def print_json(found: Any) -> None:

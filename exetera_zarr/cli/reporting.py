@@ -20,6 +20,9 @@ __all__ = ["InterruptedAtError", "UsageError", "reported", "say", "show_tracebac
 
 P = ParamSpec("P")
 
+# What to install where a library is missing.
+EXTRAS = {"s3fs": "s3", "gcsfs": "gcs", "h5py": "hdf5"}
+
 _tracebacks = False
 
 
@@ -85,7 +88,12 @@ def say(text: str) -> None:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ImportError):
+        for library, extra in EXTRAS.items():
+            if library in text:
+                return f"{text}: pip install '{PROGRAM}[{extra}]'"
+    return text
 
 
 @contextmanager

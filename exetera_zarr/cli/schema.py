@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from exetera_zarr.cli.options import AsJson, StorageOptions, parse_storage_options, print_json
+from exetera_zarr.cli.options import (
+    AsJson,
+    StorageOptions,
+    counted,
+    parse_storage_options,
+    print_json,
+)
 from exetera_zarr.cli.reporting import UsageError, say
 
 if TYPE_CHECKING:
@@ -125,5 +131,6 @@ def _lines(proposal: Proposal, output: str) -> Iterator[str]:
     for table, body in proposal.document["schema"].items():
         kinds = Counter(entry["field_type"] for entry in body["fields"].values())
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-        yield f"{table}: {len(body['fields']):,} columns ({counts}), {proposal.rows[table]:,} rows read"
+        columns, rows = counted(len(body["fields"]), "column"), counted(proposal.rows[table], "row")
+        yield f"{table}: {columns} ({counts}), {rows} read"
     yield f"written to {output}; 'import -s {output}' takes it"

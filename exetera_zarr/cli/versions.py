@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from exetera_zarr.cli.options import AsJson, DatasetPlace, StorageOptions, opened, print_json
+from exetera_zarr.cli.options import (
+    AsJson,
+    DatasetPlace,
+    StorageOptions,
+    counted,
+    opened,
+    print_json,
+)
 
 __all__ = ["history", "vacuum", "verify"]
 
@@ -56,7 +63,7 @@ def verify(
     if as_json:
         print_json({"version": version, "whole": True, "tables": tables, "fields": fields})
     else:
-        print(f"version {version} is whole: {tables} tables, {fields} fields")
+        print(f"version {version} is whole: {counted(tables, 'table')}, {counted(fields, 'field')}")
 
 
 def vacuum(
@@ -85,4 +92,5 @@ def vacuum(
     if as_json:
         print_json({"kept_versions": kept, "removed_objects": removed})
     else:
-        print(f"{kept} versions are kept; {removed} objects of no version were removed")
+        objects = counted(removed, "object")
+        print(f"kept: {counted(kept, 'version')}; removed: {objects} of no version")

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -33,6 +32,9 @@ SCHEMA_VERSION = "1.1.0"
 ROWS = 100_000
 MAX_CATEGORIES = 64
 MOST_PROBLEMS = 5
+# The layout of the schema file: how deep a column's entry is, and how long lines should be.
+COLUMN_DEPTH = 4
+WIDTH = 110
 COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 # Names that keys have, best first; what stands for a table's own name comes from `_own_names`.
 KEY_NAME = re.compile(r"(^|_)(id|key|uuid|guid)$|[a-z](Id|ID|Key)$", re.IGNORECASE)
@@ -83,7 +85,7 @@ class Proposal:
 
     def to_json(self) -> str:
         """Return the schema file."""
-        return json.dumps(self.document, indent=2, ensure_ascii=False) + "\n"
+        return f"{_laid_out(self.document)}\n"
 
     def schema(self) -> Schema:
         """Return the schema as `load_schema` reads it."""
@@ -165,8 +167,8 @@ def propose_schema(
 
 def table_name(path: PathLike) -> str:
     """Return the name of the table that a file is by itself: its own, without suffixes."""
-    name = PurePath(os.fspath(path).split("?")[0].rstrip("/")).name
-    return COMPRESSED.sub("", name).partition(".")[0] or name
+    name = PurePath(os.fspath(path).split("?")[0]).name
+    return PurePath(COMPRESSED.sub("", name)).stem
 
 
 def _by_table(files: Any) -> dict[str, list[PathLike]]:
@@ -202,7 +204,6 @@ def _look(
     headers: dict[str, list[str]] = {}
     for path in expand(paths, storage_options):
         sample = CsvSample(path, rows and max(1, rows - table.rows), storage_options)
-        _check_header(sample.name, sample.names)
         headers[sample.name] = sample.names
         for name in sample.names:
             table.columns.setdefault(name, ColumnProfile())
@@ -226,14 +227,6 @@ def _look(
         if absent := [name for name in table.columns if name not in names]:
             table.note(f"{file} lacks {listing(absent)}, which other files of the table have")
     return table
-
-
-def _check_header(file: str, names: Sequence[str]) -> None:
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise SchemaError(f"{file}: the header has {listing(twice)} more than once")
-    if "" in names:
-        number = list(names).index("") + 1
-        raise SchemaError(f"{file}: column {number} of {len(names)} has no name in the header")
 
 
 # Choosing
@@ -372,3 +365,23 @@ def _body(table: _Table) -> dict[str, Any]:
     }
     return body
 
+
+def _laid_out(value: Any, depth: int = 0, before: int = 0) -> str:
+    """Return JSON in which a column has a line of its own, or several if it does not fit on one."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value:
+        return text
+    indent = "  " * depth
+    parts = value if isinstance(value, list) else value.values()
+    flat = depth >= COLUMN_DEPTH or not any(isinstance(one, dict | list) for one in parts)
+    if flat and before + len(text) < WIDTH:
+        return text
+    inside = f"{indent}  "
+    if isinstance(value, list):
+        lines = [f"{inside}{_laid_out(one, depth + 1, len(inside))}" for one in value]
+        return "[\n" + ",\n".join(lines) + f"\n{indent}]"
+    lines = []
+    for key, one in value.items():
+        name = f"{inside}{json.dumps(key, ensure_ascii=False)}: "
+        lines.append(f"{name}{_laid_out(one, depth + 1, len(name))}")
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"

@@ -6,9 +6,10 @@ They see each distinct text of a block once. What is kept of a column does not g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,10 @@ TOLERATED = 8
 KEY_BYTES = 16 << 20
 # Integers up to here are exact in float64.
 EXACT = float(1 << 53)
+NUMERIC = {
+    "int": Numeric("int64", validation_mode="relaxed"),
+    "float": Numeric("float64", validation_mode="relaxed"),
+}
 CANONICAL = r"^\s*-?(0|[1-9][0-9]*)\s*$"
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)\s*$"
 
@@ -138,24 +143,32 @@ class ColumnProfile:
             self.unique = False
             texts, counts = texts.filter(filled), counts[mask]
         if len(texts):
-            where = _Places(array, texts, counts, rows)
-            self._note_texts(texts, counts)
-            self._note_bytes(where)
-            for kind in list(self.misfits):
-                self._try(kind, where)
+            where = self._unseen(_Places(array, texts, counts, rows))
+            if len(where.texts):
+                self._note_bytes(where)
+                for kind in list(self.misfits):
+                    self._try(kind, where)
 
     # -- what texts there are
 
-    def _note_texts(self, texts: pa.Array, counts: npt.NDArray[np.int64]) -> None:
+    def _unseen(self, where: _Places) -> _Places:
+        """Count the texts that were seen before; return the others, of which more is to be asked."""
         if self.more:
-            return
-        self.more = len(texts) > DISTINCT
-        pairs = zip(texts[:DISTINCT].to_pylist(), counts[:DISTINCT].tolist(), strict=True)
-        for text, count in pairs:
-            if text in self.texts or (len(self.texts) < DISTINCT and len(text) <= LONGEST):
-                self.texts[text] = self.texts.get(text, 0) + count
+            return where
+        new = np.ones(len(where.texts), bool)
+        for position, (text, count) in enumerate(where.pairs(DISTINCT)):
+            if text in self.texts:
+                self.texts[text] += count
+                new[position] = False
+                for known in self.misfits.values():
+                    if text in known:
+                        known[text].count += count
+            elif len(self.texts) < DISTINCT and len(text) <= LONGEST:
+                self.texts[text] = count
             else:
                 self.more = True
+        self.more |= len(where.texts) > DISTINCT
+        return where if new.all() else where.chosen(new)
 
     def _note_bytes(self, where: _Places) -> None:
         cells = where.cells
@@ -192,40 +205,34 @@ class ColumnProfile:
 
     def _try(self, kind: Kind, where: _Places) -> None:
         known = self.misfits[kind]
-        first = where.first(FIRST)
-        for part in (first, where) if len(first.texts) < len(where.texts) else (where,):
-            failing = _failing(kind, part)
-            if len(failing) > TOLERATED:
-                del self.misfits[kind]
-                return
-        for position in failing:
-            text = where.texts[position].as_py()
-            count = int(where.counts[position])
-            if text in known:
-                known[text].count += count
-            else:
-                known[text] = Misfit(count, where.row(position))
-        if len(known) > TOLERATED:
+        first = where.texts[:FIRST]
+        if len(first) < len(where.texts) and len(_read(kind, first)[0]) > TOLERATED:
             del self.misfits[kind]
             return
-        fits = np.ones(len(where.texts), bool)
-        fits[failing] = False
-        if fits.any():
-            self._note_values(kind, where.texts.filter(pa.array(fits)))
+        failing, values = _read(kind, where.texts)
+        for position in failing[: TOLERATED + 1]:
+            text, count = where.texts[position].as_py(), int(where.counts[position])
+            known.setdefault(text, Misfit(0, where.row(position))).count += count
+        if len(known) > TOLERATED:
+            del self.misfits[kind]
+        elif len(failing) < len(where.texts):
+            fits = np.ones(len(where.texts), bool)
+            fits[failing] = False
+            texts = where.texts.filter(pa.array(fits)) if failing else where.texts
+            self._note_values(kind, texts, values[fits])
 
-    def _note_values(self, kind: Kind, texts: pa.Array) -> None:
+    def _note_values(self, kind: Kind, texts: pa.Array, values: npt.NDArray[Any]) -> None:
         match kind:
             case "int":
-                self._note_integers(texts)
+                self._note_integers(texts, values)
             case "float":
-                self._note_floats(texts)
+                self._note_floats(texts, values)
             case "datetime":
                 zoned = pc.match_substring_regex(texts, ZONED)
                 self.zones |= bool(pc.any(zoned).as_py())
                 self.local |= not pc.all(zoned).as_py()
 
-    def _note_integers(self, texts: pa.Array) -> None:
-        values = _numbers("int64", texts)[0]
+    def _note_integers(self, texts: pa.Array, values: npt.NDArray[np.int64]) -> None:
         low, high = int(values.min()), int(values.max())
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
@@ -234,8 +241,7 @@ class ColumnProfile:
             if not pc.all(canonical).as_py():
                 self.padded = texts[pc.index(canonical, False).as_py()].as_py()
 
-    def _note_floats(self, texts: pa.Array) -> None:
-        values = _numbers("float64", texts)[0]
+    def _note_floats(self, texts: pa.Array, values: npt.NDArray[np.float64]) -> None:
         with np.errstate(over="ignore"):
             single = values.astype(np.float32).astype(np.float64)
         self.single &= bool(((single == values) | np.isnan(values)).all())
@@ -263,8 +269,11 @@ class _Places:
     def cells(self) -> Cells:
         return Cells(self.texts)
 
-    def first(self, count: int) -> _Places:
-        return _Places(self.array, self.texts[:count], self.counts[:count], self.rows)
+    def chosen(self, rows: Mask) -> _Places:
+        return _Places(self.array, self.texts.filter(pa.array(rows)), self.counts[rows], self.rows)
+
+    def pairs(self, most: int) -> Iterator[tuple[bytes, int]]:
+        return zip(self.texts[:most].to_pylist(), self.counts[:most].tolist(), strict=True)
 
     def row(self, position: int) -> int | None:
         """Return the row of the file in which a text occurs first."""
@@ -273,18 +282,13 @@ class _Places:
         return int(self.rows[pc.index(self.array, self.texts[position]).as_py()])
 
 
-def _numbers(nformat: str, texts: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
-    values, valid = convert(texts, Numeric(nformat, validation_mode="relaxed"))
-    return values, valid
-
-
-def _failing(kind: Kind, where: _Places) -> list[int]:
-    """Return the positions of texts that are not of a type; some of them, if there are many."""
-    if kind in ("int", "float"):
-        valid = _numbers("int64" if kind == "int" else "float64", where.texts)[1]
-        return [int(position) for position in np.flatnonzero(~valid)]
+def _read(kind: Kind, texts: pa.Array) -> tuple[list[int], npt.NDArray[Any]]:
+    """Return the positions of texts that are not of a type, and the values of the others."""
+    if kind in NUMERIC:
+        values, valid = convert(texts, NUMERIC[kind])
+        return np.flatnonzero(~valid).tolist(), values
     try:
-        convert(where.texts, Date() if kind == "date" else DateTime())
+        convert(texts, Date() if kind == "date" else DateTime())
     except CellError as error:
-        return sorted(error.reasons)
-    return []
+        return sorted(error.reasons), np.empty(len(texts))
+    return [], np.empty(len(texts))

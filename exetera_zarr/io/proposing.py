@@ -208,24 +208,24 @@ def _categorical(texts: list[bytes]) -> Proposed:
 
 def _why_text(profile: ColumnProfile) -> Iterator[str]:
     """Say why a column that looks like something else is text."""
-    possible = {kind: _count(misfits) for kind, misfits in profile.misfits.items()}
-    number = "int" in possible or "float" in possible
+    others = {kind: _count(misfits) for kind, misfits in profile.misfits.items()}
+    near = {kind: n for kind, n in others.items() if n <= profile.filled * (1 - NEARLY)}
+    number = "int" in near or "float" in near
     if number and profile.padded is not None:
         yield f"{_shown(profile.padded)} would lose characters as a number, so it is text"
     elif number and profile.inexact is not None:
         yield f"{_shown(profile.inexact)} is more than a number here can hold, so it is text"
-    elif possible:
-        kind = min(possible, key=lambda kind: possible[kind])
-        if possible[kind] <= profile.filled * (1 - NEARLY):
-            remedy = (
-                "a numeric with validation_mode 'relaxed' would count them as missing"
-                if kind in ("int", "float")
-                else "left empty, they would not keep it from being imported as that"
-            )
-            yield (
-                f"it has {KINDS[kind]}, but for {_cells(possible[kind])} "
-                f"{_examples(profile.misfits[kind])}; {remedy}"
-            )
+    elif near:
+        kind = min(near, key=near.__getitem__)
+        remedy = (
+            "a numeric with validation_mode 'relaxed' would count them as missing"
+            if number
+            else "left empty, they would not keep it from being imported as that"
+        )
+        yield (
+            f"it has {KINDS[kind]}, but for {_cells(near[kind])} "
+            f"{_examples(profile.misfits[kind])}; {remedy}"
+        )
     elif dates := _foreign_dates(list(profile.texts)):
         yield f"it looks like dates ({dates}); the importer reads YYYY-MM-DD [HH:MM:SS]"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.errors import SchemaError, listing
 from exetera_zarr.io.csv_dialect import RecordText
-from exetera_zarr.io.csv_text import CsvText, parse_block
+from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvText, parse_block
 from exetera_zarr.io.files import CODECS, InputFile, open_binary, suffix_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ __all__ = ["CsvSample", "Rows"]
 # Later parts of a file that are looked at, and the least and the most bytes of one.
 PARTS = 16
 PART_BYTES = (64 << 10, 4 << 20)
+# Line ends of a part at which a record may begin; further ones are not tried.
+LINES_TRIED = 8
+# Of a start that is soon enough, not much more should be read.
+START_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class CsvSample:
     ------
     DataError
         The file is empty, is not UTF-8 text, or its header is no header.
+    SchemaError
+        A name in the header is empty or occurs again.
     """
 
     def __init__(
@@ -85,7 +93,8 @@ class CsvSample:
         self._path, self._options, self._wanted = path, storage_options, rows
         self._file = InputFile(path, storage_options)
         try:
-            self._text = CsvText(self._file)
+            self._text = CsvText(self._file, BLOCK_BYTES if rows is None else START_BLOCK_BYTES)
+            _check_header(self._file.name, self._text.names)
         except BaseException:
             self._file.close()
             raise
@@ -149,14 +158,24 @@ class CsvSample:
 
     def _resumed(self, data: bytes) -> Parsed | None:
         """Find where records begin and end in the middle of a file, and split them."""
-        # The first line end may be within quotes; then one after the next quote is not.
-        for begin in (0, data.find(b'"')):
-            start = data.find(b"\n", begin) + 1 if begin >= 0 else 0
+        start = 0
+        for _ in range(LINES_TRIED):
+            start = data.find(b"\n", start) + 1
             text = RecordText(data[start:])
-            if not start or not len(text.record_ends) or text.quote_problem() is not None:
-                continue
-            whole = text.data[: int(text.record_ends[-1]) + 1]
-            parsed = parse_block(whole, len(self.names), self._columns)
-            if not parsed.problems:
-                return parsed
+            if not start or not len(text.record_ends):
+                return None
+            # A line end within quotes is not the end of a record: what follows is in disorder then.
+            whole = RecordText(text.data[: int(text.record_ends[-1]) + 1])
+            if whole.quote_problem() is None and len(whole.quotes) % 2 == 0:
+                parsed = parse_block(whole.data, len(self.names), self._columns)
+                if not parsed.problems:
+                    return parsed
         return None
+
+
+def _check_header(file: str, names: Sequence[str]) -> None:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise SchemaError(f"{file}: the header has {listing(twice)} more than once")
+    if "" in names:
+        number = list(names).index("") + 1
+        raise SchemaError(f"{file}: column {number} of {len(names)} has no name in the header")
