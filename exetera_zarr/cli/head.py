@@ -129,7 +129,8 @@ def _values(field: Any, rows: int) -> list[Any]:
     if values.dtype == "float32":
         # Its own shortest text, not that of the double which Python would make of it.
         return [float(str(value)) for value in values]
-    return values.tolist()
+    found: list[Any] = values.tolist()
+    return found
 
 
 def _moment(seconds: float) -> str | float:

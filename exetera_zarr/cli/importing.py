@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_files"]
 
+
 class OnError(StrEnum):
     """The choices of ``--on-error``."""
 
@@ -121,8 +122,8 @@ def import_files(
     """
     Import CSV files as new tables, by a schema.
 
-    All tables become one version of the dataset; on an error, or Ctrl-C, none of them does. 'schema'
-    proposes a schema.
+    All tables become one version of the dataset; on an error, or Ctrl-C, none of them does. The
+    command 'schema' proposes a schema.
     """
     from exetera_zarr.io import import_with_schema
     from exetera_zarr.session import Session

@@ -75,9 +75,7 @@ def describe(dataset: Dataset, table: str | None = None, *, sizes: bool = False)
         ``categories``.
     """
     stored = dataset.stored_sizes() if sizes else {}
-    tables = {
-        name: _describe_table(dataset, name, stored) for name in tables_of(dataset, table)
-    }
+    tables = {name: _describe_table(dataset, name, stored) for name in tables_of(dataset, table)}
     found: Description = {"url": dataset.url, "version": dataset.version, "tables": tables}
     fields = {
         name: _describe_field(item, stored.get((name,)))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["schema"]
 
 # TABLE:FILE, but neither a URL nor a drive: patients:p.csv, not s3://bucket/p.csv
-NAMED = re.compile(r"([^:/\\]{2,}):(?!//)(.+)")
+NAMED = re.compile(r"(?![A-Za-z]:\\)([^:/\\]+):(?!//)(.+)")
 
 
 def schema(
@@ -35,8 +35,8 @@ def schema(
         list[str],
         typer.Argument(
             metavar="[TABLE:]FILE...",
-            help="CSV files: paths or URLs, also .gz and .zst. A table is called as its file unless "
-            "it is named; several files may be of one table.",
+            help="CSV files: paths or URLs, also .gz and .zst. A table is called as its file "
+            "unless it is named; several files may be of one table.",
             show_default=False,
         ),
     ],

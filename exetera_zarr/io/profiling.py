@@ -152,7 +152,7 @@ class ColumnProfile:
     # -- what texts there are
 
     def _unseen(self, where: _Places) -> _Places:
-        """Count the texts that were seen before; return the others, of which more is to be asked."""
+        """Count the texts that were seen before; return the others, which are to be looked at."""
         if self.more:
             return where
         new = np.ones(len(where.texts), bool)
