@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exetera_zarr import Session
@@ -20,6 +20,8 @@ from exetera_zarr.errors import DataError, SchemaError
 from exetera_zarr.io import import_tables
 from exetera_zarr.io.discovery import Proposal, propose_schema, table_name
 from exetera_zarr.io.profiling import DISTINCT, ColumnProfile
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Writing CSV, and what its cells mean, in the plainest way
 
@@ -87,6 +89,7 @@ TEXT = {"field_type": "string"}
         (["one", "of three", "names"], TEXT),
         (["x" * 300] * 2, TEXT),
         (["a\0", "b\0", "c\0"], TEXT),
+        (["inf", "nan"], {"field_type": "fixed_string", "length": 3}),
     ],
 )
 def test_what_a_column_becomes(tmp_path: Path, cells: list[str], entry: dict[str, Any]) -> None:
@@ -336,6 +339,10 @@ def test_what_is_kept_of_a_column_is_bounded() -> None:
 # Any table
 
 
+def moment_text(microseconds: int) -> str:
+    return str(EPOCH + timedelta(microseconds=microseconds)).removesuffix("+00:00")
+
+
 def words(alphabet: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.text(alphabet, max_size=8)
 
@@ -349,7 +356,7 @@ COLUMNS: list[st.SearchStrategy[str]] = [
     st.sampled_from(["True", "False", "true"]),
     st.sampled_from(["0", "1", "007", "1.50", "+3", "NA"]),
     st.dates(date(1, 1, 1)).map(str),
-    st.datetimes(datetime.min.replace(year=1700), datetime.max.replace(year=2200)).map(str),
+    st.integers(-(10**15), 10**16 // 2).map(moment_text),
     st.sampled_from(["no", "Yes", "yes ", "ä,b", 'q"uote', " "]),
     words(CHARACTERS),
     words(st.sampled_from("01a-: .\n\r")),
@@ -380,14 +387,14 @@ def meaning(text: str, field: Any) -> Any:
         case ["numeric", "bool"]:
             return text.strip().lower() == "true"
         case ["numeric", _] if text.strip() in ("", "NA"):
-            return 0
+            return 0.0 if "float" in field.fieldtype else 0
         case ["numeric", nformat]:
             return float(text) if "float" in nformat else int(text)
         case ["timestamp", *_]:
             if not text.strip():
                 return 0.0
             moment = datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
-            return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
+            return (moment - EPOCH) / timedelta(seconds=1)
         case ["categorical", *_]:
             return next(code for code, name in field.keys.items() if name.decode() == text)
         case ["fixedstring", *_]:
@@ -395,7 +402,6 @@ def meaning(text: str, field: Any) -> Any:
     return text
 
 
-@settings(max_examples=60)
 @given(tables(), st.booleans(), st.sampled_from(["\n", "\r\n"]))
 def test_a_proposal_imports_its_own_file(
     tmp_path_factory: pytest.TempPathFactory,
@@ -415,14 +421,9 @@ def test_a_proposal_imports_its_own_file(
             field = dataset["t"][name]
             values = list(field.data[:])
             expected = [meaning(text, field) for text in cells]
+            plain = [value.item() if hasattr(value, "item") else value for value in values]
             # By their text, since NaN equals nothing.
-            assert list(map(repr, map(plain, values))) == list(map(repr, map(plain, expected)))
-
-
-def plain(value: Any) -> Any:
-    """A value without its numpy type, and numbers of one type."""
-    value = value.item() if hasattr(value, "item") else value
-    return float(value) if isinstance(value, int) else value
+            assert list(map(repr, plain)) == list(map(repr, expected))
 
 
 def test_a_proposal_is_a_schema_file(tmp_path: Path) -> None:

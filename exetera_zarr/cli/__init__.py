@@ -22,4 +22,7 @@ def main() -> None:
             raise
         sys.stderr.write(f"{NO_TYPER}\n")
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{PROGRAM}: interrupted\n")
+        raise SystemExit(130) from None
     application()(prog_name=PROGRAM)

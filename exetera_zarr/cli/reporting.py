@@ -89,6 +89,9 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, FileNotFoundError) and " " not in text:
+        # Of a URL that is not there fsspec says the URL, and no more.
+        return f"{text}: there is no such file"
     if isinstance(error, ImportError):
         for library, extra in EXTRAS.items():
             if library in text:

@@ -75,8 +75,8 @@ def schema(
     """
     from exetera_zarr.io.discovery import propose_schema
 
-    if output is not None and not force and Path(output).exists():
-        raise UsageError(f"-o/--output: {output} exists already; --force replaces it")
+    if output is not None:
+        _check_output(output, force=force)
     proposal = propose_schema(
         _by_table(files),
         rows=None if every else rows,
@@ -94,6 +94,13 @@ def schema(
         print_json(_described(proposal, output))
     else:
         print("\n".join(_lines(proposal, output)))
+
+
+def _check_output(output: str, *, force: bool) -> None:
+    if "://" in output:
+        raise UsageError("-o/--output is a local file; without it, the schema goes to stdout")
+    if not force and Path(output).exists():
+        raise UsageError(f"-o/--output: {output} exists already; --force replaces it")
 
 
 def _by_table(files: Sequence[str]) -> dict[str, list[str]]:

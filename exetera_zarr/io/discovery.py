@@ -11,7 +11,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -206,7 +206,8 @@ def _look(
         sample = CsvSample(path, rows and max(1, rows - table.rows), storage_options)
         headers[sample.name] = sample.names
         for name in sample.names:
-            table.columns.setdefault(name, ColumnProfile())
+            called_key = _key_rank(table.name, name) is not None
+            table.columns.setdefault(name, ColumnProfile(unique=called_key))
         for part in sample:
             table.rows += len(part)
             for name, cells in zip(sample.names, part.cells, strict=True):
@@ -253,12 +254,7 @@ def _settle_flag_names(table: _Table) -> None:
     taken = {*table.columns, *RESERVED_NAMES}
     for name, entry in table.entries.items():
         if entry["field_type"] == "numeric" and entry["validation_mode"] != "strict":
-            suffix = next(
-                suffix
-                for number in range(1, len(table.columns) + 3)
-                if f"{name}{(suffix := '_valid' if number == 1 else f'_valid_{number}')}"
-                not in taken
-            )
+            suffix = _free_suffix(name, taken)
             if suffix != "_valid":
                 entry["flag_field_name"] = suffix
                 table.note(
@@ -278,6 +274,13 @@ def _settle_flag_names(table: _Table) -> None:
             taken.add(f"{name}_set")
 
 
+def _free_suffix(name: str, taken: Collection[str]) -> str:
+    suffix, number = "_valid", 2
+    while f"{name}{suffix}" in taken:
+        suffix, number = f"_valid_{number}", number + 1
+    return suffix
+
+
 def _own_names(table: str) -> set[str]:
     """Return a table's name in one and in many: patients, patient."""
     lower = table.lower()
@@ -290,22 +293,26 @@ def _is_key_type(entry: Mapping[str, Any]) -> bool:
     return kind in ("string", "fixed_string") or entry.get("value_type", "").startswith("int")
 
 
+def _key_rank(table: str, name: str) -> int | None:
+    """Say how much a column is called like its table's key: the less the better, None for not."""
+    lower = name.lower()
+    if lower == "id":
+        return 0
+    if lower in {f"{own}{end}" for own in _own_names(table) for end in ("_id", "id", "_key")}:
+        return 1
+    return 2 if KEY_NAME.search(name) else None
+
+
 def _choose_primary_key(table: _Table) -> None:
     """Take a column in which no two cells are equal, if it is called like a key."""
-    own = {f"{one}{end}" for one in _own_names(table.name) for end in ("_id", "id", "_key")}
     ranked = []
     for position, (name, entry) in enumerate(table.entries.items()):
-        profile = table.columns[name]
-        if profile.rows < 2 or not profile.unique or not _is_key_type(entry):
-            continue
-        lower = name.lower()
-        rank = 0 if lower == "id" else 1 if lower in own else 2 if KEY_NAME.search(name) else 3
-        if rank < 3:
+        profile, rank = table.columns[name], _key_rank(table.name, name)
+        if rank is not None and profile.unique and profile.rows > 1 and _is_key_type(entry):
             ranked.append((rank, position, name))
     for _, _, name in sorted(ranked):
-        profile = table.columns[name]
-        compared = profile.settle_keys()
-        if profile.unique:
+        compared = table.columns[name].settle_keys()
+        if table.columns[name].unique:
             table.primary_key = name
             if compared < table.rows or not table.complete:
                 table.note(f"it is unique in the {compared:,} rows that were compared", name)

@@ -32,7 +32,7 @@ FIRST = 256
 # So many distinct texts may fail before a column is surely of another type.
 TOLERATED = 8
 # Bytes of a column that are kept to see whether its values are unique.
-KEY_BYTES = 16 << 20
+KEY_BYTES = 8 << 20
 # Integers up to here are exact in float64.
 EXACT = float(1 << 53)
 NUMERIC = {
@@ -88,7 +88,8 @@ class ColumnProfile:
     keys
         The cells, while no two are equal; None when they are not, or are too many.
     unique
-        Whether no two cells are equal, as far as `keys` goes.
+        Whether no two cells are equal, as far as `keys` goes. False from the start where nobody
+        wants to know.
     """
 
     rows: int = 0

@@ -215,8 +215,8 @@ def _why_text(profile: ColumnProfile) -> Iterator[str]:
         yield f"{_shown(profile.padded)} would lose characters as a number, so it is text"
     elif number and profile.inexact is not None:
         yield f"{_shown(profile.inexact)} is more than a number here can hold, so it is text"
-    elif near:
-        kind = min(near, key=near.__getitem__)
+    elif misfits := {kind: n for kind, n in near.items() if n}:
+        kind = min(misfits, key=misfits.__getitem__)
         remedy = (
             "a numeric with validation_mode 'relaxed' would count them as missing"
             if number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,25 @@ def mixed(tmp_path: Path) -> str:
         table.create_indexed_string("s").data.write(["two\nlines\x1b[31m", "x" * 5000, ""])
         dataset.create_dataframe("empty")
     return place
+
+
+def test_every_place(run, study: Path, place: Any) -> None:
+    """From a URL to a URL, with the options of the store."""
+    fs_options = [
+        part
+        for name, value in place.storage_options.items()
+        for part in (
+            "--storage-option",
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}",
+        )
+    ]
+    url = place.url("study.zarr")
+    done = run("import", "-s", "s.json", "-i", "patients:p.csv", "-o", url, "-q", *fs_options)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert run("info", url, "--json", *fs_options).json["tables"]["patients"]["rows"] == 2
+    found = run("head", f"{url}/patients", "-n", "1", "-c", "id,note", "--json", *fs_options).json
+    assert found["head"] == [{"id": 1, "note": "x"}]
+    assert "whole" in run("verify", url, *fs_options).stdout
 
 
 # info

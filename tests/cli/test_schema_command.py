@@ -61,6 +61,7 @@ def test_a_schema_that_was_edited_is_not_replaced(run, files: Path) -> None:
         "exetera-zarr: error: -o/--output: s.json exists already; --force replaces it\n"
     )
     assert run("schema", "p.csv", "-o", "s.json", "--force").exit_code == 0
+    assert run("schema", "p.csv", "-o", "s3://bucket/s.json").exit_code == 2
 
 
 def test_files_of_one_name_must_be_told_apart(run, files: Path) -> None:
@@ -76,6 +77,9 @@ def test_files_of_one_name_must_be_told_apart(run, files: Path) -> None:
 def test_a_file_that_cannot_be_read(run, files: Path) -> None:
     assert run("schema", "no.csv").stderr == (
         "exetera-zarr: error: no.csv: No such file or directory\n"
+    )
+    assert run("schema", "memory://nowhere/no.csv").stderr.endswith(
+        "no.csv: there is no such file\n"
     )
     (files / "u.csv").write_bytes("a,b\n1,2\n".encode("utf-16"))
     done = run("schema", "u.csv")
