@@ -28,7 +28,7 @@ Kind: TypeAlias = Literal["int", "float", "date", "datetime"]
 DISTINCT = 1000
 LONGEST = 100
 # A column whose first texts are of another type is not looked at to its end for each type.
-FIRST = 256
+FIRST = 32
 # So many distinct texts may fail before a column is surely of another type.
 TOLERATED = 8
 # Bytes of a column that are kept to see whether its values are unique.
