@@ -27,7 +27,7 @@ class Script:
 
     session: Callable[..., Any]
     merge: Callable[..., None]
-    import_with_schema: Callable[..., None]
+    import_with_schema: Callable[..., object]
     suffix: str
 
     def tasks(self) -> Tasks:
