@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,19 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.limits import Settings
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["FieldFunctions", "Settings"]
-
-
-@dataclass
-class Settings:
-    """What a session says to the datasets that it opens."""
-
-    timestamp: str
-    memory_limit: int
-    row_block: int | None = None
-    spill_dir: str | None = None
+__all__ = ["FieldFunctions"]
 
 
 class FieldFunctions:
