@@ -12,8 +12,7 @@ from exetera_zarr.engine.source import Source
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field, column_of
-from exetera_zarr.fields.sources import source_of
-from exetera_zarr.limits import workspace
+from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage import Group
 
 if TYPE_CHECKING:

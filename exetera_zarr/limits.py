@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError
 
-__all__ = ["Settings", "memory_limit", "physical_memory", "workspace"]
+__all__ = ["Settings", "memory_limit", "physical_memory"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
@@ -25,18 +24,6 @@ class Settings:
     memory_limit: int
     row_block: int | None = None
     spill_dir: str | None = None
-
-
-def workspace(session: object) -> Workspace:
-    """
-    Where an operation on fields of a session works.
-
-    A quarter of the session's limit is for blocks that are on their way to a store.
-    """
-    settings = getattr(session, "settings", None)
-    if not isinstance(settings, Settings):
-        return Workspace()
-    return Workspace(settings.memory_limit * 3 // 4, settings.spill_dir)
 
 
 def physical_memory() -> int:

@@ -12,8 +12,7 @@ from exetera_zarr.engine.rows import RowNumbers
 from exetera_zarr.errors import DataError, NameTakenError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.sources import source_of
-from exetera_zarr.limits import workspace
+from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from exetera_zarr.engine import Column, gather, spans
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.limits import workspace
+from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Fields as the engine reads them: a block of rows at a time."""
+"""Fields as the engine reads them, a block of rows at a time, and where it works on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError
+from exetera_zarr.limits import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +17,19 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import Array
 
-__all__ = ["source_of"]
+__all__ = ["source_of", "workspace"]
+
+
+def workspace(session: object) -> Workspace:
+    """
+    Where an operation on fields of a session works.
+
+    A quarter of the session's limit is for blocks that are on their way to a store.
+    """
+    settings = getattr(session, "settings", None)
+    if not isinstance(settings, Settings):
+        return Workspace()
+    return Workspace(settings.memory_limit * 3 // 4, settings.spill_dir)
 
 
 def source_of(fields: Sequence[Field]) -> Source:
