@@ -26,7 +26,7 @@ test: $(VENV)/.test
 	PATH="$$PATH$(PYENV_BINS)" $(BIN)/tox run $(ARGS)
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks columns $(ARGS)
+	$(BIN)/python -m benchmarks $(or $(BENCH),columns) $(ARGS)
 
 # Debian's python3 may come without ensurepip; the machine's own pip then puts one into the environment.
 $(VENV)/.created:

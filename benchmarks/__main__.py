@@ -1,16 +1,17 @@
-"""The command line: `python -m benchmarks columns`."""
+"""The command line: `python -m benchmarks columns`, `import` or `tables`."""
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import columns
+from benchmarks import columns, imports, peers, tables
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    columns.add_command(commands)
+    for command in (columns, imports, tables, peers):
+        command.add_command(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.files import make_durable, remove, stored_bytes
 from benchmarks.machine import describe
 from benchmarks.report import RANDOM_FLOATS, Row, Size, columns_report
 from benchmarks.stores import (
@@ -25,8 +24,6 @@ from benchmarks.stores import (
     PlainZarr,
     PolarsParquet,
     Store,
-    make_durable,
-    stored_bytes,
 )
 from benchmarks.timing import Action, compare
 
@@ -97,10 +94,7 @@ class Bench:
 
     def remove_all(self) -> None:
         for entry in self.folder.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+            remove(entry)
 
     def written(self, store: Store, column: Column) -> Path:
         """Write a column, read it back, and refuse to go on if a value differs."""
@@ -166,7 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows: list[Row] = []
     sizes: list[Size] = []
     with tempfile.TemporaryDirectory(dir=arguments.work_dir, prefix="benchmark-") as folder:
-        about = describe(command_line(), PACKAGES, Path(folder))
+        about = describe(PACKAGES, Path(folder))
         bench = Bench(Path(folder), arguments.pairs)
         for name in arguments.column or COLUMNS:
             count = arguments.strings if name == "string" else arguments.rows
@@ -184,10 +178,6 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out.write_text(text, encoding="utf-8")
     else:
         print(text)
-
-
-def command_line() -> str:
-    return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
 
 
 def progress(row: Row) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -32,14 +34,19 @@ def filesystem(folder: Path) -> str:
     return "unknown"
 
 
-def describe(command: str, packages: Sequence[str], folder: Path) -> str:
+def command_line() -> str:
+    """Return the command that is running, as it can be typed again."""
+    return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+
+
+def describe(packages: Sequence[str], folder: Path) -> str:
     """Markdown list of command, date, machine and versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     system = f"{filesystem(folder)}, {platform.system()} {platform.release()}"
     facts = {
-        "command": f"`{command}`",
+        "command": f"`{command_line()}`",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{cpu_model()}, {cores} cores, {memory:.0f} GiB of memory, {system}",
         "load": f"{os.getloadavg()[0]:.1f} processes at the start, besides this one's own work",

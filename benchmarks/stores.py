@@ -6,7 +6,6 @@ into that form again. Strings are held the way Arrow holds them: offsets and byt
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,20 +179,3 @@ class ExeteraHDF5(PlainZarr):
             group = file["table"]["column"]
             names = ("index", "values") if column.kind == "string" else ("values",)
             return [group[name][:] for name in names]
-
-
-def make_durable(path: Path) -> None:
-    """Have the system put a file or folder, and the name of it, on the disk."""
-    for entry in (path.parent, path, *(path.rglob("*") if path.is_dir() else ())):
-        descriptor = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def stored_bytes(path: Path) -> int:
-    """Bytes that a file or folder takes."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())

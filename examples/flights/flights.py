@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from exetera_zarr import DataFrame, Dataset, Session, import_csv, merge
-from exetera_zarr.cli import parse_storage_options
+from exetera_zarr.cli.options import parse_storage_options
 from presenting import draw, print_results
 
 SCHEMA = Path(__file__).with_name("schema.json")

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-try:
-    import typer
-except ImportError:  # `main` says how to get it
-    typer = None  # type: ignore[assignment]
+import typer
 
-if TYPE_CHECKING:
-    from exetera_zarr.dataset import Dataset
-    from exetera_zarr.session import Session
+from exetera_zarr.cli.options import (
+    AsJson,
+    DatasetPlace,
+    StorageOptions,
+    counted,
+    opened,
+    print_json,
+)
 
 __all__ = ["history", "vacuum", "verify"]
 
-# What `exetera_zarr.cli` declares as well; a shared name could not be an annotation there.
-_OPTION = "EXETERA_ZARR_STORAGE_OPTION"
-_OPTION_HELP = "KEY=VALUE for URLs; may be repeated."
-_PLACE = "Dataset: path or URL."
-
-
-def _open(session: Session, url: str, mode: str, options: list[str] | None) -> Dataset:
-    from exetera_zarr.cli import parse_storage_options
-
-    return session.open_dataset(
-        url, mode, "dataset", storage_options=parse_storage_options(options or ())
-    )
-
 
 def history(
-    dataset: Annotated[str, typer.Argument(help=_PLACE)],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    storage_option: Annotated[
-        list[str] | None, typer.Option(envvar=_OPTION, help=_OPTION_HELP)
-    ] = None,
+    dataset: DatasetPlace, as_json: AsJson = False, storage_option: StorageOptions = None
 ) -> None:
     """List the versions of a dataset, the newest first."""
     from exetera_zarr.session import Session
 
     with Session() as session:
-        commits = _open(session, dataset, "r", storage_option).history()
+        commits = opened(session, dataset, "r", storage_option).history()
     found: list[dict[str, Any]] = [
         {
             "version": commit.version,
@@ -53,7 +37,7 @@ def history(
         for commit in commits
     ]
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
     for one in found:
         kept = "" if one["kept"] else "  (removed)"
@@ -62,37 +46,51 @@ def history(
 
 
 def verify(
-    dataset: Annotated[str, typer.Argument(help=_PLACE)],
-    storage_option: Annotated[
-        list[str] | None, typer.Option(envvar=_OPTION, help=_OPTION_HELP)
-    ] = None,
+    dataset: DatasetPlace, as_json: AsJson = False, storage_option: StorageOptions = None
 ) -> None:
-    """Read everything of the newest version; exit code 1 and what is damaged if anything is."""
+    """
+    Read all of the newest version, and say what is damaged.
+
+    The exit code is 1 if anything is.
+    """
     from exetera_zarr.session import Session
 
     with Session() as session:
-        opened = _open(session, dataset, "r", storage_option)
-        opened.verify()
-        fields = sum(len(table) for table in opened.values() if not hasattr(table, "fieldtype"))
-        print(f"version {opened.version} is whole: {len(opened)} tables, {fields} fields")
+        found = opened(session, dataset, "r", storage_option)
+        found.verify()
+        fields = sum(len(table) for table in found.values() if not hasattr(table, "fieldtype"))
+        version, tables = found.version, len(found)
+    if as_json:
+        print_json({"version": version, "whole": True, "tables": tables, "fields": fields})
+    else:
+        print(f"version {version} is whole: {counted(tables, 'table')}, {counted(fields, 'field')}")
 
 
 def vacuum(
-    dataset: Annotated[str, typer.Argument(help=_PLACE)],
-    keep: Annotated[int | None, typer.Option(help="At least so many versions stay.")] = None,
+    dataset: DatasetPlace,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="COUNT", help="At least so many versions stay; 3 by default."),
+    ] = None,
     older_than: Annotated[
-        float | None, typer.Option(help="Hours; versions younger than that stay as well.")
+        float | None,
+        typer.Option(
+            min=0, metavar="HOURS", help="Younger versions stay as well; 24 hours by default."
+        ),
     ] = None,
-    storage_option: Annotated[
-        list[str] | None, typer.Option(envvar=_OPTION, help=_OPTION_HELP)
-    ] = None,
+    as_json: AsJson = False,
+    storage_option: StorageOptions = None,
 ) -> None:
     """Forget older versions, and remove what no version reaches."""
     from exetera_zarr.session import Session
 
     with Session() as session:
-        opened = _open(session, dataset, "r+", storage_option)
+        found = opened(session, dataset, "r+", storage_option)
         seconds = None if older_than is None else older_than * 3600
-        removed = opened.vacuum(keep, seconds)
-        kept = sum(commit.kept for commit in opened.history())
-        print(f"{kept} versions are kept; {removed} objects of no version were removed")
+        removed = found.vacuum(keep, seconds)
+        kept = sum(commit.kept for commit in found.history())
+    if as_json:
+        print_json({"kept_versions": kept, "removed_objects": removed})
+    else:
+        objects = counted(removed, "object")
+        print(f"kept: {counted(kept, 'version')}; removed: {objects} of no version")

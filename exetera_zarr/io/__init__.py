@@ -1,7 +1,8 @@
 """Data from files and to files."""
 
 from exetera_zarr.io.csv_text import CsvError
-from exetera_zarr.io.importer import Progress, import_csv, import_tables, import_with_schema
+from exetera_zarr.io.importer import import_csv, import_tables, import_with_schema
+from exetera_zarr.io.options import ImportOptions, ImportSummary, Progress, TableSummary
 from exetera_zarr.io.schema import (
     Categorical,
     Date,
@@ -19,10 +20,13 @@ __all__ = [
     "Date",
     "DateTime",
     "Definition",
+    "ImportOptions",
+    "ImportSummary",
     "Numeric",
     "Progress",
     "Schema",
     "String",
+    "TableSummary",
     "import_csv",
     "import_tables",
     "import_with_schema",

@@ -11,29 +11,70 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["CellError", "Cells", "Mask", "byte_set"]
+__all__ = ["CellError", "Cells", "Faults", "Mask", "byte_set"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class CellError(Exception):
     """
-    A cell that does not fit its column's definition.
+    Cells that do not fit their column's definition.
 
     Parameters
     ----------
-    row
-        Its row in the block, from 0.
-    reason
-        What is wrong with it, to follow its value: "'x' " + reason.
+    reasons
+        What is wrong with each of them, by row in the block (from 0), to follow its value:
+        "'x' " + reason.
     """
 
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(row, reason)
-        self.row = row
-        self.reason = reason
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
+
+    @property
+    def row(self) -> int:
+        """The first of the rows."""
+        return min(self.reasons)
+
+
+class Faults:
+    """Collects the cells of a column that do not fit, over several checks."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[int, str] = {}
+
+    def add(self, wrong: Mask, reason: Callable[[int], str]) -> None:
+        """
+        Note cells that failed a check; what an earlier check said of one stays.
+
+        Parameters
+        ----------
+        wrong
+            Which cells.
+        reason
+            Says what is wrong with the cell of a row.
+        """
+        for row in np.flatnonzero(wrong).tolist():
+            if row not in self._reasons:
+                self._reasons[row] = reason(row)
+
+    def add_texts(self, texts: Faults, codes: npt.NDArray[Any]) -> None:
+        """Note the cells whose text, by its number, is among others that failed a check."""
+        if texts:
+            self.add(
+                np.isin(codes, list(texts._reasons)),
+                lambda row: texts._reasons[int(codes[row])],
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
+
+    def check(self) -> None:
+        """Raise `CellError` if there are any."""
+        if self._reasons:
+            raise CellError(self._reasons)
 
 
 def byte_set(allowed: bytes) -> Mask:
@@ -124,24 +165,28 @@ class Cells:
             pa.string(), len(self), [bits, offsets, self._buffer], int(len(self) - valid.sum())
         )
 
-    def utf8(self) -> pa.Array:
+    def utf8(self, faults: Faults) -> pa.Array:
         """
         Return the cells as an Arrow string array.
 
-        Raises
-        ------
-        CellError
-            A cell is not UTF-8.
+        Parameters
+        ----------
+        faults
+            Is told of cells that are not UTF-8, which become empty.
         """
         try:
             return self.array.cast(pa.string())
         except pa.ArrowInvalid:
+            reasons: dict[int, str] = {}
             for row, value in enumerate(self.array.to_pylist()):
                 try:
                     value.decode()
                 except UnicodeDecodeError as error:
-                    raise CellError(row, f"is not UTF-8: {error.reason}") from None
-            raise
+                    reasons[row] = f"is not UTF-8: {error.reason}"
+            wrong = np.zeros(len(self), bool)
+            wrong[list(reasons)] = True
+            faults.add(wrong, reasons.__getitem__)
+            return pc.if_else(pa.array(wrong), pa.scalar(b""), self.array).cast(pa.string())
 
     def trimmed(self) -> Cells:
         """Return the cells without white space at either end."""

@@ -1,8 +1,8 @@
 """Cells to values: one vectorised converter for each kind of definition.
 
 A converter returns one array for each of its definition's `columns`, in that order: numpy arrays,
-and Arrow large strings for indexed string fields. It raises `CellError` for the first cell that
-does not fit; it never guesses. Python sees single cells only if they are unusual, and then each
+and Arrow large strings for indexed string fields. It raises `CellError` for the cells that
+do not fit; it never guesses. Python sees single cells only if they are unusual, and then each
 distinct text once.
 """
 
@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exetera_zarr.errors import listing
-from exetera_zarr.io.cells import CellError, Cells, Mask, byte_set
+from exetera_zarr.io.cells import Cells, Faults, Mask, byte_set
 from exetera_zarr.io.convert_time import convert_moments
 from exetera_zarr.io.definitions import (
     FREETEXT_VALUE,
+    Blank,
     Categorical,
     DateTime,
     Definition,
@@ -39,14 +40,14 @@ TRUE_TEXTS = (b"1", b"y", b"t", b"yes", b"on", b"true")
 FALSE_TEXTS = (b"0", b"n", b"f", b"no", b"off", b"false")
 
 
-def convert(array: pa.Array, definition: Definition) -> list[Produced]:
+def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
     """
     Convert the cells of a column.
 
     Parameters
     ----------
     array
-        Binary array without nulls.
+        Binary array without nulls; for categories, a dictionary of them is faster.
     definition
         What the cells mean.
 
@@ -58,71 +59,82 @@ def convert(array: pa.Array, definition: Definition) -> list[Produced]:
     Raises
     ------
     CellError
-        The first cell that does not fit.
+        The cells that do not fit.
     """
-    cells = Cells(array)
+    faults = Faults()
+    if isinstance(definition, Categorical):
+        produced = _categorical(array, definition, faults)
+    else:
+        produced = _convert(Cells(array), definition, faults)
+    faults.check()
+    return produced
+
+
+def _convert(
+    cells: Cells, definition: Numeric | String | DateTime | Blank, faults: Faults
+) -> list[Produced]:
+    """Convert cells; whatever stands in the place of those that do not fit."""
     match definition:
-        case Categorical():
-            return _categorical(cells, definition)
         case Numeric(nformat="bool"):
-            return _flagged(cells, definition, *_booleans(cells))
+            return _flagged(cells, definition, faults, *_booleans(cells))
         case Numeric():
-            return _flagged(cells, definition, *_numbers(cells, definition.nformat))
+            return _flagged(cells, definition, faults, *_numbers(cells, definition.nformat))
         case String(fixed_length=None):
-            return [cells.utf8().cast(pa.large_string())]
+            return [cells.utf8(faults).cast(pa.large_string())]
         case String():
-            return [_fixed(cells, definition.fixed_length or 0)]
+            return [_fixed(cells, definition.fixed_length or 0, faults)]
         case DateTime():
-            return convert_moments(cells, definition)
+            return convert_moments(cells, definition, faults)
+        case Blank():
+            faults.add(cells.filled, lambda row: definition.reason)  # noqa: ARG005 - one for all
+            return []
 
 
 # Categories
 
 
-@lru_cache(maxsize=4096)
-def _category_lookup(categories: tuple[tuple[str, int], ...], nformat: str) -> Lookup:
-    texts = pa.array([text.encode() for text, _ in categories], pa.binary())
-    return texts, np.array([value for _, value in categories], nformat)
+def _categorical(array: pa.Array, definition: Categorical, faults: Faults) -> list[Produced]:
+    """Look each text up once, then each cell by the number of its text."""
+    coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    codes = coded.indices.to_numpy()
+    found = [definition.by_text.get(text) for text in coded.dictionary.to_pylist()]
+    unknown = np.array([value is None for value in found]) if None in found else None
+    instead = FREETEXT_VALUE if definition.allow_freetext else 0
+    of_text = np.array([instead if value is None else value for value in found], definition.nformat)
+    values = of_text[codes]
+    if definition.allow_freetext:
+        return [values, _free_text(Cells(coded.dictionary), codes, unknown, faults)]
+    if unknown is not None:
+        reason = f"is none of the categories {listing(definition.categories, 10)}"
+        faults.add(unknown[codes], lambda row: reason)  # noqa: ARG005 - one reason for all
+    return [values]
 
 
-def _find(cells: Cells, lookup: Lookup) -> tuple[npt.NDArray[Any], Mask | None]:
-    """Return the value of each cell, and which cells are in no list (None: all are)."""
-    texts, values = lookup
-    codes = pc.index_in(cells.array, value_set=texts)
-    if not codes.null_count:
-        return values.take(codes.to_numpy(), mode="clip"), None
-    missing = codes.is_null().to_numpy(zero_copy_only=False)
-    return values[codes.fill_null(0).to_numpy()], missing
-
-
-def _categorical(cells: Cells, definition: Categorical) -> list[Produced]:
-    lookup = _category_lookup(tuple(definition.categories.items()), definition.nformat)
-    values, missing = _find(cells, lookup)
-    if not definition.allow_freetext:
-        if missing is not None:
-            known = listing(definition.categories, 10)
-            raise CellError(int(missing.argmax()), f"is none of the categories {known}")
-        return [values]
-    if missing is None:
-        return [values, pa.array([""], pa.large_string()).take(np.zeros(len(cells), np.int8))]
-    values[missing] = FREETEXT_VALUE
-    text = Cells(pc.if_else(pa.array(missing), cells.array, pa.scalar(b"")))
-    return [values, text.utf8().cast(pa.large_string())]
+def _free_text(
+    texts: Cells, codes: npt.NDArray[Any], unknown: Mask | None, faults: Faults
+) -> pa.Array:
+    """Return the cells that are no category, and empty ones in the place of the others."""
+    if unknown is None:
+        return pa.array([""], pa.large_string()).take(np.zeros(len(codes), np.int8))
+    free = Cells(pc.if_else(pa.array(unknown), texts.array, pa.scalar(b"")))
+    wrong = Faults()
+    words = free.utf8(wrong).cast(pa.large_string())
+    faults.add_texts(wrong, codes)
+    return words.take(pa.array(codes))
 
 
 # Numbers
 
 
 def _flagged(
-    cells: Cells, definition: Numeric, values: npt.NDArray[Any], valid: Mask
+    cells: Cells, definition: Numeric, faults: Faults, values: npt.NDArray[Any], valid: Mask
 ) -> list[Produced]:
     """Apply the validation mode to values of which some cells held none."""
     if not valid.all():
         mode = definition.validation_mode
         wrong = ~valid if mode == "strict" else ~valid & cells.filled
-        if mode != "relaxed" and wrong.any():
-            row = int(wrong.argmax())
-            raise CellError(row, _why_not(cells[row], definition))
+        if mode != "relaxed":
+            faults.add(wrong, lambda row: _why_not(cells[row], definition))
         values[~valid] = definition.fill
     return [values, valid] if definition.has_flag else [values]
 
@@ -206,6 +218,16 @@ def _float_parser(nformat: str) -> Any:
     return parse
 
 
+def _find(cells: Cells, lookup: Lookup) -> tuple[npt.NDArray[Any], Mask | None]:
+    """Return the value of each cell, and which cells are in no list (None: all are)."""
+    texts, values = lookup
+    codes = pc.index_in(cells.array, value_set=texts)
+    if not codes.null_count:
+        return values.take(codes.to_numpy(), mode="clip"), None
+    missing = codes.is_null().to_numpy(zero_copy_only=False)
+    return values[codes.fill_null(0).to_numpy()], missing
+
+
 @lru_cache(maxsize=1)
 def _bool_lookup() -> Lookup:
     spellings = [
@@ -241,16 +263,15 @@ def _booleans(cells: Cells) -> tuple[npt.NDArray[Any], Mask]:
 # Text
 
 
-def _fixed(cells: Cells, length: int) -> npt.NDArray[Any]:
-    text = cells.utf8()
+def _fixed(cells: Cells, length: int, faults: Faults) -> npt.NDArray[Any]:
+    text = cells.utf8(faults)
     too_long = cells.lengths > length
-    if too_long.any():
-        row = int(too_long.argmax())
-        raise CellError(row, f"has {cells.lengths[row]} bytes; the field holds {length}")
+    faults.add(too_long, lambda row: f"has {cells.lengths[row]} bytes; the field holds {length}")
     nul = (cells.byte_at(-1) == 0) & cells.filled
-    if nul.any():
-        row = int(nul.argmax())
-        raise CellError(row, "ends with a NUL byte, which a fixed string cannot keep")
+    reason = "ends with a NUL byte, which a fixed string cannot keep"
+    faults.add(nul, lambda row: reason)  # noqa: ARG005 - one reason for all
+    if faults:
+        return np.zeros(len(cells), f"S{length}")
     if not (cells.lengths == length).all():
         text = pc.ascii_rpad(text, length, padding="\0")
     padded = Cells(text.view(pa.binary()))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exetera_zarr.io.cells import CellError, Cells, Mask
+from exetera_zarr.io.cells import Cells, Faults, Mask
 from exetera_zarr.io.definitions import DAY_LENGTH, Date, DateTime
 
 __all__ = ["convert_moments", "parse_moment"]
@@ -32,7 +32,7 @@ MOMENT = re.compile(
 DAY = re.compile(rb"(\d{4})-(\d{1,2})-(\d{1,2})")
 
 
-def convert_moments(cells: Cells, definition: DateTime) -> list[npt.NDArray[Any]]:
+def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[npt.NDArray[Any]]:
     """
     Convert date or date-time cells.
 
@@ -42,17 +42,14 @@ def convert_moments(cells: Cells, definition: DateTime) -> list[npt.NDArray[Any]
         The cells of a column.
     definition
         A `Date` or a `DateTime`.
+    faults
+        Is told of cells that hold neither nothing nor a moment.
 
     Returns
     -------
     list of numpy.ndarray
         float64 POSIX seconds; then, if the definition asks for them, the days as ``S10`` and the
         flags.
-
-    Raises
-    ------
-    CellError
-        A cell holds neither nothing nor a moment.
     """
     cells = cells.trimmed()
     whole_days = isinstance(definition, Date)
@@ -60,14 +57,14 @@ def convert_moments(cells: Cells, definition: DateTime) -> list[npt.NDArray[Any]
     rest = cells.filled & ~valid
     if rest.any():
         found, failed = cells.each(rest, parse_day if whole_days else parse_moment, np.float64)
-        if failed.any():
-            row = int(np.flatnonzero(rest)[failed.argmax()])
-            expected = "date YYYY-MM-DD" if whole_days else "date and time YYYY-MM-DD HH:MM:SS"
-            raise CellError(row, f"is not a {expected}")
+        wrong = np.zeros(len(cells), bool)
+        wrong[rest] = failed
+        expected = "date YYYY-MM-DD" if whole_days else "date and time YYYY-MM-DD HH:MM:SS"
+        faults.add(wrong, lambda row: f"is not a {expected}")  # noqa: ARG005 - one reason for all
         seconds[rest] = found
     seconds[~cells.filled] = 0.0
     produced: list[npt.NDArray[Any]] = [seconds]
-    if definition.has_day:
+    if definition.has_day and not faults:
         produced.append(_day_texts(cells))
     if definition.has_flag:
         produced.append(cells.filled)

@@ -14,29 +14,30 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Problem", "RecordText"]
+__all__ = ["QuoteProblem", "RecordText"]
 
 Positions: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 COMMA, QUOTE, SPACE, LF, CR = b'," \n\r'
 NO_POSITIONS: Positions = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Problem:
+class QuoteProblem:
     """
-    Something wrong with one record of a block.
+    A quote that neither opens, closes nor escapes.
 
     Parameters
     ----------
-    row
-        Number of the record in its block, from 0.
+    position
+        Where it is.
     reason
         What is wrong, to follow "row 3: ".
     """
 
-    row: int
+    position: int
     reason: str
 
 
@@ -62,20 +63,32 @@ class RecordText:
         return np.flatnonzero(self.array == QUOTE) if self.has_quotes else NO_POSITIONS
 
     @cached_property
-    def record_ends(self) -> Positions:
-        """Positions of the last byte of every line end that is not quoted."""
+    def line_ends(self) -> Positions:
+        """Positions of the last byte of every line end (LF, CRLF or CR), quoted ones too."""
         array = self.array
         if not self.has_returns:
-            return self._outside_quotes(np.flatnonzero(array == LF))
+            return np.flatnonzero(array == LF)
         ends = np.flatnonzero((array == LF) | (array == CR))
         paired = (array[ends] == CR) & (array[np.minimum(ends + 1, len(array) - 1)] == LF)
-        return self._outside_quotes(ends[~paired])
+        single: Positions = ends[~paired]
+        return single
+
+    @cached_property
+    def record_ends(self) -> Positions:
+        """Positions of the last byte of every line end that is not quoted."""
+        return self._outside_quotes(self.line_ends)
 
     @cached_property
     def lines(self) -> int:
-        """Number of line ends, quoted ones too: LF (after CR or not), or CR if there is no LF."""
-        feeds = int(np.count_nonzero(self.array == LF))
-        return feeds or self.data.count(b"\r")
+        """Number of line ends, quoted ones too."""
+        if self.has_returns:
+            return len(self.line_ends)
+        return int(np.count_nonzero(self.array == LF))
+
+    @property
+    def has_quoted_ends(self) -> bool:
+        """Whether there are line ends in quoted cells."""
+        return self.has_quotes and len(self.record_ends) < len(self.line_ends)
 
     @property
     def records(self) -> int:
@@ -86,9 +99,20 @@ class RecordText:
         ends = self.record_ends
         return len(ends) + (not len(ends) or bool(ends[-1] < len(self.array) - 1))
 
-    def until(self, row: int) -> RecordText:
-        """Return the records before the given one."""
-        return RecordText(self.data[: int(self.record_ends[row - 1]) + 1 if row else 0])
+    def starts(self, rows: Positions) -> Positions:
+        """Return where records begin."""
+        return np.concatenate([np.zeros(1, np.int64), self.record_ends + 1])[rows]
+
+    def lines_before(self, rows: Positions) -> Positions:
+        """Return how many lines there are before records."""
+        found: Positions = np.searchsorted(self.line_ends, self.starts(rows))
+        return found
+
+    def record(self, row: int) -> bytes:
+        """Return the text of a record, without its line end."""
+        start = int(self.record_ends[row - 1]) + 1 if row else 0
+        end = int(self.record_ends[row]) + 1 if row < len(self.record_ends) else len(self.data)
+        return self.data[start:end].rstrip(b"\r\n")
 
     def _outside_quotes(self, positions: Positions) -> Positions:
         """Keep the positions that have an even number of quotes before them."""
@@ -124,39 +148,56 @@ class RecordText:
             data += b"\n"
         return RecordText(data)
 
-    def quote_problem(self) -> Problem | None:
+    def quote_problem(self) -> QuoteProblem | None:
         """
         Find the first quote that does not open, close or escape.
 
         Where all are in their place, counting them tells which bytes are quoted, and pyarrow reads
-        the same cells; where one is not, readers differ.
+        the same cells; where one is not, readers differ. Whether the last quote is ever closed is
+        not asked here.
         """
         if not self.has_quotes:
             return None
         array, opening, closing = self.array, self.quotes[0::2], self.quotes[1::2]
-        before = array[np.maximum(opening - 1, 0)]
-        fits = (opening == 0) | (before == COMMA) | (before == LF) | (before == CR)
+        fits = _ends_cell(array[np.maximum(opening - 1, 0)]) | (opening == 0)
         # The second of two quotes in a row inside a quoted cell: one closes, this opens again.
         fits[1:] |= opening[1:] == closing[: len(opening) - 1] + 1
+        if not fits.all():
+            fits[~fits] = self._follows_spaces(opening[~fits])
         after = array[np.minimum(closing + 1, len(array) - 1)]
-        closes = (closing == len(array) - 1) | (after == COMMA) | (after == LF) | (after == CR)
-        closes |= after == QUOTE
+        closes = _ends_cell(after) | (after == QUOTE) | (closing == len(array) - 1)
         found = []
         if not fits.all():
             found.append((int(opening[~fits][0]), 'has a quote (") in a cell that is not quoted'))
         if not closes.all():
             found.append((int(closing[~closes][0]), "has text after the closing quote of a cell"))
-        if len(self.quotes) % 2:
-            found.append((int(self.quotes[-1]), "has a quoted cell that is never closed"))
-        if not found:
-            return None
-        position, reason = min(found)
-        return Problem(int(np.searchsorted(self.record_ends, position)), reason)
+        return QuoteProblem(*min(found)) if found else None
 
-    def blank_problem(self) -> Problem | None:
-        """Find the first blank line."""
+    def _follows_spaces(self, positions: Positions) -> Mask:
+        """Which positions have nothing but spaces between them and the start of their cell."""
+        array = self.array
+        others = np.flatnonzero(array != SPACE)
+        nearest = np.searchsorted(others, positions) - 1
+        at_start: Mask = (nearest < 0) | _ends_cell(array[others[np.maximum(nearest, 0)]])
+        return at_start
+
+    def blank_rows(self) -> Positions:
+        """Return the records that are blank lines."""
         array, ends = self.array, self.record_ends
         starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
         pairs = (array[ends] == LF) & (array[np.maximum(ends - 1, 0)] == CR) & (ends > starts)
-        blank = np.flatnonzero(ends - starts - pairs == 0)
-        return Problem(int(blank[0]), "is a blank line") if len(blank) else None
+        return np.flatnonzero(ends - starts - pairs == 0)
+
+    def without_records(self, rows: Positions) -> RecordText:
+        """Return the records but the given ones, all of which have a line end."""
+        starts, ends = self.starts(rows), self.record_ends[rows] + 1
+        steps = np.zeros(len(self.array) + 1, np.int8)
+        steps[starts] += 1
+        steps[ends] -= 1
+        return RecordText(self.array[np.cumsum(steps[:-1]) == 0].tobytes())
+
+
+def _ends_cell(bytes_: Bytes) -> Mask:
+    """Which bytes stand between two cells."""
+    found: Mask = (bytes_ == COMMA) | (bytes_ == LF) | (bytes_ == CR)
+    return found

@@ -1,8 +1,10 @@
 """CSV text to columns of bytes: whole records at a time, exactly, or an error that says where.
 
 The file is cut into blocks of complete records, so that blocks can be parsed and converted in
-several threads and every row has a number. Within a block `pyarrow.csv` does the splitting. What it
-would let pass in silence is checked before, by `csv_dialect`.
+several threads and every row has a number. Where quotes are not in order, the record that they are
+in is a block of its own, so that whoever skips it meets the next record where it begins. Within a
+block `pyarrow.csv` does the splitting. What it would let pass in silence is checked before, by
+`csv_dialect`.
 """
 
 from __future__ import annotations
@@ -10,24 +12,33 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.io.csv_dialect import Problem, RecordText
+from exetera_zarr.io.csv_dialect import RecordText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-__all__ = ["CsvError", "CsvText", "Parsed", "line_of", "parse_block"]
+    import numpy.typing as npt
+
+    from exetera_zarr.io.files import InputFile
+
+__all__ = ["BLOCK_BYTES", "Block", "CsvError", "CsvText", "Parsed", "parse_block"]
 
 # Measured on 60 columns, 2 cores: 2 to 8 MiB are equal within noise; 16 MiB took twice the time.
 BLOCK_BYTES = 4 << 20
 # A quote that is never closed makes the rest of the file one cell. Better an error than all memory.
 RECORD_LIMIT = 256 << 20
+# After a bad record, look at so much at first: there may be many of them.
+SMALL_WINDOW = 1 << 16
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ENCODED = pa.dictionary(pa.int32(), pa.binary())
 FOREIGN_MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -70,14 +81,23 @@ class CsvError(DataError):
     ) -> None:
         where = f"{file}, row {row} (line {line})"
         cell = "" if column is None else f", column {column!r}"
-        shown = "" if value is None else f"{_shown(value)} "
-        super().__init__(f"{where}{cell}: {shown}{reason}")
+        super().__init__(f"{where}{cell}: {self.tell(reason, value)}")
         self.file = file
         self.row = row
         self.line = line
         self.reason = reason
         self.column = column
         self.value = value
+
+    @property
+    def told(self) -> str:
+        """The message without the place."""
+        return self.tell(self.reason, self.value)
+
+    @staticmethod
+    def tell(reason: str, value: bytes | None = None) -> str:
+        """Say what is wrong with a value."""
+        return reason if value is None else f"{_shown(value)} {reason}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own pickling would call __init__ with the message alone.
@@ -91,26 +111,47 @@ def _shown(value: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class Block:
+    """
+    Complete records.
+
+    Parameters
+    ----------
+    data
+        Their bytes.
+    problem
+        If quotes are not in order: what is wrong. The block is then a single record, as far as it
+        can be told.
+    """
+
+    data: bytes
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Parsed:
     """
     The cells of a block.
 
     Parameters
     ----------
-    rows
-        Number of records, up to the first bad one.
-    lines
-        Number of lines of the whole block.
+    records
+        Number of records, with those that are not well-formed.
     cells
         For each wanted column its cells: binary, without nulls.
-    problem
-        The first record that is not well-formed.
+    problems
+        What is wrong with the records that are not well-formed, which `cells` lacks.
     """
 
-    rows: int
-    lines: int
+    records: int
     cells: dict[int, pa.Array]
-    problem: Problem | None
+    problems: Mapping[int, str]
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """For each row of `cells`, which record it is."""
+        rows = np.arange(self.records)
+        return np.delete(rows, list(self.problems)) if self.problems else rows
 
 
 class CsvText:
@@ -120,9 +161,7 @@ class CsvText:
     Parameters
     ----------
     file
-        Binary file, at its start.
-    name
-        What error messages call it.
+        It, at its start.
     block_bytes
         About how many bytes a block holds.
 
@@ -132,8 +171,6 @@ class CsvText:
         The column names of the header, without surrounding spaces.
     header_lines
         Number of lines that the header takes.
-    bytes_read
-        Bytes that were read so far.
 
     Raises
     ------
@@ -141,186 +178,231 @@ class CsvText:
         The file is empty, is not UTF-8 text, or its header is no header.
     """
 
-    def __init__(self, file: IO[bytes], name: str, block_bytes: int = BLOCK_BYTES) -> None:
-        self.name = name
+    def __init__(self, file: InputFile, block_bytes: int = BLOCK_BYTES) -> None:
         self._file = file
-        self._block_bytes = max(1, block_bytes)
-        self._carry = b""
+        self._block_bytes = block_bytes
+        self._window = block_bytes
+        self._held = b""
+        self._start = 0
         self._at_end = False
-        self.bytes_read = 0
+        self._read = 0
         self.header_lines = 0
         self.names = self._read_header()
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[Block]:
         """
         Read the records after the header.
 
         Yields
         ------
-        bytes
-            Complete records, in file order. Blank lines at the end of the file are left out, unless
-            the file has one column: there they are empty cells.
-        """
-        while not self._at_end or self._carry:
-            if cut := self._cut():
-                yield self._take(cut)
-            elif not self._at_end:
-                if len(self._carry) > RECORD_LIMIT:
-                    raise DataError(
-                        f"{self.name}: the record at byte {self.bytes_read - len(self._carry)} has "
-                        f"more than {RECORD_LIMIT >> 20} MiB; perhaps a quote is never closed"
-                    )
-                self._fill()
-            elif self._is_blank(self._carry):
-                return
-            else:
-                yield self._take(len(self._carry))
+        Block
+            In file order. Blank lines at the end of the file are left out, unless the file has one
+            column: there they are empty cells.
 
-    def _take(self, cut: int) -> bytes:
-        block, self._carry = self._carry[:cut], self._carry[cut:]
-        return block
+        Raises
+        ------
+        DataError
+            A record is too long, or the file cannot be decompressed.
+        """
+        while True:
+            whole = len(self._held) - self._start
+            data = self._held[self._start : self._start + self._window]
+            at_end = self._at_end and len(data) == whole
+            if at_end and (not data or self._is_blank(data)):
+                return
+            if block := self._first_block(data, at_end=at_end):
+                self._start += len(block.data)
+                self._window = (
+                    min(self._window, SMALL_WINDOW)
+                    if block.problem
+                    else min(self._window * 2, self._block_bytes)
+                )
+                yield block
+            elif len(data) < whole:
+                self._window *= 2
+            elif whole > RECORD_LIMIT:
+                raise DataError(
+                    f"{self._file.name}: the record at byte {self._read - whole} has more than "
+                    f"{RECORD_LIMIT >> 20} MiB; perhaps a quote is never closed"
+                )
+            else:
+                self._fill()
 
     def _is_blank(self, data: bytes) -> bool:
         return len(self.names) > 1 and not data.strip(b" \r\n")
 
     def _fill(self) -> None:
-        more = self._file.read(self._block_bytes)
-        self.bytes_read += len(more)
+        """Read a block, or as much as there is: a long record is then not looked at often."""
+        left = self._held[self._start :]
+        more = self._file.read(max(self._block_bytes, len(left)))
+        self._held, self._start = left + more, 0
+        self._window = max(self._window, len(self._held))
+        self._read += len(more)
         self._at_end = not more
-        self._carry += more
 
-    def _cut(self) -> int:
-        """Return where the last record that is surely whole ends; 0 if there is none."""
-        data = self._carry
-        if not self._at_end and len(data) < self._block_bytes:
-            return 0
-        if b'"' not in data:
-            # A CR at the very end may be half of a CRLF.
-            cut = data.rfind(b"\n") + 1 or data.rfind(b"\r", 0, -1) + 1
+    def _first_block(self, data: bytes, *, at_end: bool) -> Block | None:
+        """Take what is surely whole from the start of the text that is at hand, if anything is."""
+        # A CR at the very end may be half of a CRLF.
+        text = RecordText(data[:-1] if data.endswith(b"\r") and not at_end else data)
+        problem = text.quote_problem()
+        if problem is None and at_end and len(text.quotes) % 2:
+            return self._until_open_quote(text)
+        if problem is None:
+            cut = self._cut(text) or (len(data) if at_end else 0)
         else:
-            ends = RecordText(data[:-1] if data.endswith(b"\r") else data).record_ends
-            cut = int(ends[-1]) + 1 if len(ends) else 0
-        return cut if len(self.names) == 1 else self._without_blank_lines(cut)
+            before = np.searchsorted(text.record_ends, problem.position)
+            cut = int(text.record_ends[before - 1]) + 1 if before else 0
+            if not cut:
+                return self._bad_record(text, problem.position, problem.reason, at_end=at_end)
+        return Block(data[:cut]) if cut else None
 
-    def _without_blank_lines(self, cut: int) -> int:
-        """Move a cut before the blank lines that end there: what follows says if they matter."""
-        data = self._carry
-        blank = b" \r\n"
-        # The last bytes tell, but for a great many blank lines.
-        first = max(0, cut - 64)
-        end = first + len(data[first:cut].rstrip(blank))
-        if end == first:
-            end = len(data[:cut].rstrip(blank))
-        if not end:
-            return 0
-        while data[end : end + 1] == b" ":
-            end += 1
-        return end + (2 if data[end : end + 2] == b"\r\n" else 1)
+    def _until_open_quote(self, text: RecordText) -> Block:
+        """Take the records before the one whose last cell is never closed, or else that one."""
+        if len(text.record_ends):
+            return Block(text.data[: int(text.record_ends[-1]) + 1])
+        return Block(text.data, "has a quoted cell that is never closed")
+
+    def _bad_record(
+        self, text: RecordText, position: int, reason: str, *, at_end: bool
+    ) -> Block | None:
+        """Take the record at the start, up to the end of the line that has the quote."""
+        following = np.searchsorted(text.line_ends, position)
+        if following < len(text.line_ends):
+            return Block(text.data[: int(text.line_ends[following]) + 1], reason)
+        return Block(text.data, reason) if at_end else None
+
+    def _cut(self, text: RecordText) -> int:
+        """Return where the last record that is surely whole ends; 0 if there is none."""
+        if text.has_quotes:
+            cut = int(text.record_ends[-1]) + 1 if len(text.record_ends) else 0
+        else:
+            cut = max(text.data.rfind(b"\n"), text.data.rfind(b"\r")) + 1
+        return cut if len(self.names) == 1 else _without_blank_lines(text.data, cut)
 
     def _read_header(self) -> list[str]:
         while True:
             self._fill()
-            data = self._carry
+            data = self._held
             ends = RecordText(data).record_ends
             # A CR that ends what was read so far may be half of a CRLF.
             whole = len(ends) and (ends[0] < len(data) - 1 or data.endswith(b"\n"))
             if whole or self._at_end or len(data) > RECORD_LIMIT:
                 break
-        header = self._take(int(ends[0]) + 1 if len(ends) else len(data))
+        self._start = int(ends[0]) + 1 if len(ends) else len(data)
+        self._window = self._block_bytes
+        header = data[: self._start]
         self.header_lines = RecordText(header).lines
         return self._header_names(header)
 
     def _header_names(self, data: bytes) -> list[str]:
+        name = self._file.name
         for mark, encoding in FOREIGN_MARKS.items():
             if data.startswith(mark):
-                raise DataError(f"{self.name} is {encoding}, not CSV text in UTF-8")
+                raise DataError(f"{name} is {encoding}, not CSV text in UTF-8")
+        if b"\0" in data:
+            raise DataError(f"{name}: the header has NUL bytes; perhaps it is UTF-16, not UTF-8")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DataError(f"{self.name}: the header is not UTF-8: {error}") from None
+            raise DataError(f"{name}: the header is not UTF-8: {error}") from None
         if not text.strip():
             found = "its first line is blank" if data else "it is empty"
-            raise DataError(f"{self.name} has no header: {found}")
+            raise DataError(f"{name} has no header: {found}")
         try:
             reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-            return [name.strip() for name in next(reader)]
+            return [column.strip() for column in next(reader)]
         except csv.Error as error:
-            raise DataError(f"{self.name}: the header is not CSV: {error}") from None
+            raise DataError(f"{name}: the header is not CSV: {error}") from None
 
 
-def parse_block(data: bytes, width: int, wanted: Sequence[int]) -> Parsed:
+def _without_blank_lines(data: bytes, cut: int) -> int:
+    """Move a cut before the blank lines that end there: what follows says if they matter."""
+    blank = b" \r\n"
+    # The last bytes tell, but for a great many blank lines.
+    first = max(0, cut - 64)
+    end = first + len(data[first:cut].rstrip(blank))
+    if end == first:
+        end = len(data[:cut].rstrip(blank))
+    if not end:
+        return 0
+    while data[end : end + 1] == b" ":
+        end += 1
+    return end + (2 if data[end : end + 2] == b"\r\n" else 1)
+
+
+def parse_block(
+    data: bytes, width: int, wanted: Sequence[int], few_texts: Collection[int] = ()
+) -> Parsed:
     """
     Split records into columns.
 
     Parameters
     ----------
     data
-        Complete records.
+        Complete records, of which the quotes are in order.
     width
         Number of cells that each must have.
     wanted
         Numbers of the columns to return.
+    few_texts
+        Which of them have the same few texts over and over: they are returned as dictionaries.
 
     Returns
     -------
     Parsed
-        The cells, and the first record that is not well-formed.
+        The cells, and what is wrong with records that are not well-formed.
     """
-    raw = RecordText(data)
-    text = raw.without_leading_spaces()
-    problem = text.quote_problem()
-    if problem is not None:
-        text = text.until(problem.row)
-    parsed = _split(text, width, wanted)
-    if parsed is None:
-        problem = text.blank_problem()
-        assert problem is not None
-        parsed = _split(text.until(problem.row), width, wanted)
-        assert parsed is not None
-    return Parsed(parsed.rows, raw.lines, parsed.cells, parsed.problem or problem)
+    text = RecordText(data).without_leading_spaces()
+    types = {column: ENCODED if column in few_texts else pa.binary() for column in wanted}
+    parsed = _split(text, width, types)
+    if parsed is not None:
+        return parsed
+    # Where a cell is missing a blank line would be taken for none at all: number the rest anew.
+    blank = text.blank_rows()
+    parsed = _split(text.without_records(blank), width, types)
+    assert parsed is not None
+    numbers = np.delete(np.arange(text.records), blank)
+    problems = {int(numbers[row]): reason for row, reason in parsed.problems.items()}
+    problems |= dict.fromkeys(blank.tolist(), "is a blank line")
+    return Parsed(text.records, parsed.cells, problems)
 
 
-def line_of(data: bytes, row: int) -> int:
-    """Return how many lines of a block come before the given record (from 0)."""
-    return RecordText(data).until(row).lines
-
-
-def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None:
+def _split(text: RecordText, width: int, types: Mapping[int, pa.DataType]) -> Parsed | None:
     """Split records into cells; None if there are blank lines that should not be there."""
     if not text.data:
-        return Parsed(0, 0, {column: pa.array([], pa.binary()) for column in wanted}, None)
-    short: list[Problem] = []
+        return Parsed(0, {column: pa.array([], kind) for column, kind in types.items()}, {})
+    problems: dict[int, str] = {}
 
     def skip(row: pa_csv.InvalidRow) -> str:
         cells = f"{row.actual_columns} cell{'s' if row.actual_columns > 1 else ''}"
-        short.append(Problem(row.number - 1, f"has {cells}; the header has {width}"))
+        problems[row.number - 1] = f"has {cells}; the header has {width}"
         return "skip"
 
     names = [str(column) for column in range(width)]
+    # Only a file may start with such a mark; Arrow would drop one from the first cell of a block.
+    data = BYTE_ORDER_MARK + text.data if text.data.startswith(BYTE_ORDER_MARK) else text.data
     table = pa_csv.read_csv(
-        pa.BufferReader(text.data),
+        pa.BufferReader(data),
         read_options=pa_csv.ReadOptions(
-            column_names=names, block_size=len(text.data) + 1, use_threads=False
+            column_names=names, block_size=len(data) + 1, use_threads=False
         ),
         parse_options=pa_csv.ParseOptions(
-            newlines_in_values=text.has_quotes,
+            newlines_in_values=text.has_quoted_ends,
             # Otherwise a blank line would be a record of as many empty cells as there are columns.
             ignore_empty_lines=width > 1,
             invalid_row_handler=skip,
         ),
         convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()),
+            column_types={names[column]: kind for column, kind in types.items()},
             # An empty list would mean all of them.
-            include_columns=[names[column] for column in wanted or (0,)],
+            include_columns=[names[column] for column in types or (0,)],
             strings_can_be_null=False,
         ),
     )
-    if table.num_rows + len(short) != text.records:
+    if table.num_rows + len(problems) != text.records:
         return None
-    if short:
-        table = table.slice(0, short[0].row)
-    cells = {column: _one_chunk(table.column(names[column])) for column in wanted}
-    return Parsed(table.num_rows, text.lines, cells, short[0] if short else None)
+    cells = {column: _one_chunk(table.column(names[column])) for column in types}
+    return Parsed(text.records, cells, problems)
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
@@ -17,6 +18,7 @@ import numpy as np
 from exetera_zarr.errors import SchemaError, listing
 
 __all__ = [
+    "Blank",
     "Categorical",
     "Column",
     "Date",
@@ -130,6 +132,11 @@ class Categorical:
     def nformat(self) -> str:
         """The dtype that is stored."""
         return NUMERIC_TYPES[self.value_type]
+
+    @cached_property
+    def by_text(self) -> dict[bytes, int]:
+        """The value of each text, as it stands in a file."""
+        return {text.encode(): int(value) for text, value in self.categories.items()}
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """Return the fields that a column of this name becomes."""
@@ -294,6 +301,24 @@ class Date(DateTime):
 
     An empty cell is stored as 0.0. The parameters are those of `DateTime`.
     """
+
+
+@dataclass(frozen=True)
+class Blank:
+    """
+    A column that must be empty, and becomes no field.
+
+    Parameters
+    ----------
+    reason
+        What is said of a cell that is not, to follow its value.
+    """
+
+    reason: str
+
+    def columns(self, name: str) -> tuple[Column, ...]:  # noqa: ARG002 - as of the others
+        """Return the fields that a column of this name becomes: none."""
+        return ()
 
 
 Definition: TypeAlias = Categorical | Numeric | String | DateTime | Date

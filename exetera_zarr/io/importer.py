@@ -9,79 +9,63 @@ was.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
-import pyarrow as pa
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import NameTakenError, SchemaError, listing
-from exetera_zarr.io.convert_time import parse_moment
-from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvError, line_of
-from exetera_zarr.io.definitions import Column, Definition, Schema
-from exetera_zarr.io.pipeline import Failure, converted_blocks
-from exetera_zarr.io.plan import Choice, Missing, PathLike, TablePlan, open_binary, plan_tables
+from exetera_zarr.io.definitions import Definition, Schema
+from exetera_zarr.io.files import open_binary
+from exetera_zarr.io.options import (
+    ROWS_PER_WRITE,
+    Choice,
+    Files,
+    ImportKeywords,
+    ImportOptions,
+    ImportSummary,
+    PathLike,
+    Progress,
+    ProgressCallback,
+    SourceKeywords,
+    TableSummary,
+    Timestamp,
+)
+from exetera_zarr.io.plan import TablePlan, callers_level, plan_tables
 from exetera_zarr.io.schema import load_schema
+from exetera_zarr.io.tables import import_table
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.dataset import Dataset
-    from exetera_zarr.io.convert import Produced
     from exetera_zarr.session import Session
 
-__all__ = ["Progress", "import_csv", "import_tables", "import_with_schema"]
-
-Timestamp: TypeAlias = str | float | datetime | None
-ProgressCallback: TypeAlias = "Callable[[Progress], None]"
-
-VALID_FROM = Column("j_valid_from", "timestamp")
-VALID_TO = Column("j_valid_to", "timestamp")
-# The start of the year 3000 in UTC; ExeTera's depends on the time zone of the machine.
-END_OF_VALIDITY = 32_503_680_000.0
-ROWS_PER_WRITE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Progress:
-    """
-    How far an import is.
-
-    Parameters
-    ----------
-    table
-        The table that is being written.
-    rows
-        Rows of it that are written.
-    bytes_read
-        Bytes of its file that are read.
-    bytes_total
-        Bytes that there are, if known.
-    """
-
-    table: str
-    rows: int
-    bytes_read: int
-    bytes_total: int | None
+__all__ = [
+    "ImportOptions",
+    "ImportSummary",
+    "Progress",
+    "ProgressCallback",
+    "TableSummary",
+    "import_csv",
+    "import_tables",
+    "import_with_schema",
+]
 
 
 def import_csv(
     dataset: Dataset,
     table: str,
-    csv: PathLike,
+    csv: PathLike | Sequence[PathLike],
     schema: Any,
     *,
     include: Collection[str] | None = None,
     exclude: Collection[str] | None = None,
-    timestamp: Timestamp = None,
-    missing: Missing = "error",
-    storage_options: Mapping[str, Any] | None = None,
-    progress: ProgressCallback | None = None,
+    **options: Unpack[ImportKeywords],
 ) -> DataFrame:
     """
-    Import a CSV file as a new table.
+    Import CSV files as a new table.
 
     Parameters
     ----------
@@ -90,21 +74,17 @@ def import_csv(
     table
         Name of the new table.
     csv
-        Path or URL of the file: UTF-8, a header, commas, ``"`` as quote.
+        Path or URL of the file, or several of them, of which the rows follow each other: UTF-8, a
+        header, commas, ``"`` as quote. A name that ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``
+        is decompressed, and one with ``*``, ``?`` or ``[]`` stands for all files that it fits, in
+        the order of their names.
     schema
         ``{column: definition}``, or a schema (its path, URL, open file, or what `load_schema`
         gives), of which the table of this name counts, or else its only one.
     include, exclude
         Columns to import, or not to.
-    timestamp
-        Stored in ``j_valid_from``: text, a datetime or POSIX seconds, UTC unless it says else. Now,
-        if not given.
-    missing
-        ``"error"``, or ``"skip"`` to leave out columns of the schema that the file lacks.
-    storage_options
-        Passed to fsspec, for URLs.
-    progress
-        Called after each block.
+    options
+        See `ImportOptions`.
 
     Returns
     -------
@@ -119,20 +99,30 @@ def import_csv(
         The schema is wrong, or does not fit the header.
     NameTakenError
         The dataset has a table of that name.
+
+    Warns
+    -----
+    UserWarning
+        Rows were left out, or the file has columns that the schema does not know.
     """
     if isinstance(include, str) or isinstance(exclude, str):
         raise TypeError("include and exclude are lists of column names, not one text")
-    import_tables(
+    summary = import_tables(
         dataset,
-        {table: _definitions(schema, table, storage_options)},
+        {table: definitions_of(schema, table, options.get("storage_options"))},
         {table: csv},
         include=None if include is None else {table: include},
         exclude=None if exclude is None else {table: exclude},
-        timestamp=timestamp,
-        missing=missing,
-        storage_options=storage_options,
-        progress=progress,
+        **options,
     )
+    if rejected := summary.rejected:
+        place = summary[table].rejects
+        warnings.warn(
+            f"{rejected} of {rejected + summary.rows} rows were not imported into {table!r}"
+            + (f"; they are in {place}" if place else ""),
+            UserWarning,
+            stacklevel=callers_level(),
+        )
     return dataset.get_dataframe(table)
 
 
@@ -141,139 +131,120 @@ def import_with_schema(
     dataset_filename: Any,
     dataset_alias: str,
     schema_file: Any,
-    files: Mapping[str, PathLike],
+    files: Files,
     overwrite: bool,
     include: Choice | None = None,
     exclude: Choice | None = None,
     timestamp: Timestamp = None,
     chunk_row_size: int = ROWS_PER_WRITE,
-    *,
-    missing: Missing = "error",
-    storage_options: Mapping[str, Any] | None = None,
-    progress: ProgressCallback | None = None,
-) -> None:
+    **options: Unpack[SourceKeywords],
+) -> ImportSummary:
     """
-    Import CSV files as new tables of a dataset, which stays open in the session.
+    Import CSV files as new tables of a dataset, which is committed and stays open in the session.
 
     Parameters
     ----------
     session
         Opens the dataset.
     dataset_filename
-        Its path or URL. It is made if there is none.
+        Its path or URL. It is made if there is none, once the headers of all files fit the schema.
     dataset_alias
         The name that it is open under.
     schema_file
         Path, URL or open file of the JSON schema.
     files
-        ``{table: path or URL}``.
+        ``{table: path or URL, or a list of them}``; see `import_csv`.
     overwrite
         Whether the dataset is replaced; otherwise tables are added to it.
-    include, exclude
-        ``{table: columns}`` to import, or not to.
-    timestamp
-        Stored in ``j_valid_from``; now, if not given.
-    chunk_row_size
-        The most rows that are written to a field at once.
-    missing, storage_options, progress
-        As in `import_csv`; `storage_options` also open the dataset.
+    include, exclude, timestamp, chunk_row_size, options
+        See `ImportOptions`; `storage_options` also open the dataset.
+
+    Returns
+    -------
+    ImportSummary
+        Rows and rejected rows of each table.
 
     Raises
     ------
     CsvError, SchemaError, NameTakenError
-        As in `import_csv`. The dataset is as it was, and closed; one that was not there is empty.
+        As in `import_csv`. The dataset is closed, and at its last version: with
+        `commit_each_table` the last complete table, else that from before. One that was not there
+        is an empty dataset of version 0.
     """
-    schema = _load(schema_file, storage_options)
+    settings = ImportOptions(
+        include=include,
+        exclude=exclude,
+        timestamp=timestamp,
+        chunk_row_size=chunk_row_size,
+        **options,
+    )
+    schema = read_schema(schema_file, settings.storage_options)
     with ExitStack() as stack:
-        plans = plan_tables(
-            stack,
-            schema,
-            files,
-            include=include,
-            exclude=exclude,
-            missing=missing,
-            storage_options=storage_options,
-        )
-        since = _seconds(timestamp)
-        mode = "w" if overwrite else "a"
+        plans = plan_tables(stack, schema, files, settings)
         dataset = session.open_dataset(
-            dataset_filename, mode, dataset_alias, storage_options=storage_options
+            dataset_filename,
+            "w" if overwrite else "a",
+            dataset_alias,
+            storage_options=settings.storage_options,
         )
+        complete = False
         try:
-            _import_plans(dataset, plans, since, chunk_row_size, progress)
+            summary = _import_plans(dataset, plans, settings)
+            complete = True
             dataset.commit()
         except BaseException:
-            # Closing commits, and mode 'w' is a draft that starts empty: it must not be kept. In
-            # mode 'a' the draft is as it was, perhaps with changes of others who share it.
-            if overwrite:
+            # Closing commits, and neither a draft that starts empty (mode 'w') nor one that was
+            # interrupted on the way to its commit may be. Otherwise the draft is as it was,
+            # perhaps with changes of others who share it.
+            if overwrite or complete or settings.commit_each_table:
                 dataset.rollback()
             session.close_dataset(dataset_alias)
             raise
+    return summary
 
 
 def import_tables(
     dataset: Dataset,
     schema: Schema,
-    files: Mapping[str, PathLike],
+    files: Files,
     *,
     include: Choice | None = None,
     exclude: Choice | None = None,
-    timestamp: Timestamp = None,
-    chunk_row_size: int = ROWS_PER_WRITE,
-    missing: Missing = "error",
-    storage_options: Mapping[str, Any] | None = None,
-    progress: ProgressCallback | None = None,
-    block_bytes: int = BLOCK_BYTES,
-) -> dict[str, int]:
+    **options: Unpack[ImportKeywords],
+) -> ImportSummary:
     """
     Import CSV files as new tables, all or none of them.
 
     Parameters
     ----------
     dataset
-        Where to; it is not committed here.
+        Where to; it is not committed here, but by `commit_each_table`.
     schema
         ``{table: {column: definition}}``.
     files
-        ``{table: path or URL}``.
+        ``{table: path or URL, or a list of them}``; see `import_csv`.
     include, exclude
         ``{table: columns}`` to import, or not to.
-    timestamp, missing, storage_options, progress
-        As in `import_csv`.
-    chunk_row_size
-        The most rows that are written to a field at once.
-    block_bytes
-        How much of a file is read at a time.
+    options
+        See `ImportOptions`.
 
     Returns
     -------
-    dict
-        ``{table: rows}``.
+    ImportSummary
+        Rows and rejected rows of each table.
 
     Raises
     ------
     CsvError, SchemaError, NameTakenError
         As in `import_csv`. The dataset is as it was.
     """
-    since = _seconds(timestamp)
+    settings = ImportOptions(include=include, exclude=exclude, **options)
     with ExitStack() as stack:
-        plans = plan_tables(
-            stack,
-            schema,
-            files,
-            include=include,
-            exclude=exclude,
-            missing=missing,
-            storage_options=storage_options,
-            block_bytes=block_bytes,
-        )
-        return _import_plans(dataset, plans, since, chunk_row_size, progress)
+        return _import_plans(dataset, plan_tables(stack, schema, files, settings), settings)
 
 
-# What there is to import
-
-
-def _load(source: Any, storage_options: Mapping[str, Any] | None) -> Schema:
+def read_schema(source: Any, storage_options: Mapping[str, Any] | None = None) -> Schema:
+    """Read a schema as `load_schema` does, from a URL as well."""
     if isinstance(source, str | os.PathLike) and "://" in os.fspath(source):
         file, _ = open_binary(source, storage_options)
         with file:
@@ -281,12 +252,12 @@ def _load(source: Any, storage_options: Mapping[str, Any] | None) -> Schema:
     return load_schema(source)
 
 
-def _definitions(
-    schema: Any, table: str, storage_options: Mapping[str, Any] | None
+def definitions_of(
+    schema: Any, table: str, storage_options: Mapping[str, Any] | None = None
 ) -> dict[str, Definition]:
     """Return the definitions of one table, from any form of schema."""
     if not isinstance(schema, Mapping):
-        schema = _load(schema, storage_options)
+        schema = read_schema(schema, storage_options)
     elif all(isinstance(value, Definition) for value in schema.values()):
         return dict(schema)
     elif not all(isinstance(value, Mapping) for value in schema.values()):
@@ -300,110 +271,20 @@ def _definitions(
     return dict(found)
 
 
-def _seconds(timestamp: Timestamp) -> float:
-    if timestamp is None:
-        return datetime.now(UTC).timestamp()
-    if isinstance(timestamp, int | float):
-        return float(timestamp)
-    if isinstance(timestamp, str):
-        try:
-            return parse_moment(timestamp.strip().encode())
-        except ValueError:
-            timestamp = _iso(timestamp)
-    if timestamp.tzinfo is None:
-        timestamp = timestamp.replace(tzinfo=UTC)
-    return timestamp.timestamp()
-
-
-def _iso(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"timestamp {text!r} is not a date and time") from None
-
-
-# Doing it
-
-
 def _import_plans(
-    dataset: Dataset,
-    plans: Iterable[TablePlan],
-    since: float,
-    rows_per_write: int,
-    progress: ProgressCallback | None,
-) -> dict[str, int]:
-    if rows_per_write < 1:
-        raise ValueError(f"chunk_row_size must be 1 or more, not {rows_per_write}")
-    plans = list(plans)
+    dataset: Dataset, plans: Sequence[TablePlan], options: ImportOptions
+) -> ImportSummary:
     if taken := [plan.table for plan in plans if plan.table in dataset]:
         raise NameTakenError(
             f"{dataset.name} already has table {listing(taken)}; an import makes new tables"
         )
-    with dataset.transaction():
-        return {
-            plan.table: _import_table(
-                dataset.create_dataframe(plan.table), plan, since, rows_per_write, progress
-            )
-            for plan in plans
-        }
-
-
-def _import_table(
-    table: DataFrame,
-    plan: TablePlan,
-    since: float,
-    rows_per_write: int,
-    progress: ProgressCallback | None,
-) -> int:
-    columns = [column for source in plan.sources for column in source.columns]
-    fields = [_create(table, column) for column in (*columns, VALID_FROM, VALID_TO)]
-    rows, lines = 0, plan.text.header_lines
-    # Closed at once, so that an error does not keep the threads as long as its traceback lives.
-    with closing(converted_blocks(plan)) as blocks:
-        for block, converted in blocks:
-            if converted.failure is not None:
-                line = lines + line_of(block, converted.failure.row) + 1
-                raise _located(plan, rows, line, converted.failure)
-            validity = [np.full(converted.rows, value) for value in (since, END_OF_VALIDITY)]
-            for field, values in zip(fields, (*converted.arrays, *validity), strict=True):
-                for start in range(0, converted.rows, rows_per_write):
-                    _append(field, values[start : start + rows_per_write])
-            rows += converted.rows
-            lines += converted.lines
-            if progress is not None:
-                progress(Progress(plan.table, rows, plan.text.bytes_read, plan.size))
-    for field in fields:
-        field.data.complete()
-    return rows
-
-
-def _create(table: DataFrame, column: Column) -> Any:
-    match column.kind:
-        case "numeric":
-            return table.create_numeric(column.name, column.nformat)
-        case "categorical":
-            return table.create_categorical(column.name, column.nformat, dict(column.keys))
-        case "timestamp":
-            return table.create_timestamp(column.name)
-        case "fixed_string":
-            return table.create_fixed_string(column.name, column.length)
-        case "indexed_string":
-            return table.create_indexed_string(column.name)
-
-
-def _append(field: Any, values: Produced) -> None:
-    if isinstance(values, pa.Array):
-        field.data.write_arrow(values)
-    else:
-        field.data.write_part(values)
-
-
-def _located(plan: TablePlan, rows_before: int, line: int, failure: Failure) -> CsvError:
-    return CsvError(
-        plan.text.name,
-        rows_before + failure.row + 1,
-        line,
-        failure.reason,
-        failure.column,
-        failure.value,
-    )
+    since = options.valid_from
+    done: dict[str, TableSummary] = {}
+    with nullcontext() if options.commit_each_table else dataset.transaction():
+        for plan in plans:
+            with dataset.transaction():
+                table = dataset.create_dataframe(plan.table)
+                done[plan.table] = import_table(table, plan, since, options)
+            if options.commit_each_table:
+                dataset.commit()
+    return ImportSummary(done)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
 
 from exetera_zarr.errors import ExeteraError
 from exetera_zarr.io.cells import CellError
 from exetera_zarr.io.convert import Produced, convert
-from exetera_zarr.io.csv_text import parse_block
+from exetera_zarr.io.csv_dialect import RecordText
+from exetera_zarr.io.csv_text import Block, Parsed, parse_block
+from exetera_zarr.io.definitions import Categorical
+from exetera_zarr.io.rejects import BadCell, BadRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping, Sequence
 
-    from exetera_zarr.io.plan import TablePlan
+    from exetera_zarr.io.csv_text import CsvText
+    from exetera_zarr.io.plan import Source
 
-__all__ = ["Converted", "Failure", "converted_blocks"]
+__all__ = ["Converted", "converted_blocks"]
 
 # Blocks under way beside those being worked on: enough that no thread waits for the writer.
 BLOCKS_AHEAD = 2
@@ -26,38 +33,55 @@ MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
-class Failure:
-    """What is wrong with a block: the first bad record, the first bad cell in it."""
-
-    row: int
-    reason: str
-    column: str | None = None
-    value: bytes | None = None
-
-
-@dataclass(frozen=True)
 class Converted:
-    """The values of a block, in the order of the plan's fields; or why there are none."""
+    """
+    What became of a block.
+
+    Parameters
+    ----------
+    rows
+        Number of rows that are fine.
+    records, lines, size
+        Number of records, lines and bytes of the whole block.
+    arrays
+        The values of the rows that are fine, in the order of the table's fields.
+    bad
+        The other records.
+    """
 
     rows: int
+    records: int
     lines: int
-    arrays: list[Produced]
-    failure: Failure | None = None
+    size: int
+    arrays: list[Produced] = field(default_factory=list)
+    bad: list[BadRecord] = field(default_factory=list)
+
+    def until(self, records: int) -> Converted:
+        """Return what the first records of the block became; its lines stay."""
+        if records >= self.records:
+            return self
+        bad = [record for record in self.bad if record.row < records]
+        rows = records - len(bad)
+        return Converted(
+            rows, records, self.lines, self.size, [array[:rows] for array in self.arrays], bad
+        )
 
 
-def converted_blocks(plan: TablePlan) -> Generator[tuple[bytes, Converted]]:
+def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Converted, None, None]:
     """
     Split, check and convert the blocks of a file in a pool of threads.
 
     Parameters
     ----------
-    plan
-        The file, and what its columns mean.
+    text
+        The file, after its header.
+    sources
+        What its columns mean.
 
     Yields
     ------
-    block, converted
-        In the order of the file. A block with a failure is the last that counts.
+    Converted
+        In the order of the file.
 
     Raises
     ------
@@ -65,8 +89,9 @@ def converted_blocks(plan: TablePlan) -> Generator[tuple[bytes, Converted]]:
         The file cannot be read on; after all blocks before that place.
     """
     threads = min(os.cpu_count() or 1, MAX_THREADS)
-    blocks = plan.text.blocks()
-    under_way: deque[tuple[bytes, Future[Converted]]] = deque()
+    width = len(text.names)
+    blocks = text.blocks()
+    under_way: deque[Future[Converted]] = deque()
     stopped: Exception | None = None
     more = True
     pool = ThreadPoolExecutor(threads, thread_name_prefix="exetera-import")
@@ -81,30 +106,58 @@ def converted_blocks(plan: TablePlan) -> Generator[tuple[bytes, Converted]]:
                     # An earlier block may hold an earlier error.
                     stopped, more = error, False
                 else:
-                    under_way.append((block, pool.submit(_convert_block, block, plan)))
+                    under_way.append(pool.submit(_convert_block, block, width, sources))
             if under_way:
-                block, future = under_way.popleft()
-                yield block, future.result()
+                yield under_way.popleft().result()
         if stopped is not None:
             raise stopped
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _convert_block(data: bytes, plan: TablePlan) -> Converted:
-    positions = [source.position for source in plan.sources]
-    parsed = parse_block(data, len(plan.text.names), positions)
+def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Converted:
+    text = RecordText(block.data)
+    size = len(block.data)
+    if block.problem is not None:
+        return Converted(0, 1, text.lines, size, bad=[BadRecord(0, 0, block.data, block.problem)])
+    wanted = [source.position for source in sources]
+    categories = {s.position for s in sources if isinstance(s.definition, Categorical)}
+    parsed = parse_block(block.data, width, wanted, categories)
+    cells = [parsed.cells[source.position] for source in sources]
+    arrays, wrong = _convert_columns(cells, sources)
+    if wrong:
+        fine = np.ones(len(cells[0]), bool)
+        fine[list(wrong)] = False
+        keep = pa.array(fine)
+        arrays, _ = _convert_columns([column.filter(keep) for column in cells], sources)
+    bad = _bad_records(text, parsed, wrong) if wrong or parsed.problems else []
+    return Converted(parsed.records - len(bad), parsed.records, text.lines, size, arrays, bad)
+
+
+def _convert_columns(
+    cells: Sequence[pa.Array], sources: Sequence[Source]
+) -> tuple[list[Produced], dict[int, list[BadCell]]]:
+    """Convert cells to the arrays of all fields, and say which of them are wrong, by row."""
     arrays: list[Produced] = []
-    failures: list[Failure] = []
-    for source in plan.sources:
-        cells = parsed.cells[source.position]
+    wrong: dict[int, list[BadCell]] = {}
+    for column, source in zip(cells, sources, strict=True):
         try:
-            arrays += convert(cells, source.definition)
+            arrays += convert(column, source.definition)
         except CellError as error:
-            value = cells[error.row].as_py()
-            failures.append(Failure(error.row, error.reason, source.name, value))
-    if not failures and parsed.problem is not None:
-        failures.append(Failure(parsed.problem.row, parsed.problem.reason))
-    # The first in the file, so that the message does not depend on where blocks are cut.
-    first = min(failures, key=lambda failure: failure.row, default=None)
-    return Converted(parsed.rows, parsed.lines, arrays, first)
+            for row, reason in error.reasons.items():
+                cell = BadCell(source.name, column[row].as_py(), reason)
+                wrong.setdefault(row, []).append(cell)
+    return arrays, wrong
+
+
+def _bad_records(
+    text: RecordText, parsed: Parsed, wrong: Mapping[int, Sequence[BadCell]]
+) -> list[BadRecord]:
+    """Return the records that are not well-formed or have wrong cells, in order."""
+    of_row = parsed.rows
+    cells = {int(of_row[row]): tuple(found) for row, found in wrong.items()}
+    records = np.array(sorted({*parsed.problems, *cells}))
+    return [
+        BadRecord(row, line, text.record(row), parsed.problems.get(row), cells.get(row, ()))
+        for row, line in zip(records.tolist(), text.lines_before(records).tolist(), strict=True)
+    ]

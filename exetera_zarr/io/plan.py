@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import inspect
-import os
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import SchemaError, listing
-from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvText
-from exetera_zarr.io.definitions import Column, Definition, Schema, String
+from exetera_zarr.errors import DataError, SchemaError, listing
+from exetera_zarr.io.csv_text import CsvText
+from exetera_zarr.io.definitions import Blank, Column, Definition, Schema, String
+from exetera_zarr.io.files import InputFile, expand, is_url
+from exetera_zarr.io.rejects import REJECT_COLUMNS, TEXT_COLUMN, Rejects, place_of
 from exetera_zarr.io.schema import RESERVED_NAMES
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-__all__ = ["Choice", "Missing", "PathLike", "Source", "TablePlan", "open_binary", "plan_tables"]
+    from exetera_zarr.io.options import Choice, Files, ImportOptions
 
-PathLike: TypeAlias = str | os.PathLike[str]
-Choice: TypeAlias = Mapping[str, Collection[str]]
-Missing: TypeAlias = Literal["error", "skip"]
+__all__ = ["CsvInput", "Source", "TablePlan", "callers_level", "plan_tables"]
 
 PACKAGE = __name__.partition(".")[0]
+UNSPLIT = Blank("is the text of a row that has to be split into its cells first")
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,65 @@ class Source:
 
     position: int
     name: str
-    definition: Definition
+    definition: Definition | Blank
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The fields that it becomes."""
         return self.definition.columns(self.name)
+
+
+class CsvInput:
+    """
+    A CSV file of which the header is known and the rest is still to be read.
+
+    Parameters
+    ----------
+    path
+        Path or URL.
+    options
+        How it is read.
+    """
+
+    def __init__(self, path: str, options: ImportOptions) -> None:
+        self._path = path
+        self._options = options
+        file, text = self._open()
+        self.name = file.name
+        self.size = file.size
+        self.names = text.names
+        self._opened = None if file.seekable else (file, text)
+        if self._opened is None:
+            # There may be thousands of them.
+            file.close()
+
+    def _open(self) -> tuple[InputFile, CsvText]:
+        file = InputFile(self._path, self._options.csv_options)
+        try:
+            return file, CsvText(file, self._options.block_bytes)
+        except BaseException:
+            file.close()
+            raise
+
+    def open(self) -> tuple[InputFile, CsvText]:
+        """
+        Open it, after its header.
+
+        Raises
+        ------
+        DataError
+            Somebody replaced it by a file with another header.
+        """
+        file, text = self._opened or self._open()
+        if text.names != self.names:
+            file.close()
+            raise DataError(f"{self.name} was changed while it was imported")
+        return file, text
+
+    def close(self) -> None:
+        """Close it, if it is one that could not be opened again."""
+        if self._opened:
+            self._opened[0].close()
 
 
 @dataclass(frozen=True)
@@ -62,60 +115,31 @@ class TablePlan:
     ----------
     table
         The table's name.
-    text
-        Its file, open, after the header.
-    size
-        Bytes of the file, if known.
-    sources
-        The columns that are imported, in the order of the file.
+    inputs
+        Its files, each with the columns that are imported, which are the same for all.
+    rejects
+        Where rows go that do not fit, if they go anywhere.
     """
 
     table: str
-    text: CsvText
-    size: int | None
-    sources: tuple[Source, ...]
+    inputs: tuple[tuple[CsvInput, tuple[Source, ...]], ...]
+    rejects: Rejects | None
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The fields that the table gets from its files, in order."""
+        _, sources = self.inputs[0]
+        return tuple(column for source in sources for column in source.columns)
 
-def open_binary(
-    path: PathLike, storage_options: Mapping[str, Any] | None = None
-) -> tuple[IO[bytes], int | None]:
-    """
-    Open a local file or a URL.
-
-    Parameters
-    ----------
-    path
-        Where it is.
-    storage_options
-        Passed to fsspec, for a URL.
-
-    Returns
-    -------
-    file
-        Open for reading.
-    size
-        Its bytes, if known.
-    """
-    name = os.fspath(path)
-    if "://" not in name:
-        local = Path(name)
-        return local.open("rb"), local.stat().st_size
-    from exetera_zarr.storage import open_file
-
-    file = open_file(name, storage_options)
-    return file, getattr(file, "size", None)
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files, if known."""
+        sizes = [file.size for file, _ in self.inputs]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def plan_tables(
-    stack: ExitStack,
-    schema: Schema,
-    files: Mapping[str, PathLike],
-    *,
-    include: Choice | None = None,
-    exclude: Choice | None = None,
-    missing: Missing = "error",
-    storage_options: Mapping[str, Any] | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    stack: ExitStack, schema: Schema, files: Files, options: ImportOptions
 ) -> list[TablePlan]:
     """
     Open files, read their headers and compare them with the schema.
@@ -123,19 +147,13 @@ def plan_tables(
     Parameters
     ----------
     stack
-        Closes the files.
+        Closes what stays open.
     schema
         ``{table: {column: definition}}``.
     files
-        ``{table: path or URL}``.
-    include, exclude
-        ``{table: columns}``: import only these, or all but these.
-    missing
-        Whether a column of the schema that a file lacks is an error, or left out.
-    storage_options
-        Passed to fsspec, for URLs.
-    block_bytes
-        How much is read at a time.
+        ``{table: path or URL, or several}``.
+    options
+        Of the import.
 
     Returns
     -------
@@ -145,36 +163,35 @@ def plan_tables(
     Raises
     ------
     SchemaError
-        Schema, files, `include` and `exclude` do not fit together.
+        Schema, files and options do not fit together.
+    DataError
+        A file is no CSV file.
 
     Warns
     -----
     UserWarning
-        For each table of which the file has columns that the schema does not know.
+        For each table of which a file has columns that the schema does not know.
     """
-    include, exclude = include or {}, exclude or {}
-    _check_tables(schema, files, include, exclude)
-    if missing not in ("error", "skip"):
-        raise ValueError(f"missing={missing!r} is neither 'error' nor 'skip'")
+    _check_tables(schema, files, options.include or {}, options.exclude or {})
     plans = []
-    for table, path in files.items():
-        file, size = open_binary(path, storage_options)
-        stack.enter_context(file)
-        text = CsvText(file, os.fspath(path), block_bytes)
-        chosen = _choose(text, include.get(table), exclude.get(table))
-        definitions = schema[table]
-        if missing == "error":
-            _check_missing(text, definitions, include.get(table), exclude.get(table, ()))
-        sources = _sources(text, chosen, definitions)
-        _check_fields(text.name, sources)
-        plans.append(TablePlan(table, text, size, sources))
-        _warn_of_unknown(table, text.name, [name for name in chosen if name not in definitions])
+    for table, paths in files.items():
+        names = expand(paths, options.csv_options)
+        rejects = None
+        inputs: list[CsvInput] = []
+        for name in names:
+            inputs.append(CsvInput(name, options))
+            stack.callback(inputs[-1].close)
+        if options.rejects is not None:
+            place = place_of(options.rejects, table, len(files))
+            rejects = _rejects(place, names, inputs, options)
+            stack.callback(rejects.close)
+        chosen = [_sources(file, table, schema[table], options) for file in inputs]
+        plans.append(TablePlan(table, _aligned(inputs, chosen), rejects))
+        _warn_of_unknown(table, inputs, chosen, schema[table])
     return plans
 
 
-def _check_tables(
-    schema: Schema, files: Mapping[str, PathLike], include: Choice, exclude: Choice
-) -> None:
+def _check_tables(schema: Schema, files: Files, include: Choice, exclude: Choice) -> None:
     if not files:
         raise SchemaError("no files to import")
     for option, choice in (("-n/--include", include), ("-x/--exclude", exclude)):
@@ -193,51 +210,85 @@ def _check_tables(
                 raise SchemaError(f"table {table!r} declares the reserved name {name!r}")
 
 
-def _choose(
-    text: CsvText, include: Collection[str] | None, exclude: Collection[str] | None
-) -> list[str]:
+def _rejects(
+    place: str, names: Sequence[str], inputs: Iterable[CsvInput], options: ImportOptions
+) -> Rejects:
+    if any(place == name or _same_file(place, name) for name in names):
+        raise DataError(f"rejects would overwrite {place}, which is to be imported")
+    columns = dict.fromkeys(name for file in inputs for name in _own_columns(file))
+    if clash := [name for name in columns if name in REJECT_COLUMNS]:
+        raise SchemaError(f"column {listing(clash)} has the name of a column of rejects")
+    return Rejects(place, tuple(columns), options.csv_options)
+
+
+def _same_file(first: str, second: str) -> bool:
+    if is_url(first) or is_url(second) or not Path(first).exists():
+        return False
+    return Path(first).samefile(second)
+
+
+def _is_rejects(file: CsvInput) -> bool:
+    """Whether it is, perhaps corrected, what an earlier import rejected."""
+    return all(name in file.names for name in REJECT_COLUMNS)
+
+
+def _own_columns(file: CsvInput) -> list[str]:
+    return [name for name in file.names if not (_is_rejects(file) and name in REJECT_COLUMNS)]
+
+
+def _sources(
+    file: CsvInput, table: str, definitions: Mapping[str, Definition], options: ImportOptions
+) -> tuple[Source, ...]:
+    """Choose the columns of a file to import, in its order."""
+    include = (options.include or {}).get(table)
+    exclude = (options.exclude or {}).get(table, ())
+    chosen = _choose(file, include, exclude)
+    if options.missing == "error":
+        _check_missing(file, definitions, include, exclude)
+    sources = [
+        Source(file.names.index(name), name, definitions.get(name, String())) for name in chosen
+    ]
+    if _is_rejects(file):
+        # The first, for the reason that a row is refused for.
+        sources.insert(0, Source(file.names.index(TEXT_COLUMN), TEXT_COLUMN, UNSPLIT))
+    _check_fields(file.name, sources)
+    return tuple(sources)
+
+
+def _choose(file: CsvInput, include: Collection[str] | None, exclude: Collection[str]) -> list[str]:
     """Return the names of the columns to import, in the order of the file."""
-    names = text.names
+    names = _own_columns(file)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise SchemaError(f"{text.name}: the header has {listing(twice)} more than once")
+        raise SchemaError(f"{file.name}: the header has {listing(twice)} more than once")
     for choice in (include, exclude):
         if unknown := [name for name in choice or () if name not in names]:
             raise SchemaError(
-                f"{text.name} has no column {listing(unknown)} to include or exclude; it has "
+                f"{file.name} has no column {listing(unknown)} to include or exclude; it has "
                 f"{listing(names)}"
             )
-    chosen = [
-        name
-        for name in names
-        if (include is None or name in include) and name not in (exclude or ())
-    ]
+    included = names if include is None else set(include)
+    left_out = set(exclude)
+    chosen = [name for name in names if name in included and name not in left_out]
     if "" in chosen:
         raise SchemaError(
-            f"{text.name}: column {names.index('') + 1} of {len(names)} has no name in the header"
+            f"{file.name}: column {file.names.index('') + 1} of {len(file.names)} has no name in "
+            "the header"
         )
     return chosen
 
 
 def _check_missing(
-    text: CsvText,
+    file: CsvInput,
     definitions: Mapping[str, Definition],
     include: Collection[str] | None,
     exclude: Collection[str],
 ) -> None:
     wanted = definitions if include is None else include
-    if absent := [name for name in wanted if name not in text.names and name not in exclude]:
+    if absent := [name for name in wanted if name not in file.names and name not in exclude]:
         raise SchemaError(
-            f"{text.name} lacks {listing(absent)}, which the schema asks for; its header has "
-            f"{listing(text.names)} (missing='skip' leaves such columns out)"
+            f"{file.name} lacks {listing(absent)}, which the schema asks for; its header has "
+            f"{listing(file.names)} (missing='skip' leaves such columns out)"
         )
-
-
-def _sources(
-    text: CsvText, chosen: Iterable[str], definitions: Mapping[str, Definition]
-) -> tuple[Source, ...]:
-    return tuple(
-        Source(text.names.index(name), name, definitions.get(name, String())) for name in chosen
-    )
 
 
 def _check_fields(file: str, sources: Iterable[Source]) -> None:
@@ -253,17 +304,47 @@ def _check_fields(file: str, sources: Iterable[Source]) -> None:
             makers[column.name] = f"column {source.name!r}"
 
 
-def _warn_of_unknown(table: str, file: str, unknown: Sequence[str]) -> None:
+def _aligned(
+    inputs: Sequence[CsvInput], chosen: Sequence[tuple[Source, ...]]
+) -> tuple[tuple[CsvInput, tuple[Source, ...]], ...]:
+    """Bring the columns of all files into the order of the first one."""
+    order = {TEXT_COLUMN: -1} | {source.name: place for place, source in enumerate(chosen[0])}
+    for file, sources in zip(inputs[1:], chosen[1:], strict=True):
+        names = {source.name for source in sources} | {TEXT_COLUMN}
+        for one, other, lacking in (
+            (file, inputs[0], order.keys() - names),
+            (inputs[0], file, names - order.keys()),
+        ):
+            if lacking:
+                raise SchemaError(
+                    f"{one.name} lacks {listing(sorted(lacking))}, which {other.name} has; files "
+                    "of one table have the same columns"
+                )
+    return tuple(
+        (file, tuple(sorted(sources, key=lambda source: order[source.name])))
+        for file, sources in zip(inputs, chosen, strict=True)
+    )
+
+
+def _warn_of_unknown(
+    table: str,
+    inputs: Sequence[CsvInput],
+    chosen: Sequence[tuple[Source, ...]],
+    definitions: Mapping[str, Definition],
+) -> None:
+    unknown = [
+        source.name for source in chosen[0] if source.columns and source.name not in definitions
+    ]
     if unknown:
         warnings.warn(
-            f"{file} has columns that the schema of table {table!r} does not know; they are "
-            f"imported as indexed strings: {listing(unknown)}",
+            f"{inputs[0].name} has columns that the schema of table {table!r} does not know; they "
+            f"are imported as indexed strings: {listing(unknown)}",
             UserWarning,
-            stacklevel=_callers_level(),
+            stacklevel=callers_level(),
         )
 
 
-def _callers_level() -> int:
+def callers_level() -> int:
     """Return the `stacklevel` with which a warning points at the code that called this package."""
     level, frame = 0, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith(f"{PACKAGE}."):

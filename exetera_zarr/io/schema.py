@@ -31,6 +31,8 @@ __all__ = [
     "Schema",
     "String",
     "load_schema",
+    "load_schema_file",
+    "schema_file_to_dict",
 ]
 
 # Every imported table gets these two, so no schema may declare them.
@@ -38,7 +40,7 @@ RESERVED_NAMES = ("j_valid_from", "j_valid_to")
 VERSIONS = {"exetera": ("1.0.0", "1.1.0"), "hystore": ("1.0.0",)}
 
 
-def load_schema(source: str | os.PathLike[str] | IO[Any]) -> Schema:
+def load_schema(source: str | os.PathLike[str] | IO[Any], verbosity: int = 0) -> Schema:
     """
     Read an import schema in ExeTera's JSON form.
 
@@ -46,6 +48,8 @@ def load_schema(source: str | os.PathLike[str] | IO[Any]) -> Schema:
     ----------
     source
         Path of a UTF-8 file, or an open text or binary file. A URL is opened by the caller.
+    verbosity
+        Accepted for ExeTera's sake; there is nothing to tell.
 
     Returns
     -------
@@ -60,6 +64,7 @@ def load_schema(source: str | os.PathLike[str] | IO[Any]) -> Schema:
     FileNotFoundError
         There is no such file.
     """
+    del verbosity
     name, text = _text_of(source)
     try:
         document = json.loads(text, object_pairs_hook=_without_repeats)
@@ -68,6 +73,31 @@ def load_schema(source: str | os.PathLike[str] | IO[Any]) -> Schema:
         raise SchemaError(f"schema {name} is not JSON: {error}") from None
     except SchemaError as error:
         raise SchemaError(f"schema {name}: {error}") from None
+
+
+load_schema_file = load_schema
+
+
+def schema_file_to_dict(schema: dict[str, Any]) -> dict[str, Definition]:
+    """
+    Read the definitions of one table of a schema.
+
+    Parameters
+    ----------
+    schema
+        The table's JSON object, with the key ``fields``.
+
+    Returns
+    -------
+    dict
+        ``{column: definition}``.
+
+    Raises
+    ------
+    SchemaError
+        A definition is wrong; the message names the column.
+    """
+    return _definitions(schema, "the table")
 
 
 def _text_of(source: object) -> tuple[str, str]:
@@ -105,19 +135,22 @@ def _tables(document: object) -> Schema:
     for table, body in tables.items():
         if not isinstance(body, dict):
             raise SchemaError(f"table {table!r} must be an object")
-        fields = _object(body, "fields", f"table {table!r}")
-        schema[table] = {}
-        for column, entry in fields.items():
-            if column in RESERVED_NAMES:
-                raise SchemaError(
-                    f"table {table!r} declares {column!r}, one of the reserved names "
-                    f"{listing(RESERVED_NAMES)}"
-                )
-            try:
-                schema[table][column] = _definition(entry)
-            except SchemaError as error:
-                raise SchemaError(f"table {table!r}, column {column!r}: {error}") from None
+        schema[table] = _definitions(body, f"table {table!r}")
     return schema
+
+
+def _definitions(body: dict[str, Any], table: str) -> dict[str, Definition]:
+    found: dict[str, Definition] = {}
+    for column, entry in _object(body, "fields", table).items():
+        if column in RESERVED_NAMES:
+            raise SchemaError(
+                f"{table} declares {column!r}, one of the reserved names {listing(RESERVED_NAMES)}"
+            )
+        try:
+            found[column] = _definition(entry)
+        except SchemaError as error:
+            raise SchemaError(f"{table}, column {column!r}: {error}") from None
+    return found
 
 
 def _check_version(document: dict[str, Any]) -> None:

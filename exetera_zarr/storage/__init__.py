@@ -2,7 +2,7 @@
 
 from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
 from exetera_zarr.storage.memory import MemoryGroup
-from exetera_zarr.storage.registry import open_file, open_storage
+from exetera_zarr.storage.registry import list_files, open_file, open_storage, shown
 
 __all__ = [
     "Array",
@@ -11,6 +11,8 @@ __all__ = [
     "Group",
     "MemoryGroup",
     "Storage",
+    "list_files",
     "open_file",
     "open_storage",
+    "shown",
 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.base import Storage
 
-__all__ = ["MODES", "open_file", "open_storage"]
+__all__ = ["MODES", "list_files", "open_file", "open_storage", "shown"]
 
 MODES = {"r": "r", "r+": "r+", "w": "w", "a": "a", "x": "x", "w-": "x"}
 _HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
@@ -57,17 +57,24 @@ def open_storage(
     url = os.fspath(place)
     if _is_hdf5(url, mode):
         raise UnsupportedError(
-            f"{_shown(url)} is, or would be, an HDF5 file: that needs the HDF5 back end (extra "
-            "'hdf5'), "
-            "which this version does not have yet; a path that ends in .zarr makes a Zarr dataset"
+            f"{shown(url)} is, or would be, an HDF5 file: that needs the HDF5 back end (extra "
+            "'hdf5'), which this version does not have yet; a path that ends in .zarr makes a Zarr "
+            "dataset"
         )
     from exetera_zarr.storage.zarr.backend import open_zarr
 
     return open_zarr(url, MODES[mode], options, **settings)
 
 
-def _shown(url: str) -> str:
-    """A URL as it may be shown: without credentials."""
+def shown(url: str) -> str:
+    """
+    A URL as it may be shown: without credentials.
+
+    Parameters
+    ----------
+    url
+        URL or path.
+    """
     from exetera_zarr.storage.zarr.remote import without_secrets
 
     return without_secrets(url)
@@ -101,3 +108,18 @@ def open_file(url: str, options: Mapping[str, Any] | None = None, mode: str = "r
         ``rb`` or ``wb``.
     """
     return cast("IO[bytes]", fsspec.open(url, mode, **(options or {})).open())
+
+
+def list_files(pattern: str, options: Mapping[str, Any] | None = None) -> list[str]:
+    """
+    The files that a URL with ``*``, ``?`` or ``[]`` stands for, as URLs, sorted.
+
+    Parameters
+    ----------
+    pattern
+        The URL.
+    options
+        Passed to the fsspec file system.
+    """
+    found = fsspec.open_files(pattern, "rb", expand=True, **(options or {}))
+    return sorted(found.fs.unstrip_protocol(file.path) for file in found)

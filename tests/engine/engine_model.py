@@ -1,7 +1,4 @@
-"""Columns of every type for hypothesis, and what the engine does, written in plain Python.
-
-The models use dict, list and sorted() alone, and know nothing of how the engine works.
-"""
+"""Columns of every type for hypothesis, and the model's pairs in the form of the engine."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from model import merge, order_key
 
 from exetera_zarr.engine import gather, strings
 
@@ -111,65 +109,12 @@ def key_tables(draw: st.DrawFn, ordered: bool, max_rows: int = 12) -> Any:
     return sides
 
 
-def is_nan(x: Any) -> bool:
-    return isinstance(x, float) and math.isnan(x)
-
-
-def order_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Orders rows as the engine promises: NaN last, bytes by bytes."""
-    return tuple((is_nan(x), 0 if is_nan(x) else x) for x in row)
-
-
-def same_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Equal for rows that a merge takes as equal; Python compares int with float exactly."""
-    return tuple("nan" if is_nan(x) else x for x in row)
-
-
 def model_merge(
     left: list[tuple[Any, ...]], right: list[tuple[Any, ...]], how: str
 ) -> tuple[list[int], list[int]]:
-    """The pairs of rows of a merge, by dictionaries."""
-    if how == "right":
-        right_rows, left_rows = model_merge(right, left, "left")
-        return left_rows, right_rows
-    at_left: dict[Any, list[int]] = {}
-    at_right: dict[Any, list[int]] = {}
-    for rows, where in ((left, at_left), (right, at_right)):
-        for i, row in enumerate(rows):
-            where.setdefault(same_key(row), []).append(i)
-    if how == "left":
-        order = [(i, same_key(row)) for i, row in enumerate(left)]
-    else:  # dictionaries keep the order of first appearance
-        order = [(i, key) for key, rows in at_left.items() for i in rows]
-    keep = [] if how == "inner" else [-1]
-    pairs = [(i, j) for i, key in order for j in at_right.get(key, keep)]
-    if how == "outer":
-        pairs += [(-1, j) for j, row in enumerate(right) if same_key(row) not in at_left]
+    """The model's pairs in the engine's form: row numbers of each side, -1 for none."""
+    pairs = [[-1 if row is None else row for row in pair] for pair in merge(left, right, how)]
     return [i for i, _ in pairs], [j for _, j in pairs]
-
-
-def model_spans(rows: list[tuple[Any, ...]], nan_equal: bool) -> list[int]:
-    """Where a row differs from the one before, and the end."""
-    key = same_key if nan_equal else (lambda row: row)
-    # Compared value by value: tuples take an object as equal to itself, also a NaN.
-    starts = [
-        i
-        for i in range(len(rows))
-        if i == 0 or any(a != b for a, b in zip(key(rows[i]), key(rows[i - 1]), strict=True))
-    ]
-    return [*starts, len(rows)]
-
-
-def model_sort(rows: list[tuple[Any, ...]], ascending: list[bool]) -> list[int]:
-    """A stable order, one stable sort for each key from the last to the first."""
-    index = list(range(len(rows)))
-    for k in reversed(range(len(ascending))):
-        numbers = [i for i in index if not is_nan(rows[i][k])]
-        nans = [i for i in index if is_nan(rows[i][k])]
-        # reverse=True keeps equal ones in their order.
-        numbers.sort(key=lambda i, k=k: rows[i][k], reverse=not ascending[k])
-        index = numbers + nans
-    return index
 
 
 def blocks(cols: list[Any], cuts: list[int]) -> list[list[Any]]:

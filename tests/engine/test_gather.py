@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from engine_model import build, columns, is_nan, listed
+from engine_model import build, columns, listed
 from hypothesis import given
 from hypothesis import strategies as st
+from model import is_nan
 
 from exetera_zarr.engine import gather, strings
 

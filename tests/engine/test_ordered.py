@@ -5,9 +5,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import NUMBERS, build, columns, key_tables, model_merge, order_key, same_key
+from engine_model import NUMBERS, build, columns, key_tables, model_merge
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model import order_key, same_key
 
 from exetera_zarr.engine import keys, ordered, strings
 from exetera_zarr.engine.ordered import ordered_map

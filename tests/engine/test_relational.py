@@ -11,12 +11,12 @@ from engine_model import (
     as_columns,
     key_tables,
     model_merge,
-    model_sort,
-    order_key,
     tables,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model import order_key
+from model import sort as model_sort
 
 from exetera_zarr.engine import relational, sortkeys, strings
 from exetera_zarr.engine.ordered import ordered_map

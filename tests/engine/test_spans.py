@@ -12,15 +12,14 @@ from engine_model import (
     blocks,
     build,
     columns,
-    is_nan,
     listed,
-    model_spans,
-    order_key,
     rows_of,
     tables,
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from model import is_nan, order_key
+from model import spans as model_spans
 
 from exetera_zarr.engine import spans, strings
 

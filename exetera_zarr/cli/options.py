@@ -1,0 +1,220 @@
+"""Arguments that several commands take, and how their texts are read."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from exetera_zarr.cli.reporting import UsageError
+from exetera_zarr.errors import DatasetNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exetera_zarr.dataset import Dataset
+    from exetera_zarr.session import Session
+
+__all__ = [
+    "AsJson",
+    "DatasetPlace",
+    "Place",
+    "StorageOptions",
+    "Version",
+    "counted",
+    "open_place",
+    "opened",
+    "parse_choice",
+    "parse_inputs",
+    "parse_storage_options",
+    "print_json",
+    "tables_of",
+]
+
+# A comma that begins another table, not one inside a path: patients:a,b.csv, tests:s3://x/c.csv
+NEXT_INPUT = re.compile(r",\s*(?=[^,:/\\]+:(?!//))")
+CHOICE = re.compile(r"\s*([^:(),]+?)\s*:\s*\(([^()]*)\)\s*(?:,|$)")
+# Where a place names a table as well: study.zarr/patients
+SUFFIX = re.compile(r"\.zarr(/+)(?=[^/])", re.IGNORECASE)
+
+Place: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET[/TABLE]",
+        help="Path or URL of the dataset, and one of its tables; all tables without.",
+        show_default=False,
+    ),
+]
+DatasetPlace: TypeAlias = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Path or URL of the dataset.", show_default=False)
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Version: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--at", metavar="VERSION", help="An older version; 'history' lists them."),
+]
+StorageOptions: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-option",
+        metavar="KEY=VALUE",
+        envvar="EXETERA_ZARR_STORAGE_OPTION",
+        help="For URLs, such as anon=true; may be repeated.",
+    ),
+]
+
+
+def opened(
+    session: Session,
+    url: str,
+    mode: str,
+    options: Sequence[str] | None,
+    version: int | None = None,
+) -> Dataset:
+    """Open the dataset that a command is about."""
+    return session.open_dataset(
+        url, mode, storage_options=parse_storage_options(options), version=version
+    )
+
+
+def open_place(
+    session: Session, place: str, options: Sequence[str] | None, version: int | None
+) -> tuple[Dataset, str | None]:
+    """Open ``DATASET`` or ``DATASET/TABLE``; return the dataset, and the table if it is named."""
+    if split := SUFFIX.search(place):
+        dataset = opened(session, place[: split.start(1)], "r", options, version)
+        return dataset, place[split.end() :].rstrip("/")
+    try:
+        return opened(session, place, "r", options, version), None
+    except DatasetNotFoundError as error:
+        url, _, table = place.rstrip("/").rpartition("/")
+        if url.strip("/") and not url.endswith(":/"):
+            with suppress(DatasetNotFoundError):
+                return opened(session, url, "r", options, version), table
+        raise error from None
+
+
+def tables_of(dataset: Dataset, table: str | None) -> list[str]:
+    """Return the table that is named, or else all of them."""
+    if table is not None:
+        return [str(dataset.get_dataframe(table).name)]
+    return [name for name, item in dataset.items() if not hasattr(item, "fieldtype")]
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 row", "2,000 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def print_json(found: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def parse_inputs(inputs: Sequence[str]) -> dict[str, list[str]]:
+    """
+    Read ``TABLE:FILE, TABLE:FILE``.
+
+    Parameters
+    ----------
+    inputs
+        As the user wrote them. A file may be a URL, and may have commas and colons in its name. A
+        table that occurs again has several files.
+
+    Returns
+    -------
+    dict
+        ``{table: files}``.
+
+    Raises
+    ------
+    UsageError
+        A part is something else.
+    """
+    files: dict[str, list[str]] = {}
+    for part in (part for text in inputs for part in NEXT_INPUT.split(text)):
+        table, colon, file = (piece.strip() for piece in part.partition(":"))
+        if not (table and colon and file) or file.startswith("//"):
+            raise UsageError(f"-i/--inputs: {part.strip()!r} is not TABLE:FILE")
+        files.setdefault(table, []).append(file)
+    return files
+
+
+def parse_choice(texts: Sequence[str] | None, option: str) -> dict[str, list[str]]:
+    """
+    Read ``TABLE:(a,b), TABLE:(c)``.
+
+    Parameters
+    ----------
+    texts
+        As the user wrote them.
+    option
+        Name of the option, for the error.
+
+    Returns
+    -------
+    dict
+        ``{table: columns}``.
+
+    Raises
+    ------
+    UsageError
+        It is something else, or a table occurs twice.
+    """
+    chosen: dict[str, list[str]] = {}
+    for text in texts or ():
+        position = 0
+        while position < len(text):
+            match = CHOICE.match(text, position)
+            if match is None:
+                raise UsageError(f"{option}: {text[position:].strip()!r} is not TABLE:(COLUMN,...)")
+            table, columns = match.groups()
+            if table in chosen:
+                raise UsageError(f"{option}: table {table!r} occurs more than once")
+            chosen[table] = [name.strip() for name in columns.split(",")] if columns.strip() else []
+            position = match.end()
+    return chosen
+
+
+def parse_storage_options(
+    texts: Sequence[str] | None, option: str = "--storage-option"
+) -> dict[str, Any]:
+    """
+    Read ``KEY=VALUE`` pairs.
+
+    Parameters
+    ----------
+    texts
+        As the user wrote them. A value that is JSON for a flag, a list or an object is that;
+        anything else is text, so that a key made of digits stays one.
+    option
+        Name of the option, for the error.
+
+    Returns
+    -------
+    dict
+        Options for fsspec.
+
+    Raises
+    ------
+    UsageError
+        There is no ``=``. What follows it is not repeated: it may be a secret.
+    """
+    options: dict[str, Any] = {}
+    for number, text in enumerate(texts or (), 1):
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UsageError(f"{option} number {number} is not KEY=VALUE")
+        options[key.strip()] = _json_or_text(value)
+    return options
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return value
+    return found if isinstance(found, bool | list | dict) else value

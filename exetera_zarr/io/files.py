@@ -1,0 +1,209 @@
+"""Opening CSV files: local or behind a URL, compressed or not, one or all that fit a pattern."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+from glob import glob
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from exetera_zarr.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exetera_zarr.io.options import PathLike
+
+__all__ = ["InputFile", "expand", "is_url", "open_binary", "shown", "suffix_of"]
+
+# Suffix to the name by which Arrow knows the codec; Python's own module reads the one it does not.
+CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
+PATTERN = re.compile(r"[*?\[]")
+# What follows a "?" here is a query, and often a signature.
+HTTP = ("http://", "https://")
+
+
+def is_url(name: str) -> bool:
+    """Whether it is a URL, not a local path."""
+    return "://" in name
+
+
+def shown(name: str) -> str:
+    """How messages call a file: without credentials."""
+    if not is_url(name):
+        return name
+    from exetera_zarr.storage import shown as without_credentials
+
+    return without_credentials(name)
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name, in lower case."""
+    return Path(re.split("[?#]", name)[0] if name.startswith(HTTP) else name).suffix.lower()
+
+
+def open_binary(
+    path: PathLike, storage_options: Mapping[str, Any] | None = None
+) -> tuple[IO[bytes], int | None]:
+    """
+    Open a local file or a URL.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    storage_options
+        Passed to fsspec, for a URL.
+
+    Returns
+    -------
+    file
+        Open for reading.
+    size
+        Its bytes, if known.
+    """
+    name = os.fspath(path)
+    if not is_url(name):
+        local = Path(name)
+        return local.open("rb"), local.stat().st_size or None
+    from exetera_zarr.storage import open_file
+
+    file = open_file(name, storage_options)
+    return file, getattr(file, "size", None)
+
+
+def expand(
+    paths: PathLike | Sequence[PathLike], storage_options: Mapping[str, Any] | None = None
+) -> list[str]:
+    """
+    List the files that are meant.
+
+    Parameters
+    ----------
+    paths
+        Path or URL, or several; one with ``*``, ``?`` or ``[]`` stands for all that it fits, in the
+        order of their names, unless a local file is called just that.
+    storage_options
+        Passed to fsspec, for URLs.
+
+    Returns
+    -------
+    list of str
+        At least one.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing fits a pattern.
+    ValueError
+        There are no paths, or one of them twice.
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not given:
+        raise ValueError("a table needs at least one file")
+    found: list[str] = []
+    for name in (os.fspath(path) for path in given):
+        if not _is_pattern(name):
+            found.append(name)
+            continue
+        fitting = _fitting(name, storage_options)
+        if not fitting:
+            raise FileNotFoundError(f"no file fits the pattern {shown(name)}")
+        found += fitting
+    if twice := next((name for name in found if found.count(name) > 1), None):
+        raise ValueError(f"{shown(twice)} is given more than once")
+    return found
+
+
+def _is_pattern(name: str) -> bool:
+    if is_url(name):
+        return bool(PATTERN.search(name)) and not name.startswith(HTTP)
+    return bool(PATTERN.search(name)) and not Path(name).exists()
+
+
+def _fitting(pattern: str, storage_options: Mapping[str, Any] | None) -> list[str]:
+    if not is_url(pattern):
+        # Path.glob takes no absolute pattern.
+        found = glob(pattern, recursive=True)  # noqa: PTH207
+        return sorted(name for name in found if Path(name).is_file())
+    from exetera_zarr.storage import list_files
+
+    return list_files(pattern, storage_options)
+
+
+class InputFile:
+    """
+    An open file, decompressed by the suffix of its name.
+
+    Parameters
+    ----------
+    path
+        Path or URL.
+    storage_options
+        Passed to fsspec, for a URL.
+
+    Attributes
+    ----------
+    name
+        What messages call it.
+    size
+        Its bytes as they are stored, if known.
+    """
+
+    def __init__(self, path: PathLike, storage_options: Mapping[str, Any] | None = None) -> None:
+        self.name = shown(os.fspath(path))
+        self._stored, self.size = open_binary(path, storage_options)
+        self._codec = CODECS.get(suffix_of(os.fspath(path)))
+        self._content = self._decompressed()
+        self._count = 0
+
+    def _decompressed(self) -> Any:
+        if self._codec is None:
+            return self._stored
+        if self._codec == "xz":
+            return lzma.open(self._stored)
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(self._stored, self._codec)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether it could be opened again, which a pipe cannot."""
+        return self._stored.seekable()
+
+    @property
+    def position(self) -> int:
+        """How many of its bytes are read, as they are stored."""
+        return self._stored.tell() if self.seekable else self._count
+
+    def read(self, size: int) -> bytes:
+        """
+        Read on.
+
+        Parameters
+        ----------
+        size
+            At most so many bytes.
+
+        Raises
+        ------
+        DataError
+            It cannot be decompressed.
+        """
+        try:
+            data: bytes = self._content.read(size)
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            if self._codec is None:
+                raise
+            raise DataError(
+                f"{self.name} cannot be decompressed as {self._codec}: {error}"
+            ) from None
+        self._count += len(data)
+        return data
+
+    def close(self) -> None:
+        """Close it."""
+        self._content.close()
+        self._stored.close()

@@ -1,0 +1,255 @@
+"""What an import can be told, and what it tells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
+
+from exetera_zarr.io.convert_time import parse_moment
+from exetera_zarr.io.csv_text import BLOCK_BYTES
+
+__all__ = [
+    "Choice",
+    "Files",
+    "ImportKeywords",
+    "ImportOptions",
+    "ImportSummary",
+    "PathLike",
+    "Progress",
+    "ProgressCallback",
+    "SourceKeywords",
+    "TableSummary",
+    "Timestamp",
+]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Files: TypeAlias = Mapping[str, PathLike | Sequence[PathLike]]
+Choice: TypeAlias = Mapping[str, Collection[str]]
+Missing: TypeAlias = Literal["error", "skip"]
+OnError: TypeAlias = Literal["raise", "skip"]
+Timestamp: TypeAlias = str | float | datetime | None
+ProgressCallback: TypeAlias = "Callable[[Progress], None]"
+
+ROWS_PER_WRITE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    How far an import is.
+
+    Parameters
+    ----------
+    table
+        The table that is being written.
+    rows
+        Rows of it that are written.
+    bytes_read
+        Bytes of its files that are read, compressed ones as they are stored.
+    bytes_total
+        Bytes that there are, if known.
+    rejected
+        Rows of it that were left out so far.
+    """
+
+    table: str
+    rows: int
+    bytes_read: int
+    bytes_total: int | None
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """
+    What became of the files of one table.
+
+    Parameters
+    ----------
+    rows
+        Rows of the new table.
+    rejected
+        Rows that were left out, which only ``on_error="skip"`` does.
+    seconds
+        How long it took, without the commit.
+    bytes
+        Bytes that were read, compressed ones as they are stored.
+    rejects
+        Path or URL of the file with the rows that were left out; none if there is no such file.
+    """
+
+    rows: int
+    rejected: int
+    seconds: float
+    bytes: int
+    rejects: str | None = None
+
+
+class ImportSummary(Mapping[str, TableSummary]):
+    """
+    What an import did: `TableSummary` by table, in the order of the import.
+
+    Parameters
+    ----------
+    tables
+        ``{table: summary}``.
+    """
+
+    def __init__(self, tables: Mapping[str, TableSummary]) -> None:
+        self._tables = dict(tables)
+
+    def __getitem__(self, table: str) -> TableSummary:
+        return self._tables[table]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __repr__(self) -> str:
+        parts = (
+            f"{table}: {found.rows:,} rows"
+            + (f", {found.rejected:,} rejected" if found.rejected else "")
+            for table, found in self.items()
+        )
+        return f"<ImportSummary {'; '.join(parts)}>"
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(found.rows for found in self.values())
+
+    @property
+    def rejected(self) -> int:
+        """Rows of all tables that were left out."""
+        return sum(found.rejected for found in self.values())
+
+
+class SourceKeywords(TypedDict, total=False):
+    """The keyword arguments that every import function takes; `ImportOptions` says what they do."""
+
+    missing: Missing
+    on_error: OnError
+    rejects: PathLike | None
+    commit_each_table: bool
+    storage_options: Mapping[str, Any] | None
+    csv_storage_options: Mapping[str, Any] | None
+    progress: ProgressCallback | None
+    block_bytes: int
+
+
+class ImportKeywords(SourceKeywords, total=False):
+    """Those, and two that are positional in ExeTera's own function."""
+
+    timestamp: Timestamp
+    chunk_row_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """
+    What an import can be told.
+
+    Parameters
+    ----------
+    include, exclude
+        ``{table: columns}``: import only these, or all but these.
+    timestamp
+        Stored in ``j_valid_from``: text, a datetime or POSIX seconds, UTC unless it says else. Now,
+        if not given.
+    missing
+        ``"error"``, or ``"skip"`` to leave out columns of the schema that no file of the table has.
+    on_error
+        What a row does that does not fit the schema or is no CSV: ``"raise"`` ends the import,
+        ``"skip"`` leaves the row out.
+    rejects
+        Path or URL of a CSV file for the rows that are left out, with where they were and why. For
+        several tables, each has a file of its own: the table's name comes before the suffix. Once
+        corrected, such a file can itself be imported by the same schema. Without it the rows are
+        only counted.
+    commit_each_table
+        Commit each table when it is complete, so that an error keeps those before it.
+    storage_options
+        Passed to fsspec, for URLs.
+    csv_storage_options
+        The same for the CSV files and the rejects, where they live elsewhere than the dataset;
+        `storage_options` by default.
+    progress
+        Called after each block with a `Progress`.
+    chunk_row_size
+        The most rows that are written to a field at once.
+    block_bytes
+        About how much of a file is read at a time.
+
+    Raises
+    ------
+    ValueError
+        An option has a value that there is not.
+    """
+
+    include: Choice | None = None
+    exclude: Choice | None = None
+    timestamp: Timestamp = None
+    missing: Missing = "error"
+    on_error: OnError = "raise"
+    rejects: PathLike | None = None
+    commit_each_table: bool = False
+    # Not shown: there may be secrets in them.
+    storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
+    csv_storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
+    progress: ProgressCallback | None = None
+    chunk_row_size: int = ROWS_PER_WRITE
+    block_bytes: int = BLOCK_BYTES
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("missing", Missing), ("on_error", OnError)):
+            value = getattr(self, name)
+            if value not in get_args(allowed):
+                first, second = get_args(allowed)
+                raise ValueError(f"{name}={value!r} is neither {first!r} nor {second!r}")
+        for name in ("chunk_row_size", "block_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.rejects is not None and self.on_error != "skip":
+            raise ValueError("rejects= is where skipped rows go: it needs on_error='skip'")
+        self.valid_from  # noqa: B018 - computing it is the check
+
+    @property
+    def skips(self) -> bool:
+        """Whether bad rows are left out."""
+        return self.on_error == "skip"
+
+    @property
+    def csv_options(self) -> Mapping[str, Any] | None:
+        """What fsspec is told for the CSV files."""
+        if self.csv_storage_options is None:
+            return self.storage_options
+        return self.csv_storage_options
+
+    @property
+    def valid_from(self) -> float:
+        """`timestamp` in POSIX seconds; another one each time if none was given."""
+        timestamp = self.timestamp
+        if timestamp is None:
+            return datetime.now(UTC).timestamp()
+        if isinstance(timestamp, int | float):
+            return float(timestamp)
+        if isinstance(timestamp, str):
+            try:
+                return parse_moment(timestamp.strip().encode())
+            except ValueError:
+                timestamp = _iso(timestamp)
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=UTC)
+        return timestamp.timestamp()
+
+
+def _iso(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"timestamp {text!r} is not a date and time") from None

@@ -1,0 +1,200 @@
+"""Writing one imported table: its fields, block by block, and the rows that do not fit."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from exetera_zarr.io.definitions import Column
+from exetera_zarr.io.options import Progress, TableSummary
+from exetera_zarr.io.pipeline import converted_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.io.convert import Produced
+    from exetera_zarr.io.options import ImportOptions
+    from exetera_zarr.io.pipeline import Converted
+    from exetera_zarr.io.plan import CsvInput, Source, TablePlan
+
+__all__ = ["append", "create_field", "import_table"]
+
+VALID_FROM = Column("j_valid_from", "timestamp")
+VALID_TO = Column("j_valid_to", "timestamp")
+# The start of the year 3000 in UTC; ExeTera's depends on the time zone of the machine.
+END_OF_VALIDITY = 32_503_680_000.0
+# An append costs some 60 microseconds, and a block of a wide table has few rows.
+ENOUGH_ROWS = 1 << 15
+ENOUGH_BYTES = 32 << 20
+
+
+def import_table(
+    table: DataFrame,
+    plan: TablePlan,
+    since: float,
+    options: ImportOptions,
+    most_rows: int | None = None,
+) -> TableSummary:
+    """
+    Fill a new table from its files, and save what they have of rejects.
+
+    Parameters
+    ----------
+    table
+        It, without fields.
+    plan
+        What it is imported from.
+    since
+        POSIX seconds for ``j_valid_from``.
+    options
+        Of the import.
+    most_rows
+        Read so many records at the most.
+
+    Raises
+    ------
+    CsvError
+        A record does not fit, and is not to be skipped.
+    """
+    work = _TableImport(table, plan, since, options, most_rows)
+    for file, sources in plan.inputs:
+        if not work.is_full:
+            work.read(file, sources)
+    return work.finish()
+
+
+class _TableImport:
+    """The import of one table, under way."""
+
+    def __init__(
+        self,
+        table: DataFrame,
+        plan: TablePlan,
+        since: float,
+        options: ImportOptions,
+        most_rows: int | None,
+    ) -> None:
+        self._plan = plan
+        self._since = since
+        self._options = options
+        self._left = most_rows
+        self._fields = [
+            create_field(table, column) for column in (*plan.columns, VALID_FROM, VALID_TO)
+        ]
+        self._size = plan.size
+        self._waiting: list[Converted] = []
+        self._rows = self._rejected = self._bytes = 0
+        self._started = time.perf_counter()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many records as there should be."""
+        return self._left == 0
+
+    def read(self, source: CsvInput, columns: Sequence[Source]) -> None:
+        """Append the rows of a file."""
+        opened, text = source.open()
+        rows, lines = 0, text.header_lines
+        # Closed at once, so that an error does not keep the threads as long as its traceback lives.
+        with closing(opened), closing(converted_blocks(text, columns)) as blocks:
+            for whole in blocks:
+                block = whole if self._left is None else whole.until(self._left)
+                self._reject(block, source, rows, lines)
+                self._accept(block)
+                rows += block.records
+                lines += block.lines
+                self._tell(opened.position)
+                if self._left is not None:
+                    self._left -= block.records
+                    if self.is_full:
+                        break
+            self._bytes += opened.position
+
+    def finish(self) -> TableSummary:
+        """Complete the fields, and write the rejects."""
+        self._append()
+        for field in self._fields:
+            field.data.complete()
+        rejects = self._plan.rejects
+        if rejects is not None:
+            rejects.save()
+        seconds = time.perf_counter() - self._started
+        place = None if rejects is None else rejects.place
+        return TableSummary(self._rows, self._rejected, seconds, self._bytes, place)
+
+    def _reject(self, block: Converted, source: CsvInput, rows: int, lines: int) -> None:
+        for record in block.bad:
+            error = record.error(source.name, rows, lines)
+            if not self._options.skips:
+                raise error
+            if self._plan.rejects is not None:
+                self._plan.rejects.add(error, record, source.names)
+        self._rejected += len(block.bad)
+
+    def _accept(self, block: Converted) -> None:
+        """Keep the rows of a block until there are enough of them to be worth an append."""
+        if block.rows:
+            self._waiting.append(block)
+            self._rows += block.rows
+        rows = sum(waiting.rows for waiting in self._waiting)
+        if rows >= ENOUGH_ROWS or sum(waiting.size for waiting in self._waiting) >= ENOUGH_BYTES:
+            self._append()
+
+    def _append(self) -> None:
+        blocks, self._waiting = self._waiting, []
+        if not blocks:
+            return
+        rows = sum(block.rows for block in blocks)
+        validity = [np.full(rows, value) for value in (self._since, END_OF_VALIDITY)]
+        step = self._options.chunk_row_size
+        parts = zip(*(block.arrays for block in blocks), strict=True)
+        for field, values in zip(self._fields, (*map(_joined, parts), *validity), strict=True):
+            for start in range(0, rows, step):
+                append(field, values[start : start + step])
+
+    def _tell(self, position: int) -> None:
+        if self._options.progress is not None:
+            self._options.progress(
+                Progress(
+                    self._plan.table,
+                    self._rows,
+                    self._bytes + position,
+                    self._size,
+                    self._rejected,
+                )
+            )
+
+
+def _joined(parts: Sequence[Produced]) -> Produced:
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_arrays(parts) if isinstance(parts[0], pa.Array) else np.concatenate(parts)
+
+
+def create_field(table: DataFrame, column: Column, timestamp: Any = None) -> Any:
+    """Create the field that a column becomes."""
+    match column.kind:
+        case "numeric":
+            return table.create_numeric(column.name, column.nformat, timestamp)
+        case "categorical":
+            keys = dict(column.keys)
+            return table.create_categorical(column.name, column.nformat, keys, timestamp)
+        case "timestamp":
+            return table.create_timestamp(column.name, timestamp)
+        case "fixed_string":
+            return table.create_fixed_string(column.name, column.length, timestamp)
+        case "indexed_string":
+            return table.create_indexed_string(column.name, timestamp)
+
+
+def append(field: Any, values: Produced) -> None:
+    """Append converted values to a field."""
+    if isinstance(values, pa.Array):
+        field.data.write_arrow(values)
+    else:
+        field.data.write_part(values)

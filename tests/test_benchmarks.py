@@ -1,0 +1,132 @@
+"""The benchmarks compare equal work: a contestant with a wrong value is found out."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("polars", reason="the benchmarks need the extra 'bench'")
+pytest.importorskip("psutil", reason="the benchmarks need the extra 'bench'")
+sys.path.append(str(Path(__file__).parents[1]))  # where `benchmarks` is
+
+from benchmarks import contest, covid_csv, inputs, results, standings, tables
+from benchmarks.results import Check, Column
+
+HERE = (contest.OURS, contest.PANDAS, contest.POLARS, contest.DUCKDB)
+COLUMNS = (
+    Column("id", "int"),
+    Column("x", "float"),
+    Column("ok", "bool"),
+    Column("when", "time"),
+    Column("name", "text"),
+)
+ROWS = {
+    "id": [1, 2, 3, 4],
+    "x": [0.5, None, -0.0, 2.0],
+    "ok": [True, False, None, True],
+    "when": pa.array([0, 1, 2, None], pa.timestamp("us")),
+    "name": ["a", "", None, "é"],
+}
+
+
+def parquet(path, **changes):
+    pq.write_table(pa.table(ROWS | changes), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "zeros", "found"),
+    [
+        ({}, False, ""),
+        ({"x": [0.5, None, 0.0, 2.0], "name": ["a", None, "", "é"]}, False, ""),
+        ({"x": [0.5, 0.0, 0.0, 2.0]}, True, ""),
+        ({"x": [0.5, 0.0, 0.0, 2.0]}, False, "other values in x"),
+        ({"id": [1, 2, 3, 5], "ok": [True] * 4}, True, "other values in id, ok"),
+        ({"id": [2, 1, 3, 4]}, True, "other combinations of values"),
+        ({name: pa.array(v)[::-1] for name, v in ROWS.items()}, True, "another order of rows"),
+        ({name: pa.array(v)[:3] for name, v in ROWS.items()}, True, "3 rows instead of 4"),
+    ],
+)
+def test_what_differs_is_named(tmp_path, changes, zeros, found):
+    """One wrong value, row, pairing or place is enough; no text and an empty one are the same."""
+    one, other = parquet(tmp_path / "1.parquet"), parquet(tmp_path / "2.parquet", **changes)
+    check = Check(COLUMNS, zeros=zeros)
+    assert results.difference(check, one, other, in_order=True) == found
+
+
+def test_order_counts_only_for_those_who_keep_it(tmp_path):
+    """Rows in another order are the same set of rows."""
+    reverse = {name: pa.array(v)[::-1] for name, v in ROWS.items()}
+    one, other = parquet(tmp_path / "1.parquet"), parquet(tmp_path / "2.parquet", **reverse)
+    assert results.difference(Check(COLUMNS), one, other, in_order=False) == ""
+
+
+@pytest.mark.parametrize(("factor", "found"), [(1 + 1e-13, ""), (1.001, "other values in x")])
+def test_sums_of_floats_may_differ_by_rounding(tmp_path, factor, found):
+    """The order of adding is nobody's fault; more than that is."""
+    other = parquet(tmp_path / "2.parquet", x=[0.5 * factor, None, -0.0, 2.0])
+    check = Check(COLUMNS[:2], keys=("id",))
+    one = parquet(tmp_path / "1.parquet")
+    assert results.difference(check, one, other, in_order=False) == found
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Every table of the benchmarks, of a few rows."""
+    made = inputs.Inputs(tmp_path_factory.mktemp("inputs"), 500)
+    for name in inputs.MAKERS:
+        made.make(name, for_exetera=False)
+    return made.folder
+
+
+def outcome_of(contestant, work):
+    task = import_module(contestant.module).TASKS[work.task]
+    found = task(work.inputs, work.output(contestant))
+    digest = {k: np.asarray(v).tolist() for k, v in found.items()} if found else None
+    return contest.Outcome(seconds=1.0, peak=1, digest=digest)
+
+
+@pytest.mark.parametrize("question", tables.QUESTIONS, ids=lambda question: question.task)
+def test_contestants_do_the_same_work(small, tmp_path, question):
+    """All that run in this environment give the same values, in the order that each owes."""
+    work = contest.Work(question.task, small, small, tmp_path, {})
+    outcomes = {contestant.name: outcome_of(contestant, work) for contestant in HERE}
+    wrong = results.compare(question.check, work, HERE, outcomes)
+    assert not any(wrong.values()), wrong
+
+
+def test_contestants_import_the_same_values(tmp_path):
+    """Categories, numbers, truth values, moments and texts of one CSV, and where there are none."""
+    columns = covid_csv.make_columns(60)
+    covid_csv.make(tmp_path, 300, columns)
+    assert {column.kind for column in columns} >= {"categorical", "numeric", "datetime", "string"}
+    work = contest.Work("import", tmp_path, tmp_path, tmp_path, {})
+    outcomes = {contestant.name: outcome_of(contestant, work) for contestant in HERE}
+    check = Check(covid_csv.compared(columns), zeros=False)
+    assert not any(results.compare(check, work, HERE, outcomes).values())
+
+
+def test_a_contestant_that_fails_is_out(tmp_path):
+    """Its error is what the report shows; the others compete."""
+    work = contest.Work("sort", tmp_path / "nothing", tmp_path / "nothing", tmp_path, {})
+    outcome = work.run(contest.PANDAS)
+    assert outcome.error.startswith("FileNotFoundError")
+    failed = contest.Standing(contest.PANDAS, error=outcome.error)
+    ours = contest.Standing(contest.OURS, [2.0], [10**6])
+    shown = standings.contest_table([ours, failed], tables.FASTER)
+    assert "| pandas | FileNotFoundError" in shown
+
+
+def test_a_target_is_met_or_missed():
+    """The better of Polars and DuckDB counts, by the median of the ratios within the rounds."""
+    times = {contest.OURS: [1.0, 2.0], contest.POLARS: [0.8, 1.6], contest.DUCKDB: [3.0, 6.0]}
+    found = [contest.Standing(who, seconds, [10**6]) for who, seconds in times.items()]
+    lines = standings.contest_table(found, tables.FASTER.and_best(0.95)).splitlines()
+    assert "| 0.8 (0.8-0.8) | 1 MB | >= 0.95: **missed** |" in lines[3]
+    assert lines[4].endswith("| 3 (3-3) | 1 MB | - |")
