@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.source import ROWS, Source
 from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError
 from exetera_zarr.limits import Settings
@@ -32,28 +32,33 @@ def workspace(session: object) -> Workspace:
     return Workspace(settings.memory_limit * 3 // 4, settings.spill_dir)
 
 
-def source_of(fields: Sequence[Field]) -> Source:
+def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
     """
-    Fields of one length as columns that are read by rows, all from the same state.
+    Fields of one length as columns that are read by rows, all from their present state.
+
+    Parameters
+    ----------
+    fields
+        Of a table, or in memory.
+    rows
+        How many they have; to be given where there may be no fields.
 
     Raises
     ------
     DataError
-        Their lengths differ.
+        They have different numbers of rows.
     """
     arrays = [field.arrays() for field in fields]
-    lengths = [field.rows_of(of) for field, of in zip(fields, arrays, strict=True)]
-    if len(set(lengths)) > 1:
-        said = ", ".join(
-            f"{field.describe()} has {length}"
-            for field, length in zip(fields, lengths, strict=True)
-        )
-        raise DataError(f"the numbers of rows differ: {said}")
+    for field, of in zip(fields, arrays, strict=True):
+        length = field.rows_of(of)
+        if rows is not None and length != rows:
+            raise DataError(f"{field.describe()} has {length} rows, others have {rows}")
+        rows = length
     return Source(
-        lengths[0],
+        rows or 0,
         [field.empty_column() for field in fields],
         partial(_read, fields, arrays),
-        min(field.group.row_block for field in fields),
+        min((field.group.row_block for field in fields), default=ROWS),
     )
 
 
