@@ -161,7 +161,7 @@ def over_spans(
         return
     running = _Running([(0, partial_of(what, source.empty[0], skip=False))])
     checked, start = _Starts(_checked(spans, source)), 0
-    with contextlib.closing(source.blocks()) as blocks:  # type: ignore[type-var]
+    with contextlib.closing(source.blocks()) as blocks:
         for columns in blocks:
             stop = start + len(columns[0])
             starts = checked.before(stop)
@@ -302,7 +302,7 @@ def _beside(keys: Source, values: Source) -> Source:
 def _linear(
     rows: Source, keys: int, wanted: Sequence[tuple[int, str]], _work: Workspace
 ) -> Iterator[tuple[list[Column], list[Column]]]:
-    with contextlib.closing(rows.blocks()) as blocks:  # type: ignore[type-var]
+    with contextlib.closing(rows.blocks()) as blocks:
         yield from _stream(blocks, rows.empty, keys, wanted)
 
 

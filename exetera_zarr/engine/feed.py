@@ -149,7 +149,7 @@ class Feed:
     ) -> Iterator[pa.RecordBatch]:
         start = 0
         try:
-            with contextlib.closing(source.blocks()) as blocks:  # type: ignore[type-var]
+            with contextlib.closing(source.blocks()) as blocks:
                 for columns in blocks:
                     rows = min(source.step, source.rows - start)
                     batch = pa.record_batch(encode(start, columns), schema=schema)

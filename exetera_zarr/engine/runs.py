@@ -78,7 +78,7 @@ def first_disorder(source: Source) -> int | None:
     """The first row that is less than the row before it, or None; nothing after it is read."""
     last: list[Column] | None = None
     start = 0
-    with contextlib.closing(source.blocks()) as blocks:  # type: ignore[type-var]
+    with contextlib.closing(source.blocks()) as blocks:
         for block in blocks:
             columns = _comparable(block)
             if last is not None and keys.first_disorder(_joined(last, columns)) is not None:

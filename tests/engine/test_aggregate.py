@@ -7,9 +7,10 @@ import math
 import model
 import numpy as np
 import pytest
-from engine_model import build, columns, is_nan, listed, same_key, tables
+from engine_model import build, columns, listed, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model import is_nan, same_key
 
 from exetera_zarr.engine import aggregate, gather, hashed, spans, strings
 from exetera_zarr.engine.runs import DisorderError, first_disorder
