@@ -39,7 +39,11 @@ def test_help_fits_a_terminal(run, command: str) -> None:
 
 def test_completion() -> None:
     """The script for a shell, and what it is told about a word that was begun."""
-    assert "_EXETERA_ZARR_COMPLETE" in python_command("--show-completion", "bash").stdout
+    # Which shell it is would else be asked of the processes above this one.
+    shown = python_command(
+        "--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    )
+    assert "_EXETERA_ZARR_COMPLETE" in shown.stdout
     found = python_command(
         _EXETERA_ZARR_COMPLETE="complete_bash", COMP_WORDS="exetera-zarr he", COMP_CWORD="1"
     )
