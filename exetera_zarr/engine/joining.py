@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exetera_zarr.engine import keys, pairs, sortkeys
+from exetera_zarr.engine import gather, keys, pairs, sortkeys
 from exetera_zarr.engine.feeding import BATCH, feeding, words_of
 from exetera_zarr.engine.ordered import aligned, match_groups
 from exetera_zarr.engine.pairs import How, Pairs, check_how, expand, invert
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["join_rows"]
 
-#: Up to so many rows of both sides together, any keys are numbered in memory.
+#: Up to so many rows of both sides together, keys of several words are numbered in memory.
 SMALL_ROWS = 250_000
 #: Into how many parts the keys are divided if they do not fit at once.
 PARTITIONS = (1, 8, 64)
@@ -73,8 +73,9 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Iterato
         raise ValueError(f"{left.rows} rows are too many to be merged with {right.rows} rows")
     left, right = aligned(left, right)
     plan = sortkeys.measure([left, right], [True] * len(left.empty))
-    if not _fits(plan, left, right) and left.rows + right.rows <= SMALL_ROWS:
-        left, right = _coded(left, right)
+    small = plan.bits is not None and left.rows + right.rows <= SMALL_ROWS
+    if small and not _fits(plan, left, right):
+        left, right = _coded(left, right, plan)
         plan = sortkeys.measure([left, right], [True])
     with ExitStack() as stack:
         found = _Found(left.rows, right.rows, work, keep=how != "inner", alone=how == "outer")
@@ -94,9 +95,14 @@ def _fits(plan: sortkeys.Keys, left: Source, right: Source) -> bool:
     return plan.bits is not None and plan.bits + row_bits <= sortkeys.WORD_BITS
 
 
-def _coded(left: Source, right: Source) -> tuple[Source, Source]:
+def _coded(left: Source, right: Source, plan: sortkeys.Keys) -> tuple[Source, Source]:
     """Small tables whose keys are numbers below that of their rows."""
-    codes = np.concatenate(keys.joint_codes(left.whole(), right.whole()))
+    both = [
+        [gather.concat(parts) for parts in zip(*map(plan.read, source.blocks()), strict=True)]
+        or plan.read(source.empty)
+        for source in (left, right)
+    ]
+    codes = np.concatenate(keys.joint_codes(*both))
     codes = np.unique(codes, return_inverse=True)[1]
     return (
         Source.of([codes[: left.rows]], left.step),

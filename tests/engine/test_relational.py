@@ -153,8 +153,8 @@ def test_too_small_a_limit_is_a_memory_error_that_names_it(tmp_path):
     text = strings.encode([f"{i * 7919 % 100_003}" * 20 for i in range(100_003)])
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
         relational.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
-    with pytest.raises(MemoryError, match="the memory limit of 100000 bytes"):
-        relational.join([text], [text], "left", memory_limit=100_000, spill_dir=str(tmp_path))
+    with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
+        relational.join([text], [text], "left", memory_limit=2_000_000, spill_dir=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
