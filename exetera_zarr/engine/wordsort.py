@@ -109,7 +109,7 @@ class Words:
         return total
 
     def pieces(self, first: int, last: int) -> Iterator[WordArray]:
-        """The words of the buckets `first` to `last` (exclusive), as they came."""
+        """The words of the buckets `first` to `last` (exclusive) as they came; read only."""
         self._flush()
         for number, bounds in enumerate(self._bounds):
             start, stop = int(bounds[first]), int(bounds[last])
@@ -120,18 +120,31 @@ class Words:
             else:
                 yield self._spill.read(start, stop)
 
-    def blocks(self) -> Iterator[WordArray]:
-        """All words; within a bucket in the order they came."""
-        return self.pieces(0, 1 << self.split)
-
     def ascending(self, first: int, last: int) -> WordArray:
         """The words of the buckets `first` to `last` (exclusive) in order, all at once."""
         pieces = list(self.pieces(first, last))
         if not pieces:
             return np.empty(0, np.uint64)
-        words = np.concatenate(pieces)
-        words.sort()
-        return words
+        cuts = [
+            bounds[first : last + 1] - bounds[first]
+            for bounds in self._bounds
+            if bounds[first] < bounds[last]
+        ]
+        ends = np.cumsum(np.sum([np.diff(cut) for cut in cuts], axis=0))
+        out = np.empty(int(ends[-1]), np.uint64)
+        start = 0
+        # Bucket by bucket, since short sorts stay in the cache.
+        for bucket, end in enumerate(ends.tolist()):
+            part = out[start:end]
+            if start < end:
+                slices = [
+                    piece[cut[bucket] : cut[bucket + 1]]
+                    for piece, cut in zip(pieces, cuts, strict=True)
+                ]
+                np.concatenate(slices, out=part)
+                part.sort()
+            start = end
+        return out
 
     def divided(self, bucket: int, split: int = _RADIX) -> Words:
         """The words of a bucket, told apart by their next bits."""

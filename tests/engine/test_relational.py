@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from model import merge, order_key
 from model import sort as model_sort
 
-from exetera_zarr.engine import feeding, joining, pairs, relational, sortkeys, strings, wordsort
+from exetera_zarr.engine import (
+    feeding,
+    hashjoin,
+    joining,
+    pairs,
+    relational,
+    sortkeys,
+    strings,
+    wordsort,
+)
 from exetera_zarr.engine.ordered import ordered_pairs
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.workspace import Workspace
@@ -175,7 +184,7 @@ def test_a_join_that_does_not_fit_is_tried_in_parts(how, failing):
 
     with (
         duckdb_only(),
-        mock.patch.object(joining, "PARTITIONS", (1, 3, 5)),
+        mock.patch.object(hashjoin, "PARTITIONS", (1, 3, 5)),
         mock.patch.object(feeding.Feeder, "register", fail_sometimes),
     ):
         found = joined([left], [right], how)
