@@ -7,7 +7,7 @@ not fit a word, by DuckDB.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ from exetera_zarr.engine.wordjoin import WordJoin
 from exetera_zarr.engine.wordsort import bits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from exetera_zarr.engine.workspace import Workspace
 
@@ -32,7 +32,7 @@ __all__ = ["join_rows"]
 SMALL_ROWS = 250_000
 
 
-def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Iterator[Pairs]:
+def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Generator[Pairs]:
     """Pair the rows of two tables by keys that are in no order.
 
     Parameters
@@ -53,7 +53,7 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Iterato
     ------
     ValueError
         If `how` is none of these, there are no keys, their numbers do not fit, or the tables have
-        more rows together than the numbers of a pair can name in 64 bits.
+        more rows than the numbers of a pair can name in 64 bits (two times 2**32).
     TypeError
         If a key is a number on one side and a string on the other.
     MemoryError
@@ -61,10 +61,11 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Iterato
     """
     check_how(how)
     if how == "right":
-        for rows, others in join_rows(right, left, "left", work):
-            yield others, rows
+        with closing(join_rows(right, left, "left", work)) as chunks:
+            for rows, others in chunks:
+                yield others, rows
         return
-    if bits_of(left.rows) + right.rows.bit_length() > 64:
+    if bits_of(left.rows) + max(right.rows.bit_length(), bits_of(left.rows)) > 64:
         raise ValueError(f"{left.rows} rows are too many to be merged with {right.rows} rows")
     left, right = aligned(left, right)
     plan = sortkeys.measure([left, right], [True] * len(left.empty))

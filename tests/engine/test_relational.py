@@ -333,6 +333,13 @@ def test_a_join_in_little_memory_goes_through_files(tmp_path, how, keys):
     assert found == merge(*([(x,) for x in side.tolist()] for side in (left, right)), how)
 
 
+def test_more_rows_than_pairs_can_name_are_refused():
+    """Row numbers of a pair share 64 bits; what needs more is an error before anything is read."""
+    source = Source(1 << 33, [np.zeros(0, np.int64)], lambda start, stop: [])
+    with Workspace() as work, pytest.raises(ValueError, match="8589934592 rows are too many"):
+        next(relational.join_rows(source, source, "left", work))
+
+
 @given(key_tables(ordered=True), st.sampled_from(HOWS))
 def test_join_and_ordered_merge_agree_on_sorted_keys(sides, how):
     """A hint that keys are ordered changes the speed and nothing else."""
