@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.engine.feeding import BATCH, feeding, words_of
-from exetera_zarr.engine.matches import Matches, numbered
+from exetera_zarr.engine.matches import Matches, numbered, regrouped
 from exetera_zarr.engine.wordsort import Words, bits_of
 
 if TYPE_CHECKING:
@@ -34,9 +34,18 @@ class HashJoin:
 
     def __init__(self, left: Source, right: Source, plan: sortkeys.Keys, work: Workspace) -> None:
         self._left, self._right, self._plan, self._work = left, right, plan, work
+        self._places: Spill | None = None
         self._keys = [f"k{i}" for i in range(len(plan.read(left.empty)))]
 
-    def heads(self) -> Words | None:
+    def regroup(self) -> Spill | None:
+        """As `WordJoin.regroup`."""
+        order = regrouped(self._all_heads(), self._left.rows, self._work)
+        if order is None:
+            return None
+        self._places = order.places
+        return order.rows
+
+    def _all_heads(self) -> Words | None:
         bits = bits_of(self._left.rows)
         heads = Words(self._work, 2 * bits)
         repeated = _by_partitions(lambda where: self._heads(where, heads), heads.close)
@@ -64,10 +73,11 @@ class HashJoin:
                 heads.append((head << np.uint64(heads.bits // 2)) | row)
         return repeated
 
-    def find(self, places: Spill | None, found: Matches) -> None:
-        _by_partitions(lambda where: self._find(where, places, found), found.close)
+    def find(self, found: Matches) -> None:
+        """As `WordJoin.find`."""
+        _by_partitions(lambda where: self._find(where, found), found.close)
 
-    def _find(self, where: str, places: Spill | None, found: Matches) -> bool:
+    def _find(self, where: str, found: Matches) -> bool:
         """Find the pairs of a part of the keys."""
         n_left, n_right = self._left.rows, self._right.rows
         probe, build = ("r", "l") if n_left < n_right else ("l", "r")
@@ -81,7 +91,7 @@ class HashJoin:
         on = " AND ".join(f"p.{name} = b.{name}" for name in self._keys)
         rows = {probe: "p.row", build: "b.row"}
         with feeding(self._work) as feeder:
-            self._register(feeder, "l", self._left, places)
+            self._register(feeder, "l", self._left, self._places)
             self._register(feeder, "r", self._right, None)
             run = feeder.connection.sql
             run("SET disabled_optimizers = 'join_order,build_side_probe_side'")

@@ -14,7 +14,7 @@ import numpy as np
 
 from exetera_zarr.engine import gather, keys, sortkeys
 from exetera_zarr.engine.hashjoin import HashJoin
-from exetera_zarr.engine.matches import Matches, regrouped
+from exetera_zarr.engine.matches import Matches
 from exetera_zarr.engine.ordered import aligned
 from exetera_zarr.engine.pairs import How, Pairs, check_how
 from exetera_zarr.engine.source import Source
@@ -79,10 +79,10 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Generat
         way = WordJoin if _fits(plan, left, right) else HashJoin
         join: WordJoin | HashJoin = way(left, right, plan, work)
         stack.callback(join.close)
-        order = None if how == "left" else regrouped(join.heads(), left.rows, work)
-        join.find(None if order is None else order.places, found)
+        order = None if how == "left" else join.regroup()
+        join.find(found)
         join.close()
-        yield from found.read(None if order is None else order.rows)
+        yield from found.read(order)
 
 
 def _fits(plan: sortkeys.Keys, left: Source, right: Source) -> bool:

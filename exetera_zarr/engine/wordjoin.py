@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exetera_zarr.engine.matches import Matches, numbered
+from exetera_zarr.engine.matches import Matches, numbered, regrouped
 from exetera_zarr.engine.ordered import match_groups
-from exetera_zarr.engine.pairs import expand, invert
+from exetera_zarr.engine.pairs import expand, invert, ranges
 from exetera_zarr.engine.source import Source, ahead
 from exetera_zarr.engine.spans import find_spans
 from exetera_zarr.engine.wordsort import WordArray, Words, bits_of, groups_of, mask_of
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.workspace import Spill, Workspace
 
 __all__ = ["WordJoin"]
+
+#: Bytes for each left row that numbering them anew takes, if it is done in memory.
+_REGROUP_BYTES = 96
 
 
 class WordJoin:
@@ -47,7 +50,55 @@ class WordJoin:
             store.append(words)
         return store
 
-    def heads(self) -> Words | None:
+    def regroup(self) -> Spill | None:
+        """
+        Number the left rows anew, so that those of one key follow their first one.
+
+        Returns
+        -------
+        Spill or None
+            For each number the row; None if no key occurs twice, so that rows keep their numbers.
+        """
+        n = self._left.rows
+        if n * _REGROUP_BYTES <= self._work.memory:
+            return self._regroup_at_once()
+        order = regrouped(self._heads(), n, self._work)
+        if order is None:
+            return None
+        self._replace(self._read(self._left, self._row_bits[0], order.places))
+        order.places.close()
+        return order.rows
+
+    def _replace(self, words: Words) -> None:
+        self._words.close()
+        self._words = words
+        self._stores.callback(words.close)
+
+    def _regroup_at_once(self) -> Spill | None:
+        n, bits = self._left.rows, self._row_bits[0]
+        with closing(self._words.sorted()) as blocks:
+            words = np.concatenate([np.empty(0, np.uint64), *blocks])
+        distinct, spans, rows = _groups(words, bits)
+        if len(distinct) == n:
+            return None
+        counts = np.diff(spans)
+        heads = rows.take(spans[:-1]).view(np.int64)
+        ends = np.zeros(n, np.int64)
+        ends[heads] = counts
+        np.cumsum(ends, out=ends)
+        places = ranges(ends.take(heads) - counts, counts)
+        order = np.empty(n, np.int64)
+        order[places] = rows
+        words &= ~mask_of(bits)
+        words |= places.view(np.uint64)
+        again = Words(self._work, self._words.bits, self._bits)
+        again.append(words)
+        self._replace(again)
+        found = self._work.spill(np.int64)
+        found.append(order)
+        return found
+
+    def _heads(self) -> Words | None:
         """(First row with the same key, row) of each left row; None if no key occurs twice."""
         bits = self._row_bits[0]
         heads = Words(self._work, 2 * bits)
@@ -72,12 +123,8 @@ class WordJoin:
             return None
         return heads
 
-    def find(self, places: Spill | None, found: Matches) -> None:
-        """Find all pairs, left rows by their places."""
-        if places is not None:
-            self._words.close()
-            self._words = self._read(self._left, self._row_bits[0], places)
-            self._stores.callback(self._words.close)
+    def find(self, found: Matches) -> None:
+        """Find all pairs, of left rows by their new numbers."""
         right = self._read(self._right, self._row_bits[1], None)
         self._stores.callback(right.close)
         with closing(ahead(self._parts(self._words, right, self._bits))) as parts:
