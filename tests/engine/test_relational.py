@@ -301,6 +301,15 @@ def test_join_pairs_what_dictionaries_pair_at_length(sides, how, steps, part, me
     check_join(sides, how, steps, part, memory)
 
 
+@pytest.mark.parametrize("how", HOWS)
+def test_duckdb_joins_keys_at_the_ends_of_their_range(how):
+    """Keys whose words take all 64 bits are paired, also by DuckDB before 2.0."""
+    left, right = [2**63 - 1, 0, -(2**63)], [-(2**63), 2**63 - 1]
+    with duckdb_only():
+        found = joined([np.array(left)], [np.array(right)], how)
+    assert found == merge(*([(x,) for x in side] for side in (left, right)), how)
+
+
 def check_duckdb_join(sides, how, steps):
     (left, left_cols), (right, right_cols) = sides
     with duckdb_only():
