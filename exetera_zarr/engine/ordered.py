@@ -21,7 +21,7 @@ from exetera_zarr.engine.spans import find_spans
 from exetera_zarr.engine.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from exetera_zarr.engine.workspace import Spill
 
@@ -49,7 +49,7 @@ def aligned(left: Source, right: Source) -> tuple[Source, Source]:
     )
 
 
-def ordered_pairs(left: Source, right: Source, how: How, work: Workspace) -> Iterator[Pairs]:
+def ordered_pairs(left: Source, right: Source, how: How, work: Workspace) -> Generator[Pairs]:
     """Pair the rows of two tables whose keys ascend.
 
     Parameters

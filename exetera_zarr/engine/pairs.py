@@ -11,7 +11,7 @@ from exetera_zarr.engine.columns import IntArray
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["How", "Pairs", "check_how", "concatenated", "expand", "invert"]
+__all__ = ["How", "Pairs", "check_how", "concatenated", "expand", "invert", "ranges"]
 
 How: TypeAlias = Literal["left", "right", "inner", "outer"]
 Pairs: TypeAlias = tuple[IntArray, IntArray]
@@ -95,17 +95,17 @@ def _expand_large(start: int, count: int, other_start: int, other_count: int) ->
 def _expand(
     starts: IntArray, counts: IntArray, other_starts: IntArray, other_counts: IntArray
 ) -> Pairs:
-    rows = _ranges(starts, counts)
+    rows = ranges(starts, counts)
     if len(rows) > len(starts):
         other_starts = np.repeat(other_starts, counts)
         other_counts = np.repeat(other_counts, counts)
-    others = _ranges(other_starts, other_counts)
+    others = ranges(other_starts, other_counts)
     if len(others) > len(rows):
         rows = np.repeat(rows, other_counts)
     return rows, others
 
 
-def _ranges(starts: IntArray, counts: IntArray) -> IntArray:
+def ranges(starts: IntArray, counts: IntArray) -> IntArray:
     """The numbers from each of `starts` on, as many as its entry of `counts`, which is never 0."""
     ends = np.cumsum(counts)
     if len(ends) == 0 or ends[-1] == len(ends):

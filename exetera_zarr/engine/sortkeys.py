@@ -30,6 +30,7 @@ __all__ = ["Digit", "Keys", "Numbers", "Text", "measure"]
 WORD_BITS = 64
 #: Strings are numbered if there are no more than so many distinct ones.
 DISTINCT = 1 << 16
+_DISTINCT_BYTES = 1 << 24
 _SIGN = np.uint64(1 << 63)
 _MAGNITUDE = np.uint64((1 << 63) - 1)
 
@@ -231,7 +232,7 @@ class _TextGauge:
         if self._found is None:
             return
         self._found = strings.concat([self._found, col.unique()]).unique()
-        if len(self._found) > DISTINCT:
+        if len(self._found) > DISTINCT or self._found.nbytes > _DISTINCT_BYTES:
             self._found = None
 
     def result(self, _: Column) -> Text:

@@ -27,7 +27,6 @@ _RADIX = 8
 _BLOCK = 1 << 20
 #: Words that are sorted at once, if their bucket is not larger: more do not fit the cache.
 GROUP = 1 << 20
-_SHARE = 0.125
 
 
 def bits_of(count: int) -> int:
@@ -47,15 +46,20 @@ class Words:
     Parameters
     ----------
     work
-        The memory, of which the words take an eighth; more go to a file.
+        The memory, and the folder for what does not fit.
     bits
         The low bits in which words differ; those above are alike in all of them.
     split
         How many of these, from the top, tell the buckets apart; at most 8.
+    share
+        Of the memory; more words than fit it go to a file.
     """
 
-    def __init__(self, work: Workspace, bits: int, split: int = _RADIX) -> None:
-        self._work, self.bits, self.split = work, bits, min(split, bits, _RADIX)
+    def __init__(
+        self, work: Workspace, bits: int, split: int = _RADIX, share: float = 0.125
+    ) -> None:
+        self._work, self._share = work, share
+        self.bits, self.split = bits, min(split, bits, _RADIX)
         self._coming: list[WordArray] = []
         self._count = 0  # of those
         self._length = 0
@@ -90,7 +94,7 @@ class Words:
             bounds = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
         self._bounds.append(bounds + self._length)
         self._length += len(block)
-        if self._spill is None and self._length * 8 > self._work.memory * _SHARE:
+        if self._spill is None and self._length * 8 > self._work.memory * self._share:
             self._spill = self._work.spill(np.uint64, 0)
             for before in self._blocks:
                 self._spill.append(before)
@@ -109,7 +113,7 @@ class Words:
         return total
 
     def pieces(self, first: int, last: int) -> Iterator[WordArray]:
-        """The words of the buckets `first` to `last` (exclusive), as they came."""
+        """The words of the buckets `first` to `last` (exclusive) as they came; read only."""
         self._flush()
         for number, bounds in enumerate(self._bounds):
             start, stop = int(bounds[first]), int(bounds[last])
@@ -120,29 +124,43 @@ class Words:
             else:
                 yield self._spill.read(start, stop)
 
-    def blocks(self) -> Iterator[WordArray]:
-        """All words; within a bucket in the order they came."""
-        return self.pieces(0, 1 << self.split)
-
     def ascending(self, first: int, last: int) -> WordArray:
         """The words of the buckets `first` to `last` (exclusive) in order, all at once."""
         pieces = list(self.pieces(first, last))
         if not pieces:
             return np.empty(0, np.uint64)
-        words = np.concatenate(pieces)
-        words.sort()
-        return words
+        cuts = [
+            bounds[first : last + 1] - bounds[first]
+            for bounds in self._bounds
+            if bounds[first] < bounds[last]
+        ]
+        ends = np.cumsum(np.sum([np.diff(cut) for cut in cuts], axis=0))
+        out = np.empty(int(ends[-1]), np.uint64)
+        start = 0
+        # Bucket by bucket, since short sorts stay in the cache.
+        for bucket, end in enumerate(ends.tolist()):
+            part = out[start:end]
+            if start < end:
+                slices = [
+                    piece[cut[bucket] : cut[bucket + 1]]
+                    for piece, cut in zip(pieces, cuts, strict=True)
+                ]
+                np.concatenate(slices, out=part)
+                part.sort()
+            start = end
+        return out
 
     def divided(self, bucket: int, split: int = _RADIX) -> Words:
         """The words of a bucket, told apart by their next bits."""
-        inner = Words(self._work, self.bits - self.split, split)
+        # Half the share, as they may be divided again while these here are kept.
+        inner = Words(self._work, self.bits - self.split, split, self._share / 2)
         for piece in self.pieces(bucket, bucket + 1):
             inner.append(piece)
         return inner
 
     def fits(self, count: int) -> bool:
         """Whether so many words can be sorted at once."""
-        return count <= GROUP or count * 8 <= self._work.memory * _SHARE / 2
+        return count <= GROUP or count * 8 <= self._work.memory // 16
 
     def sorted(self) -> Generator[WordArray]:
         """All words in ascending order, some at a time; also a second time."""

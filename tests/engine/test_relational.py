@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from model import merge, order_key
 from model import sort as model_sort
 
-from exetera_zarr.engine import feeding, joining, pairs, relational, sortkeys, strings, wordsort
+from exetera_zarr.engine import (
+    feeding,
+    hashjoin,
+    joining,
+    pairs,
+    relational,
+    sortkeys,
+    strings,
+    wordsort,
+)
 from exetera_zarr.engine.ordered import ordered_pairs
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.workspace import Workspace
@@ -153,8 +162,8 @@ def test_too_small_a_limit_is_a_memory_error_that_names_it(tmp_path):
     text = strings.encode([f"{i * 7919 % 100_003}" * 20 for i in range(100_003)])
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
         relational.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
-    with pytest.raises(MemoryError, match="the memory limit of 100000 bytes"):
-        relational.join([text], [text], "left", memory_limit=100_000, spill_dir=str(tmp_path))
+    with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
+        relational.join([text], [text], "left", memory_limit=2_000_000, spill_dir=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,7 +184,7 @@ def test_a_join_that_does_not_fit_is_tried_in_parts(how, failing):
 
     with (
         duckdb_only(),
-        mock.patch.object(joining, "PARTITIONS", (1, 3, 5)),
+        mock.patch.object(hashjoin, "PARTITIONS", (1, 3, 5)),
         mock.patch.object(feeding.Feeder, "register", fail_sometimes),
     ):
         found = joined([left], [right], how)
@@ -292,6 +301,15 @@ def test_join_pairs_what_dictionaries_pair_at_length(sides, how, steps, part, me
     check_join(sides, how, steps, part, memory)
 
 
+@pytest.mark.parametrize("how", HOWS)
+def test_duckdb_joins_keys_at_the_ends_of_their_range(how):
+    """Keys whose words take all 64 bits are paired, also by DuckDB before 2.0."""
+    left, right = [2**63 - 1, 0, -(2**63)], [-(2**63), 2**63 - 1]
+    with duckdb_only():
+        found = joined([np.array(left)], [np.array(right)], how)
+    assert found == merge(*([(x,) for x in side] for side in (left, right)), how)
+
+
 def check_duckdb_join(sides, how, steps):
     (left, left_cols), (right, right_cols) = sides
     with duckdb_only():
@@ -322,6 +340,13 @@ def test_a_join_in_little_memory_goes_through_files(tmp_path, how, keys):
     with small_parts(64):
         found = joined([left], [right], how, (50, 70), memory=1000)
     assert found == merge(*([(x,) for x in side.tolist()] for side in (left, right)), how)
+
+
+def test_more_rows_than_pairs_can_name_are_refused():
+    """Row numbers of a pair share 64 bits; what needs more is an error before anything is read."""
+    source = Source(1 << 33, [np.zeros(0, np.int64)], lambda start, stop: [])
+    with Workspace() as work, pytest.raises(ValueError, match="8589934592 rows are too many"):
+        next(relational.join_rows(source, source, "left", work))
 
 
 @given(key_tables(ordered=True), st.sampled_from(HOWS))
