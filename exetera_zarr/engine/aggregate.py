@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.engine import gather
+from exetera_zarr.engine.codes import canonical
 from exetera_zarr.engine.columns import Column, IntArray, is_strings
-from exetera_zarr.engine.feed import canonical
 from exetera_zarr.engine.hashed import CannotHashError, hashed_groups, sorted_blocks
 from exetera_zarr.engine.partials import Distinct, First, Partial, State, partial_of, result_of
 from exetera_zarr.engine.runs import Runs, first_disorder
