@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Workspace
 
-__all__ = ["CannotHashError", "hashed_groups", "sorted_blocks"]
+__all__ = ["CannotHashError", "Parts", "Wanted", "hashed_groups", "sorted_blocks"]
 
 _BATCH = 1 << 17
 _CHUNK = 1 << 18
 
-Wanted = tuple[int, str]
+#: Column among the values and name of an aggregate.
+Wanted: TypeAlias = tuple[int, str]
+#: Columns of keys, and of values or results.
+Parts: TypeAlias = "tuple[list[Column], list[Column]]"
 
 
 class CannotHashError(Exception):
@@ -136,7 +139,7 @@ class _Feed:
 
 def hashed_groups(
     rows: Source, keys: int, wanted: Sequence[Wanted], work: Workspace
-) -> Iterator[tuple[list[Column], list[Column]]]:
+) -> Iterator[Parts]:
     """
     The groups of a source whose first columns are keys, ascending.
 
@@ -147,7 +150,7 @@ def hashed_groups(
     keys
         How many of the columns are keys.
     wanted
-        Column among the values and name of each aggregate; those of which DuckDB has a bounded one.
+        Column among the values and name of each aggregate.
     work
         Where to do it.
 
@@ -158,7 +161,8 @@ def hashed_groups(
     Raises
     ------
     CannotHashError
-        They do not fit the memory, or DuckDB cannot represent a result.
+        They do not fit the memory, since DuckDB does not spill the values of a median, distinct
+        values, or strings; or it cannot represent a result.
     """
     import duckdb
 
@@ -197,7 +201,7 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
         return "count(*)"
     empty = values[number]
     floats = not is_strings(empty) and empty.dtype.kind == "f"
-    if name in NUMERIC and floats:
+    if floats and (name in NUMERIC or name == "nunique"):
         inputs.skipping[number] = empty.dtype.newbyteorder("=")
         value = f"s{number}"
     else:
@@ -217,6 +221,10 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
             return f"sum({value})::{'UBIGINT' if empty.dtype.kind == 'u' else 'BIGINT'}"
         case "mean":
             return f"coalesce(avg({value}), 'nan'::DOUBLE)"
+        case "median":
+            return f"coalesce(median({value}::DOUBLE), 'nan'::DOUBLE)"
+        case "nunique":
+            return f"count(DISTINCT {value})"
     function = {"std": "stddev_samp", "var": "var_samp"}[name]
     return f"coalesce({function}({value}), 'nan'::DOUBLE)"
 
@@ -236,7 +244,7 @@ def _decode(
 
 def sorted_blocks(
     rows: Source, keys: int, chosen: Sequence[int], work: Workspace, *, by_value: bool
-) -> Iterator[tuple[list[Column], list[Column]]]:
+) -> Iterator[Parts]:
     """
     The rows of a source whose first columns are keys, sorted by these.
 
