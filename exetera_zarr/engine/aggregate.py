@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.engine import gather
-from exetera_zarr.engine.columns import Column, IntArray, is_strings
-from exetera_zarr.engine.feed import canonical
-from exetera_zarr.engine.hashed import CannotHashError, hashed_groups, sorted_blocks
-from exetera_zarr.engine.partials import Distinct, First, Partial, State, partial_of, result_of
+from exetera_zarr.engine.codes import canonical
+from exetera_zarr.engine.hashed import CannotHashError, Parts, Wanted, hashed_groups, sorted_blocks
+from exetera_zarr.engine.partials import First, Partial, State, partial_of, result_of
+from exetera_zarr.engine.ranked import RANKED, ranked
+from exetera_zarr.engine.running import Running, SumError
 from exetera_zarr.engine.runs import Runs, first_disorder
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.spans import check_ascending, check_spans
 from exetera_zarr.engine.workspace import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from exetera_zarr.engine.columns import Column, IntArray
     from exetera_zarr.engine.workspace import Workspace
 
 __all__ = ["NAMES", "Groups", "SumError", "grouped", "over_spans", "result_of"]
@@ -45,8 +46,6 @@ NAMES = (
     "first",
     "last",
 )
-#: Those that need the values of a group in order.
-_RANKED = ("median", "nunique")
 
 
 @dataclass(frozen=True)
@@ -55,62 +54,6 @@ class Groups:
 
     keys: list[Column]
     results: list[Column]
-
-
-class SumError(OverflowError):
-    """
-    A sum of whole numbers does not fit 64 bits.
-
-    Parameters
-    ----------
-    column
-        The number of the column.
-    """
-
-    def __init__(self, column: int, problem: object) -> None:
-        super().__init__(f"column {column}: {problem}")
-        self.column = column
-
-
-class _Running:
-    """Aggregates over spans that come block by block; the last span of a block is held back."""
-
-    def __init__(self, partials: Sequence[tuple[int, Partial]]) -> None:
-        self._partials = partials
-        self._held: list[State] | None = None
-
-    def feed(self, bounds: IntArray, columns: Sequence[Column], continued: bool) -> list[State]:
-        """The states of the spans that are whole, the held one among them unless it goes on."""
-        states = [p.of(bounds, columns[number]) for number, p in self._partials]
-        if self._held is not None:
-            for i, (_, partial) in enumerate(self._partials):
-                before, now = self._held[i], states[i]
-                if continued:
-                    before = partial.join(before, _rows(now, 0, 1))
-                    now = _rows(now, 1, None)
-                pairs = zip(before, now, strict=True)
-                states[i] = tuple(gather.concat([a, b]) for a, b in pairs)
-        # take() copies the row, a slice would keep the whole block alive.
-        self._held = [tuple(gather.take(column, [-1]) for column in state) for state in states]
-        return [_rows(state, 0, -1) for state in states]
-
-    def finish(self) -> list[State]:
-        """The state of the last span; of no rows, no states."""
-        return self._held or []
-
-    def results(self, states: Sequence[State]) -> list[Column]:
-        """What the aggregates give; SumError names the column."""
-        found = []
-        for (number, partial), state in zip(self._partials, states, strict=True):
-            try:
-                found.append(partial.result(state))
-            except OverflowError as error:
-                raise SumError(number, error) from error
-        return found
-
-
-def _rows(state: State, start: int, stop: int | None) -> State:
-    return tuple(column[start:stop] for column in state)
 
 
 # -- over spans ------------------------------------------------------------------------------------
@@ -159,7 +102,7 @@ def over_spans(
             else:
                 yield starts[:-1] if what == "index_of_first" else starts[1:] - 1
         return
-    running = _Running([(0, partial_of(what, source.empty[0], skip=False))])
+    running = Running([(0, partial_of(what, source.empty[0], skip=False))])
     checked, start = _Starts(_checked(spans, source)), 0
     with contextlib.closing(source.blocks()) as blocks:
         for columns in blocks:
@@ -271,18 +214,15 @@ def grouped(
             result_of(name, values.empty[number])
     if ordered is None:
         ordered = first_disorder(keys) is None
-    rows, plain = _beside(keys, values), [one for one in wanted if one[1] not in _RANKED]
-    ranked = {
-        one: _ranked(keys, _floats(values) if one[1] == "median" else values, one, work)
-        for one in dict.fromkeys(wanted)
-        if one[1] in _RANKED
-    }
-    chunks = (_linear if ordered else _unordered)(rows, len(keys.empty), plain, work)
-    position = 0
-    for key_columns, found in chunks:
-        stop, given = position + len(key_columns[0]), iter(found)
-        results = [ranked[w].read(position, stop) if w in ranked else next(given) for w in wanted]
-        position = stop
+    rows, count = _beside(keys, values), len(keys.empty)
+    chunks: Iterator[Parts]
+    if ordered and not any(name in RANKED for _, name in wanted):
+        chunks = _linear(rows, count, wanted, work)
+    elif ordered:
+        chunks = _with_ranked(rows, count, wanted, work, _linear)
+    else:
+        chunks = _unordered(rows, count, wanted, work)
+    for key_columns, results in chunks:
         yield Groups([canonical(column) for column in key_columns], results)
 
 
@@ -299,9 +239,7 @@ def _beside(keys: Source, values: Source) -> Source:
     return Source(keys.rows, [*keys.empty, *values.empty], read, keys.step)
 
 
-def _linear(
-    rows: Source, keys: int, wanted: Sequence[tuple[int, str]], _work: Workspace
-) -> Iterator[tuple[list[Column], list[Column]]]:
+def _linear(rows: Source, keys: int, wanted: Sequence[Wanted], _work: Workspace) -> Iterator[Parts]:
     with contextlib.closing(rows.blocks()) as blocks:
         yield from _stream(blocks, rows.empty, keys, wanted)
 
@@ -310,18 +248,18 @@ def _stream(
     blocks: Iterable[Sequence[Column]],
     empty: Sequence[Column],
     keys: int,
-    wanted: Sequence[tuple[int, str]],
-) -> Iterator[tuple[list[Column], list[Column]]]:
+    wanted: Sequence[Wanted],
+) -> Iterator[Parts]:
     """Aggregate blocks of rows that ascend by their first columns, the keys."""
     partials: list[tuple[int, Partial]] = [(number, First()) for number in range(keys)]
     for number, name in wanted:
         # Of a count the column does not matter, and there may be none but the keys.
         at = 0 if name in ("count", "size") else keys + number
         partials.append((at, partial_of(name, empty[at], skip=True)))
-    running, runs = _Running(partials), Runs()
+    running, runs = Running(partials), Runs()
     states: list[State]
 
-    def whole(states: list[State]) -> tuple[list[Column], list[Column]]:
+    def whole(states: list[State]) -> Parts:
         try:
             columns = running.results(states)
         except SumError as error:
@@ -338,12 +276,19 @@ def _stream(
 
 
 def _unordered(
-    rows: Source, keys: int, wanted: Sequence[tuple[int, str]], work: Workspace
-) -> Iterator[tuple[list[Column], list[Column]]]:
+    rows: Source, keys: int, wanted: Sequence[Wanted], work: Workspace
+) -> Iterator[Parts]:
     with contextlib.suppress(CannotHashError):  # raised before the first group
         yield from hashed_groups(rows, keys, wanted, work)
         return
-    # The sort spills whatever there is, and the pass over it names a sum that does not fit.
+    if any(name in RANKED for _, name in wanted):
+        yield from _with_ranked(rows, keys, wanted, work, _unordered)
+    else:
+        yield from _sorted(rows, keys, wanted, work)
+
+
+def _sorted(rows: Source, keys: int, wanted: Sequence[Wanted], work: Workspace) -> Iterator[Parts]:
+    """The sort spills whatever there is, and the pass over it names a sum that does not fit."""
     chosen = sorted({number for number, name in wanted if name not in ("count", "size")})
     at = {number: i for i, number in enumerate(chosen)}
     found = sorted_blocks(rows, keys, chosen, work, by_value=False)
@@ -358,82 +303,19 @@ def _unordered(
         raise SumError(chosen[error.column], error.__cause__) from error.__cause__
 
 
-# -- over sorted values ----------------------------------------------------------------------------
-
-
-def _floats(values: Source) -> Source:
-    """The numbers among the columns as float64."""
-
-    def as_float(column: Column) -> Column:
-        numbers = not is_strings(column) and column.dtype.kind in "biuf"
-        return column.astype(np.float64) if numbers else column
-
-    return Source(
-        values.rows,
-        [as_float(column) for column in values.empty],
-        lambda start, stop: [as_float(column) for column in values.read(start, stop)],
-        values.step,
-    )
-
-
-def _ranked(keys: Source, values: Source, wanted: tuple[int, str], work: Workspace) -> Spill:
-    """The medians or the numbers of distinct values of all groups, in their order."""
-    number, name = wanted
-    blocks = sorted_blocks(_beside(keys, values), len(keys.empty), [number], work, by_value=True)
-    if name == "median":
-        return _medians(blocks, work)
-    found, runs = work.spill(np.int64), Runs()
-    running = _Running([(0, Distinct())])
-    for key_columns, columns in blocks:
-        bounds, continued = runs.feed(key_columns)
-        found.append(running.feed(bounds, [canonical(columns[0])], continued)[0][0])
-    for state in running.finish():
-        found.append(state[0])
-    return found
-
-
-def _medians(blocks: Iterable[tuple[list[Column], list[Column]]], work: Workspace) -> Spill:
-    """The middle of each group's values, which ascend, NaN last."""
-    found, runs = work.spill(np.float64), Runs()
-    open_group = work.spill(np.float64)
-
-    def close_group() -> None:
-        if len(open_group):
-            found.append(_middle(open_group))
-            open_group.close()
-
-    for key_columns, (values,) in blocks:
-        bounds, continued = runs.feed(key_columns)
-        if continued:
-            open_group.append(values[: bounds[1]].copy())
-            bounds = bounds[1:]
-        if len(bounds) > 1:
-            close_group()
-            found.append(_middles(values, bounds[:-1]))
-            open_group.append(values[bounds[-2] :].copy())
-    close_group()
-    return found
-
-
-def _middles(values: npt.NDArray[np.float64], bounds: IntArray) -> npt.NDArray[np.float64]:
-    if len(bounds) == 1:
-        return np.empty(0, np.float64)
-    present = np.add.reduceat(~np.isnan(values[: bounds[-1]]), bounds[:-1], dtype=np.int64)
-    low = values[bounds[:-1] + np.maximum(present - 1, 0) // 2]
-    high = values[bounds[:-1] + present // 2]
-    return _halfway(low, high)
-
-
-def _middle(values: Spill) -> npt.NDArray[np.float64]:
-    """The same of one group, which may be larger than the memory."""
-    present = sum(int((~np.isnan(block)).sum()) for block in values.blocks(1 << 20))
-    low, high = max(present - 1, 0) // 2, present // 2
-    return _halfway(values.read(low, low + 1), values.read(high, high + 1))
-
-
-def _halfway(
-    low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    with np.errstate(all="ignore"):
-        # The sum of one number with itself might overflow.
-        return np.where(low == high, low, (low + high) / 2)
+def _with_ranked(
+    rows: Source,
+    keys: int,
+    wanted: Sequence[Wanted],
+    work: Workspace,
+    others: Callable[[Source, int, Sequence[Wanted], Workspace], Iterator[Parts]],
+) -> Iterator[Parts]:
+    """All aggregates: those that need the values of a group together first, then the others."""
+    known = {one: ranked(rows, keys, one, work) for one in wanted if one[1] in RANKED}
+    position = 0
+    plain = [one for one in wanted if one not in known]
+    for key_columns, found in others(rows, keys, plain, work):
+        stop, given = position + len(key_columns[0]), iter(found)
+        results = [known[w].read(position, stop) if w in known else next(given) for w in wanted]
+        position = stop
+        yield key_columns, results

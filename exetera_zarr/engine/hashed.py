@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
+from exetera_zarr.engine.codes import Code, canonical, code_of, numbers_of, to_arrow
 from exetera_zarr.engine.columns import Column, is_strings
-from exetera_zarr.engine.feed import Code, Feed, canonical, code_of, numbers_of, to_arrow
 from exetera_zarr.engine.partials import NUMERIC, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import duckdb
 
     from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Workspace
 
-__all__ = ["CannotHashError", "hashed_groups", "sorted_blocks"]
+__all__ = ["CannotHashError", "Parts", "Wanted", "hashed_groups", "sorted_blocks"]
 
+_BATCH = 1 << 17
 _CHUNK = 1 << 18
 
-Wanted = tuple[int, str]
+#: Column among the values and name of an aggregate.
+Wanted: TypeAlias = tuple[int, str]
+#: Columns of keys, and of values or results.
+Parts: TypeAlias = "tuple[list[Column], list[Column]]"
 
 
 class CannotHashError(Exception):
@@ -73,12 +78,68 @@ class _Inputs:
         return columns
 
 
+# -- feeding
+
+
+class _Feed:
+    """
+    A source as DuckDB reads it: block by block, while it works.
+
+    Parameters
+    ----------
+    source
+        The columns.
+    schema
+        Of what `encode` makes.
+    encode
+        Makes Arrow arrays of a block; also gets the number of its first row.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        schema: pa.Schema,
+        encode: Callable[[int, Sequence[Column]], list[pa.Array]],
+    ) -> None:
+        self._batches = self._encoded(source, schema, encode)
+        self._error: BaseException | None = None
+        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches)
+
+    def _encoded(
+        self,
+        source: Source,
+        schema: pa.Schema,
+        encode: Callable[[int, Sequence[Column]], list[pa.Array]],
+    ) -> Iterator[pa.RecordBatch]:
+        start = 0
+        try:
+            with contextlib.closing(source.blocks()) as blocks:
+                for columns in blocks:
+                    rows = min(source.step, source.rows - start)
+                    batch = pa.record_batch(encode(start, columns), schema=schema)
+                    for at in range(0, rows, _BATCH):
+                        yield batch.slice(at, _BATCH)
+                    start += rows
+        except Exception as error:
+            self._error = error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        self.reader.close()
+        if self._error is not None and isinstance(error, Exception):
+            # DuckDB has made its own error of it, which says less.
+            raise self._error
+
+
 # -- hashed ----------------------------------------------------------------------------------------
 
 
 def hashed_groups(
     rows: Source, keys: int, wanted: Sequence[Wanted], work: Workspace
-) -> Iterator[tuple[list[Column], list[Column]]]:
+) -> Iterator[Parts]:
     """
     The groups of a source whose first columns are keys, ascending.
 
@@ -89,7 +150,7 @@ def hashed_groups(
     keys
         How many of the columns are keys.
     wanted
-        Column among the values and name of each aggregate; those of which DuckDB has a bounded one.
+        Column among the values and name of each aggregate.
     work
         Where to do it.
 
@@ -100,7 +161,8 @@ def hashed_groups(
     Raises
     ------
     CannotHashError
-        They do not fit the memory, or DuckDB cannot represent a result.
+        They do not fit the memory, since DuckDB does not spill the values of a median, distinct
+        values, or strings; or it cannot represent a result.
     """
     import duckdb
 
@@ -110,7 +172,7 @@ def hashed_groups(
     names = inputs.key_names()
     results = [f"{term} AS a{i}" for i, term in enumerate(terms)]
     select = f"SELECT {', '.join([*names, *results])} FROM rows GROUP BY {', '.join(names)}"  # noqa: S608 - all ours
-    with Feed(rows, inputs.schema(), inputs.encode) as feed, work.connection() as con:
+    with _Feed(rows, inputs.schema(), inputs.encode) as feed, work.connection() as con:
         con.register("rows", feed.reader)
         try:
             # The two operators that hold all groups are not in one statement: each gets the memory.
@@ -139,11 +201,11 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
         return "count(*)"
     empty = values[number]
     floats = not is_strings(empty) and empty.dtype.kind == "f"
-    if name in NUMERIC and floats:
+    if floats and (name in NUMERIC or name == "nunique"):
         inputs.skipping[number] = empty.dtype.newbyteorder("=")
         value = f"s{number}"
     else:
-        inputs.raw[number] = code_of(empty, words=1)
+        inputs.raw[number] = code_of(empty, most_words=1)
         value = f"v{number}"
     match name:
         case "first" | "last":
@@ -159,6 +221,10 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
             return f"sum({value})::{'UBIGINT' if empty.dtype.kind == 'u' else 'BIGINT'}"
         case "mean":
             return f"coalesce(avg({value}), 'nan'::DOUBLE)"
+        case "median":
+            return f"coalesce(median({value}::DOUBLE), 'nan'::DOUBLE)"
+        case "nunique":
+            return f"count(DISTINCT {value})"
     function = {"std": "stddev_samp", "var": "var_samp"}[name]
     return f"coalesce({function}({value}), 'nan'::DOUBLE)"
 
@@ -178,7 +244,7 @@ def _decode(
 
 def sorted_blocks(
     rows: Source, keys: int, chosen: Sequence[int], work: Workspace, *, by_value: bool
-) -> Iterator[tuple[list[Column], list[Column]]]:
+) -> Iterator[Parts]:
     """
     The rows of a source whose first columns are keys, sorted by these.
 
@@ -197,11 +263,11 @@ def sorted_blocks(
     """
     inputs = _Inputs([code_of(empty) for empty in rows.empty[:keys]], rows=not by_value)
     for number in chosen:
-        inputs.raw[number] = code_of(rows.empty[keys + number], words=1)
+        inputs.raw[number] = code_of(rows.empty[keys + number], most_words=1)
     names = inputs.key_names()
     given = [f"v{number}" for number in inputs.raw]
     order = [*names, *(given if by_value else ["r"])]
-    with Feed(rows, inputs.schema(), inputs.encode) as feed, work.connection() as con:
+    with _Feed(rows, inputs.schema(), inputs.encode) as feed, work.connection() as con:
         con.register("rows", feed.reader)
         for arrays in _sorted(con, [*names, *given], order):
             values = zip(inputs.raw.values(), arrays[len(names) :], strict=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exetera_zarr.engine import gather, keys
 from exetera_zarr.engine.columns import Column, IntArray, is_strings
 from exetera_zarr.engine.spans import find_spans
+from exetera_zarr.engine.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ def _comparable(columns: Sequence[Column]) -> list[Column]:
     found: list[Column] = []
     for column in columns:
         fixed = not is_strings(column) and column.dtype.kind == "S"
-        found += keys.words(column) if fixed else [column]
+        found += words(column) if fixed else [column]
     return found
 
 

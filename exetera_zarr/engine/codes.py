@@ -1,4 +1,4 @@
-"""Between columns and DuckDB: what it is fed, and what it gives back.
+"""How columns go into DuckDB, and come back.
 
 DuckDB orders and compares whole numbers, floats and BLOBs as the engine does, once all NaNs are one
 and there is no -0.0. Fixed strings go in as 64-bit words, which it hashes and sorts at a fraction
@@ -7,27 +7,24 @@ of the cost of strings; long ones, of which it would take many, as BLOBs of one 
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exetera_zarr.engine import keys, strings
+from exetera_zarr.engine import strings
 from exetera_zarr.engine.columns import Column, is_strings
+from exetera_zarr.engine.words import from_words, word_count, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from exetera_zarr.engine.columns import BoolArray
-    from exetera_zarr.engine.source import Source
 
-__all__ = ["Code", "Feed", "canonical", "code_of", "numbers_of", "to_arrow"]
+__all__ = ["Code", "canonical", "code_of", "numbers_of", "to_arrow"]
 
-_BATCH = 1 << 17
-_WORD_BYTES = 8
 #: Fixed strings of more words than this are BLOBs.
 KEY_WORDS = 4
 
@@ -41,7 +38,7 @@ class Code:
     decode: Callable[[Sequence[pa.Array]], Column]
 
 
-def code_of(empty: Column, words: int = KEY_WORDS) -> Code:
+def code_of(empty: Column, most_words: int = KEY_WORDS) -> Code:
     """
     The code in which a column orders and compares in DuckDB as it does here, if it is `canonical`.
 
@@ -49,15 +46,15 @@ def code_of(empty: Column, words: int = KEY_WORDS) -> Code:
     ----------
     empty
         A column of the type.
-    words
+    most_words
         How many 64-bit words a fixed string may become; beyond, it becomes a BLOB.
     """
     if is_strings(empty):
         return Code((pa.large_binary(),), lambda c: [c], lambda a: strings.as_strings(a[0]))
     dtype = empty.dtype
     if dtype.kind == "S":
-        count = max(-(-dtype.itemsize // _WORD_BYTES), 1)
-        return _word_code(dtype, count) if count <= words else _blob_code(dtype)
+        count = word_count(dtype.itemsize)
+        return _word_code(dtype, count) if count <= most_words else _blob_code(dtype)
     native = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
     return Code(
         (pa.from_numpy_dtype(native),),
@@ -67,13 +64,11 @@ def code_of(empty: Column, words: int = KEY_WORDS) -> Code:
 
 
 def _word_code(dtype: np.dtype[Any], count: int) -> Code:
-    def decode(arrays: Sequence[pa.Array]) -> npt.NDArray[Any]:
-        cells = np.empty((len(arrays[0]), count), ">u8")
-        for i, array in enumerate(arrays):
-            cells[:, i] = numbers_of(array, np.uint64)
-        return cells.view(f"S{count * _WORD_BYTES}")[:, 0].astype(dtype)
-
-    return Code((pa.uint64(),) * count, lambda c: [to_arrow(w) for w in keys.words(c)], decode)
+    return Code(
+        (pa.uint64(),) * count,
+        lambda c: [to_arrow(word) for word in words(c)],
+        lambda a: from_words([numbers_of(array, np.uint64) for array in a], dtype),
+    )
 
 
 def _blob_code(dtype: np.dtype[Any]) -> Code:
@@ -110,61 +105,3 @@ def numbers_of(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     if len(array) == 0:
         return np.empty(0, dtype)
     return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)
-
-
-class Feed:
-    """
-    A source as DuckDB reads it: block by block, while it works.
-
-    Parameters
-    ----------
-    source
-        The columns.
-    schema
-        Of what `encode` makes.
-    encode
-        Makes Arrow arrays of a block; also gets the number of its first row.
-
-    Examples
-    --------
-    >>> with Feed(source, schema, encode) as feed, work.connection() as con:
-    ...     con.register("t", feed.reader)
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        schema: pa.Schema,
-        encode: Callable[[int, Sequence[Column]], list[pa.Array]],
-    ) -> None:
-        self._batches = self._encoded(source, schema, encode)
-        self._error: BaseException | None = None
-        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches)
-
-    def _encoded(
-        self,
-        source: Source,
-        schema: pa.Schema,
-        encode: Callable[[int, Sequence[Column]], list[pa.Array]],
-    ) -> Iterator[pa.RecordBatch]:
-        start = 0
-        try:
-            with contextlib.closing(source.blocks()) as blocks:
-                for columns in blocks:
-                    rows = min(source.step, source.rows - start)
-                    batch = pa.record_batch(encode(start, columns), schema=schema)
-                    for at in range(0, rows, _BATCH):
-                        yield batch.slice(at, _BATCH)
-                    start += rows
-        except Exception as error:
-            self._error = error
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        self.reader.close()
-        if self._error is not None and isinstance(error, Exception):
-            # DuckDB has made its own error of it, which says less.
-            raise self._error
