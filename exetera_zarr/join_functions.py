@@ -10,9 +10,10 @@ from exetera_zarr.engine import Column, gather, is_strings, ordered, spans, stri
 from exetera_zarr.engine.rows import RowNumbers
 from exetera_zarr.engine.source import Source
 from exetera_zarr.errors import DataError
+from exetera_zarr.field_functions import FieldFunctions
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field, column_of
-from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage import Group
 
 if TYPE_CHECKING:
@@ -27,16 +28,12 @@ INVALID_INDEX = 1 << 62
 """What stands for no row, from here on, in the row numbers that older scripts keep."""
 
 
-class JoinFunctions:
+class JoinFunctions(FieldFunctions):
     """
     Row numbers of keys in others, and merges of single fields.
 
     Where a field is meant, a `Field`, its storage group or an ndarray can be given.
     """
-
-    def get(self, field: Any) -> Any:
-        """The field that is meant."""
-        raise NotImplementedError
 
     # -- distinct values
 
@@ -55,7 +52,7 @@ class JoinFunctions:
         """
         if not isinstance(keys, tuple) or not keys:
             raise ValueError("the keys are a tuple of fields or of arrays")
-        columns = [self._rows(key) for key in keys]
+        columns = [self._column(key) for key in keys]
         codes = _codes(columns)
         return tuple(np.split(codes, np.cumsum([len(c) for c in columns])[:-1]))
 
@@ -77,9 +74,9 @@ class JoinFunctions:
         """
         if (field is None) == (fields is None):
             raise ValueError("give either field or fields")
-        columns = [self._rows(item) for item in ([field] if fields is None else fields)]
+        columns = [self._column(item) for item in ([field] if fields is None else fields)]
         if filter is not None:
-            columns = [gather.compress(c, np.asarray(self._rows(filter))) for c in columns]
+            columns = [gather.compress(c, np.asarray(self._column(filter))) for c in columns]
         from exetera_zarr.engine import relational
 
         order = relational.sort_index(columns)
@@ -107,7 +104,7 @@ class JoinFunctions:
         -------
         ndarray of int64, or `destination`
         """
-        columns = [self._rows(target), self._rows(foreign_key)]
+        columns = [self._column(target), self._column(foreign_key)]
         codes = _codes(columns)
         places, wanted = codes[: len(columns[0])], codes[len(columns[0]) :]
         rows = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
@@ -155,13 +152,13 @@ class JoinFunctions:
         ndarray or None
             Zeros where nothing was joined.
         """
-        length = len(self._rows(destination_pkey))
-        rows = self._rows(fkey_indices)
-        values = self._rows(values_to_join)
+        length = len(self._column(destination_pkey))
+        rows = self._column(fkey_indices)
+        values = self._column(values_to_join)
         if is_strings(rows):
             raise ValueError("the foreign key indices are row numbers, not strings")
         runs = (
-            spans.find_spans([rows]) if fkey_index_spans is None else self._rows(fkey_index_spans)
+            spans.find_spans([rows]) if fkey_index_spans is None else self._column(fkey_index_spans)
         )
         starts = spans.check_spans(runs, len(rows))[:-1]
         if len(starts) != len(values):
@@ -259,7 +256,7 @@ class JoinFunctions:
             columns = (
                 choosing.chosen(self.get(item), rows)
                 if is_field
-                else rows.of(Source.of([self._rows(item)]))
+                else rows.of(Source.of([self._column(item)]))
             )
             if writers is not None:
                 writer = self.get(writers[number])
@@ -271,7 +268,7 @@ class JoinFunctions:
                     result.append(column)
                 results.append(result)
             else:
-                parts = list(columns) or [self._rows(item)[:0]]
+                parts = list(columns) or [self._column(item)[:0]]
                 results.append(_plain(gather.concat(parts)))
         return results
 
@@ -383,17 +380,6 @@ class JoinFunctions:
                 )
             ]
         return sides[0], sides[1]
-
-    # -- what stands for a field
-
-    def _rows(self, value: Any) -> Column:
-        """All rows of a field, its group, or an array."""
-        return column_of(self.get(value) if isinstance(value, Group) else value)
-
-    def _source(self, value: Any) -> Source:
-        if isinstance(value, (Field, Group)):
-            return source_of([self.get(value)])
-        return Source.of([column_of(value)])
 
 
 def _codes(columns: Sequence[Column]) -> AnyArray:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
-from exetera_zarr.field_functions import FieldFunctions
 from exetera_zarr.fields.base import Field
 from exetera_zarr.join_functions import JoinFunctions
 from exetera_zarr.limits import Settings
@@ -32,7 +31,7 @@ def _now() -> str:
     return str(dt.datetime.now(dt.UTC))
 
 
-class Session(FieldFunctions, JoinFunctions):
+class Session(JoinFunctions):
     """
     Opens datasets, and closes them; a new one costs nothing.
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, spans
+from exetera_zarr.engine import Column, aggregate, gather, spans
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.fields.sources import workspace
+from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
@@ -410,15 +410,19 @@ class Field:
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
         """The least value of each span, strings by their bytes; else as in `apply_filter`."""
-        result = spans.min(self._spans(spans_to_apply), self.read(0, len(self)))
-        return self.deliver([result], target, in_place)
+        return self._over_spans("min", spans_to_apply, target, in_place)
 
     def apply_spans_max(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
         """The greatest value of each span, strings by their bytes; else as in `apply_filter`."""
-        result = spans.max(self._spans(spans_to_apply), self.read(0, len(self)))
-        return self.deliver([result], target, in_place)
+        return self._over_spans("max", spans_to_apply, target, in_place)
+
+    def _over_spans(self, what: str, given: Any, target: Field | None, in_place: bool) -> Field:
+        with workspace(self._session) as work:
+            source = source_of([self])
+            results = aggregate.over_spans(what, self._spans(given), source, work)
+            return self.deliver(results, target, in_place)
 
     def _spans(self, given: Any) -> AnyArray:
         return spans.check_spans(_parameter("spans", given), len(self))
