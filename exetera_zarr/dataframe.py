@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import gather
+from exetera_zarr.engine.rows import RowNumbers
 from exetera_zarr.errors import DataError, FieldNotFoundError, NameTakenError, listing
-from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields import choosing
+from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
+from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
     import contextlib
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.dataset import Dataset
     from exetera_zarr.grouping import DataFrameGroupBy
-    from exetera_zarr.storage.base import AnyArray, Group
+    from exetera_zarr.storage.base import Group
 
 __all__ = ["DataFrame", "copy", "move"]
 
@@ -210,9 +212,9 @@ class DataFrame(FieldContainer):
         IndexError, TypeError, ValueError
             The filter does not fit; nothing is changed then.
         """
-        length = self.length()
-        mask = gather.as_mask(cast("Any", _rows_parameter("filter", filter_to_apply)), length)
-        return self._rewrite(lambda field: field.filtered(mask), ddf)
+        with workspace(self._dataset.session) as work:
+            rows = choosing.filter_rows(filter_to_apply, self.length(), work)
+            return self._rewrite(rows, ddf)
 
     def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
         """
@@ -230,24 +232,25 @@ class DataFrame(FieldContainer):
         DataFrame
             `ddf`, or this table.
         """
-        length = self.length()
-        rows = gather.as_rows(cast("Any", _rows_parameter("index", index_to_apply)), length)
-        return self._rewrite(lambda field: field.taken(rows), ddf)
+        with workspace(self._dataset.session) as work:
+            rows = choosing.index_rows(index_to_apply, self.length(), work)
+            return self._rewrite(rows, ddf)
 
-    def _rewrite(
-        self, rows_of: Callable[[Field], Iterator[Any]], ddf: DataFrame | None
-    ) -> DataFrame:
-        """Give each field other rows, here or in another table, all or nothing."""
+    def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:
+        """Give each field other rows (or all), here or in another table, all or nothing."""
         if ddf is not None and not isinstance(ddf, DataFrame):
             raise TypeError(f"expected a DataFrame to write to, not a {type(ddf).__name__}")
         target = self if ddf is None or ddf is self else ddf
         with target.atomic():
             for name, field in self.items():
+                if rows is None and target is self:
+                    continue
+                columns = field.blocks() if rows is None else choosing.chosen(field, rows)
                 if target is self:
-                    field.replace(rows_of(field))
+                    field.replace(columns)
                 else:
                     other = field.create_like(target, name)
-                    for column in rows_of(field):
+                    for column in columns:
                         other.append(column)
         return target
 
@@ -288,14 +291,11 @@ class DataFrame(FieldContainer):
         from exetera_zarr.engine import relational
 
         self.length()
-        limit = self._dataset.settings.memory_limit
-        rows = relational.sort_index(
-            [column_of(self[name]) for name in names],
-            ascending,
-            memory_limit=limit,
-            spill_dir=self._dataset.settings.spill_dir,
-        )
-        return self.apply_index(rows, ddf)
+        with workspace(self._dataset.session) as work:
+            keys = source_of([self[name] for name in names])
+            numbers = relational.sort_rows(keys, ascending, work)
+            rows = None if numbers is None else RowNumbers(work, numbers)
+            return self._rewrite(rows, ddf)
 
     def selected(self, by: str | list[str]) -> list[str]:
         """
@@ -369,15 +369,6 @@ class DataFrame(FieldContainer):
                 values = values[np.asarray(row_filter)]
             columns[name] = values
         return pd.DataFrame(columns)
-
-
-def _rows_parameter(what: str, value: Any) -> AnyArray:
-    if not isinstance(value, (Field, np.ndarray)):
-        raise ValueError(f"the {what} is a field or an ndarray, not a {type(value).__name__}")
-    column = column_of(value)
-    if not isinstance(column, np.ndarray):
-        raise TypeError(f"the {what} cannot be a field of strings")
-    return column
 
 
 def copy(field: Field, dataframe: DataFrame, name: str) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable, Hashable, Mapping
 
-    from exetera_zarr.field_functions import Settings
+    from exetera_zarr.limits import Settings
     from exetera_zarr.session import Session
     from exetera_zarr.storage.base import Capability, Commit, Group, Storage
 

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, spans, strings
+from exetera_zarr.engine import Column, aggregate, gather, spans, strings
+from exetera_zarr.engine.source import Source
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
+from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage import Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.limits import Settings
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["FieldFunctions", "Settings"]
-
-
-@dataclass
-class Settings:
-    """What a session says to the datasets that it opens."""
-
-    timestamp: str
-    memory_limit: int
-    row_block: int | None = None
-    spill_dir: str | None = None
+__all__ = ["FieldFunctions"]
 
 
 class FieldFunctions:
@@ -83,16 +75,14 @@ class FieldFunctions:
             raise ValueError("the keys are a tuple or list of fields or of arrays")
         from exetera_zarr.engine import relational
 
-        columns = [self._column(key) for key in sort_indices]
-        limits: dict[str, Any] = {
-            "memory_limit": self.settings.memory_limit,
-            "spill_dir": self.settings.spill_dir,
-        }
-        if index is None:
-            return relational.sort_index(columns, **limits)
-        start = column_of(index)
-        order = relational.sort_index([gather.take(c, start) for c in columns], **limits)
-        return np.asarray(start)[order]
+        start = None if index is None else np.asarray(column_of(index))
+        keys = self._source(*sort_indices)
+        if start is not None:
+            keys = Source.of([gather.take(column, start) for column in keys.whole()])
+        with workspace(self) as work:
+            rows = relational.sort_rows(keys, True, work)
+            order = np.arange(keys.rows) if rows is None else rows.read(0, len(rows))
+        return order if start is None else start[order]
 
     def sort_on(
         self,
@@ -170,6 +160,12 @@ class FieldFunctions:
             return strings.encode(value)
         return column_of(value)
 
+    def _source(self, *values: Any) -> Source:
+        """The same as columns that are read by rows; all of fields, or all in memory."""
+        if all(isinstance(value, (Field, Group)) for value in values):
+            return source_of([self.get(value) for value in values])
+        return Source.of([self._column(value) for value in values])
+
     # -- spans
 
     def get_spans(self, field: Any = None, dest: Any = None, **kwargs: Any) -> Any:
@@ -198,7 +194,7 @@ class FieldFunctions:
         if len(given) == 1 and isinstance(given[0], Field):
             result = given[0].get_spans()
         else:
-            found = spans.find_spans([self._column(item) for item in given])
+            found = _runs(self._source(*given))
             result = found.astype(np.int32) if found[-1] < 2**31 - 1 else found
         if dest is None:
             return result
@@ -278,12 +274,16 @@ class FieldFunctions:
     def _of_spans(self, what: str, given: Any, target: Any, dest: Any) -> Any:
         if dest is not None and not isinstance(dest, Field):
             raise TypeError(f"dest is a {type(dest).__name__}, not a field")
-        column = None if target is None else self._column(target)
         starts = np.asarray(column_of(given) if isinstance(given, Field) else given)
-        if column is not None:
-            spans.check_spans(starts, len(column))
-        arguments = (starts,) if column is None else (starts, column)
-        result: Column = getattr(spans, what)(*arguments)
+        if target is None:
+            result: Column = getattr(spans, what)(starts)
+        else:
+            source = self._source(target)
+            checked = spans.check_spans(starts, source.rows)
+            with workspace(self) as work:
+                parts = list(aggregate.over_spans(what, checked, source, work))
+            empty = np.empty(0, np.int64) if what.startswith("index_of") else source.empty[0]
+            result = gather.concat(parts) if parts else empty
         if isinstance(result, np.ndarray) and what.startswith("index_of"):
             result = result.astype(starts.dtype)
         if dest is not None:
@@ -294,7 +294,7 @@ class FieldFunctions:
 
     def aggregate_count(self, index: Any, dest: Any = None) -> Any:
         """Number of rows of each run of equal values of `index`."""
-        result = self.apply_spans_count(self._runs(index), dest)
+        result = self.apply_spans_count(_runs(self._source(index)), dest)
         return result if dest is None else dest
 
     def aggregate_first(
@@ -334,11 +334,15 @@ class FieldFunctions:
         dest : Field
             Also append the result there; returned then.
         """
-        result = predicate(self._runs(index), _target(target, older), dest)
+        result = predicate(_runs(self._source(index)), _target(target, older), dest)
         return result if dest is None else dest
 
-    def _runs(self, index: Any) -> AnyArray:
-        return spans.find_spans([self._column(index)])
+
+def _runs(source: Source) -> AnyArray:
+    """The spans of rows that are equal in all columns."""
+    finder = spans.SpanFinder()
+    found = [finder.feed(columns) for columns in source.blocks()]
+    return np.concatenate([*found, [finder.finish()]])
 
 
 def _array(what: str, value: Any) -> AnyArray:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from exetera_zarr.engine import Column, gather, keys, spans
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
-from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.numeric import NumericField
+from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fields.timestamp import TimestampField
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from exetera_zarr.dataframe import DataFrame
-    from exetera_zarr.storage.base import AnyArray
+    from exetera_zarr.fields.base import Field
 
 __all__ = ["DataFrameGroupBy"]
+
+#: Aggregates whose result is of the field's own type.
+_LIKE = ("min", "max", "first", "last")
+#: Of points in time the middle ones are such, too; a sum of them is nothing.
+_OF_TIMES = (*_LIKE, "mean", "median")
 
 
 class DataFrameGroupBy:
     """
     The groups of a table, in ascending order of the keys.
+
+    NaN is a key like others and the last one; strings order by their bytes. Each method makes one
+    pass over the fields that it needs, and writes all of its fields or none.
 
     Parameters
     ----------
@@ -39,30 +47,8 @@ class DataFrameGroupBy:
     def __init__(self, frame: DataFrame, by: list[str], keys_sorted: bool = False) -> None:
         self._frame = frame
         self._by = by
-        self._length = frame.length(by)
-        self._keys: list[Column] = [column_of(frame[name]) for name in by]
-        self._order: AnyArray | None = None
-        disorder = keys.first_disorder(self._keys)
-        if disorder is not None:
-            if keys_sorted:
-                raise DataError(
-                    f"hint_keys_is_sorted, but row {disorder} of {frame.name!r} has a key {by} "
-                    "less than the row before it"
-                )
-            self._sort()
-
-    def _sort(self) -> None:
-        from exetera_zarr.engine import relational
-
-        settings = self._frame.dataset.settings
-        self._order = relational.sort_index(
-            self._keys, memory_limit=settings.memory_limit, spill_dir=settings.spill_dir
-        )
-        self._keys = [gather.take(column, self._order) for column in self._keys]
-
-    @cached_property
-    def _spans(self) -> AnyArray:
-        return spans.find_spans(self._keys, nan_equal=True)
+        self._keys_sorted = keys_sorted
+        frame.length(by)
 
     # -- aggregates that ExeTera has
 
@@ -72,82 +58,195 @@ class DataFrameGroupBy:
 
     def count(self, ddf: DataFrame, write_keys: bool = True) -> DataFrame:
         """Write the number of rows of each group to `ddf`, as int64 field ``count``."""
-        return self._write(ddf, write_keys, [("count", None, spans.count(self._spans))])
+        return self._write(ddf, write_keys, [("", "count")])
 
     def max(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the greatest value of each group to `ddf`, as fields ``<name>_max``."""
-        return self._aggregate("max", spans.max, target, ddf, write_keys, like=True)
+        """Write the greatest value of each group, NaN if there is one, as fields ``<name>_max``."""
+        return self._aggregate("max", target, ddf, write_keys)
 
     def min(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the least value of each group to `ddf`, as fields ``<name>_min``."""
-        return self._aggregate("min", spans.min, target, ddf, write_keys, like=True)
+        """Write the least value of each group, NaN if there is one, as fields ``<name>_min``."""
+        return self._aggregate("min", target, ddf, write_keys)
 
     def first(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
         """Write the first row's value of each group to `ddf`, as fields ``<name>_first``."""
-        return self._aggregate("first", spans.first, target, ddf, write_keys, like=True)
+        return self._aggregate("first", target, ddf, write_keys)
 
     def last(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
         """Write the last row's value of each group to `ddf`, as fields ``<name>_last``."""
-        return self._aggregate("last", spans.last, target, ddf, write_keys, like=True)
+        return self._aggregate("last", target, ddf, write_keys)
 
-    # -- aggregates of numbers
+    # -- aggregates that pandas has: NaNs do not count
 
     def sum(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the sum of each group to `ddf`, as fields ``<name>_sum``."""
-        return self._aggregate("sum", spans.sum, target, ddf, write_keys, like=False)
+        """
+        Write the sum of each group to `ddf`, as fields ``<name>_sum``.
+
+        They are int64, uint64 of unsigned numbers, float64 of floats; one of whole numbers that
+        does not fit is an error.
+        """
+        return self._aggregate("sum", target, ddf, write_keys)
 
     def mean(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the mean of each group to `ddf`, as float64 fields ``<name>_mean``."""
-        return self._aggregate("mean", spans.mean, target, ddf, write_keys, like=False)
+        """Write the mean of each group, of no values NaN, as fields ``<name>_mean``."""
+        return self._aggregate("mean", target, ddf, write_keys)
+
+    def std(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the standard deviation with ``n - 1`` of each group, as fields ``<name>_std``."""
+        return self._aggregate("std", target, ddf, write_keys)
+
+    def var(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the variance with ``n - 1`` of each group, as fields ``<name>_var``."""
+        return self._aggregate("var", target, ddf, write_keys)
+
+    def median(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the median of each group, of no values NaN, as fields ``<name>_median``."""
+        return self._aggregate("median", target, ddf, write_keys)
+
+    def nunique(
+        self, target: str | list[str], ddf: DataFrame, write_keys: bool = True
+    ) -> DataFrame:
+        """Write the number of distinct values of each group, as fields ``<name>_nunique``."""
+        return self._aggregate("nunique", target, ddf, write_keys)
+
+    def agg(
+        self,
+        aggregates: Mapping[str, str | Sequence[str]],
+        ddf: DataFrame,
+        write_keys: bool = True,
+    ) -> DataFrame:
+        """
+        Write several aggregates of several fields in one pass, as fields ``<name>_<aggregate>``.
+
+        Parameters
+        ----------
+        aggregates
+            For each field the name of one of the other methods, or several; ``count`` and ``size``
+            are the numbers of rows.
+        ddf
+            The table to write to.
+        write_keys
+            Also write the keys.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`.
+
+        Raises
+        ------
+        ValueError
+            A field that there is not, is a key, or has no such aggregate; `ddf` has a field of that
+            name already; a sum of whole numbers does not fit.
+
+        Examples
+        --------
+        >>> visits.groupby("id").agg({"weight": "mean", "when": ["min", "max"]}, ddf=summary)
+        """
+        if not hasattr(aggregates, "items") or not aggregates:
+            raise ValueError(f"expected the aggregates of each field, not {aggregates!r}")
+        wanted = [
+            (target, name)
+            for target, names in aggregates.items()
+            for name in ([names] if isinstance(names, str) else names)
+        ]
+        return self._write(ddf, write_keys, wanted)
+
+    aggregate = agg
 
     def _aggregate(
-        self,
-        suffix: str,
-        function: Callable[[Any, Any], Any],
-        target: str | list[str],
-        ddf: DataFrame,
-        write_keys: bool,
-        *,
-        like: bool,
+        self, aggregate: str, target: str | list[str], ddf: DataFrame, write_keys: bool
     ) -> DataFrame:
-        results: list[tuple[str, Field | None, Column]] = []
-        for name in self._targets(target):
-            field = self._frame[name]
-            column = column_of(field)
-            if self._order is not None:
-                column = gather.take(column, self._order)
-            try:
-                result = function(self._spans, column)
-            except TypeError as error:
-                raise DataError(f"{suffix} of {field.describe()}: {error}") from error
-            results.append((f"{name}_{suffix}", field if like else None, result))
-        return self._write(ddf, write_keys, results)
+        wanted = [(name, aggregate) for name in self._frame.selected(target)]
+        return self._write(ddf, write_keys, wanted)
 
-    def _targets(self, target: str | list[str]) -> list[str]:
-        names = self._frame.selected(target)
-        of_keys = [name for name in names if name in self._by]
+    def _write(self, ddf: DataFrame, write_keys: bool, wanted: list[tuple[str, str]]) -> DataFrame:
+        """Write the keys and aggregates (field, name), all or nothing; no field for bare counts."""
+        from exetera_zarr.engine import aggregate
+        from exetera_zarr.engine.runs import DisorderError
+        from exetera_zarr.engine.workspace import Workspace
+
+        targets = self._checked(wanted)
+        fields = [self._frame[name] for name in self._by]
+        keys = source_of(fields)
+        values = source_of([self._frame[name] for name in targets], keys.rows)
+        columns = [(targets.index(target) if target else 0, name) for target, name in wanted]
+        settings = self._frame.dataset.settings
+        # The sources hold the arrays as they are now, so it may write to the table it reads.
+        with Workspace(settings.memory_limit, settings.spill_dir) as work, ddf.atomic():
+            key_fields, result_fields = self._create(ddf, write_keys, wanted)
+            ordered = True if self._keys_sorted else None
+            try:
+                for groups in aggregate.grouped(keys, values, columns, work, ordered=ordered):
+                    for field, column in zip(key_fields, groups.keys, strict=False):
+                        field.append(column)
+                    for field, column in zip(result_fields, groups.results, strict=True):
+                        field.append(column)
+            except DisorderError as error:
+                raise DataError(
+                    f"hint_keys_is_sorted, but row {error.row} of {self._frame.name!r} has a key "
+                    f"{self._by} less than the row before it"
+                ) from error
+            except aggregate.SumError as error:
+                where = self._frame[targets[error.column]].describe()
+                raise DataError(f"sum of {where}: {error.__cause__}") from error
+        return ddf
+
+    def _checked(self, wanted: list[tuple[str, str]]) -> list[str]:
+        """The fields to be aggregated, each once; raises unless they have these aggregates."""
+        targets = list(dict.fromkeys(target for target, _ in wanted if target))
+        if targets:
+            self._frame.selected(targets)
+            self._frame.length([*self._by, *targets])
+        of_keys = [name for name in targets if name in self._by]
         if of_keys:
             raise ValueError(f"{of_keys} are keys of the groups, which have one value each")
-        self._frame.length([*self._by, *names])
-        return names
+        for target, name in wanted:
+            if target:
+                _check(self._frame[target], name)
+        return targets
 
-    def _write(
-        self,
-        ddf: DataFrame,
-        write_keys: bool,
-        results: list[tuple[str, Field | None, Column]],
-    ) -> DataFrame:
-        """Write the keys and the results, all or nothing."""
-        written: list[tuple[str, Field | None, Column]] = []
-        if write_keys:
-            for name, column in zip(self._by, self._keys, strict=True):
-                written.append((name, self._frame[name], spans.first(self._spans, column)))
-        with ddf.atomic():
-            for name, like, column in [*written, *results]:
-                if like is not None:
-                    field = like.create_like(ddf, name)
-                else:
-                    attributes = create.numeric_attributes(np.asarray(column).dtype)
-                    field = ddf.create_field(NumericField, name, attributes)
-                field.append(column)
-        return ddf
+    def _create(
+        self, ddf: DataFrame, write_keys: bool, wanted: list[tuple[str, str]]
+    ) -> tuple[list[Field], list[Field]]:
+        """The fields of the result, of the keys and of the aggregates."""
+        keys = [self._frame[name].create_like(ddf, name) for name in self._by if write_keys]
+        return keys, [self._create_one(ddf, target, name) for target, name in wanted]
+
+    def _create_one(self, ddf: DataFrame, target: str, aggregate: str) -> Field:
+        from exetera_zarr.engine.aggregate import result_of
+
+        if not target:
+            return _numeric(ddf, aggregate, "int64")
+        field, name = self._frame[target], f"{target}_{aggregate}"
+        of_time = isinstance(field, TimestampField) and aggregate in _OF_TIMES
+        if aggregate in _LIKE or of_time:
+            like: Field = field.create_like(ddf, name)
+            return like
+        dtype = result_of(aggregate, field.empty_column()).dtype
+        return _numeric(ddf, name, dtype)
+
+
+def _numeric(ddf: DataFrame, name: str, dtype: npt.DTypeLike) -> Field:
+    field: Field = ddf.create_field(NumericField, name, create.numeric_attributes(dtype))
+    return field
+
+
+def _check(field: Field, aggregate: str) -> None:
+    """Raise unless values of the field's type have that aggregate."""
+    from exetera_zarr.engine.aggregate import NAMES, result_of
+    from exetera_zarr.engine.partials import NUMERIC
+
+    where = f"{aggregate} of {field.describe()}"
+    if aggregate not in NAMES:
+        raise DataError(f"{where}: there is no such aggregate, only {', '.join(NAMES)}")
+    if aggregate not in NUMERIC:
+        return
+    if isinstance(field, CategoricalField):
+        raise DataError(f"{where}: its codes stand for names, and are no numbers to reckon with")
+    if isinstance(field, TimestampField) and aggregate in ("sum", "var"):
+        raise DataError(f"{where}: points in time have none")
+    try:
+        result_of(aggregate, field.empty_column())
+    except TypeError as error:
+        raise DataError(f"{where}: {error}") from error

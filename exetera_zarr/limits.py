@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from exetera_zarr.errors import DataError
 
-__all__ = ["memory_limit", "physical_memory"]
+__all__ = ["Settings", "memory_limit", "physical_memory"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
 _CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@dataclass
+class Settings:
+    """What a session says to the datasets that it opens."""
+
+    timestamp: str
+    memory_limit: int
+    row_block: int | None = None
+    spill_dir: str | None = None
 
 
 def physical_memory() -> int:

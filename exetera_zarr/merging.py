@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.dataframe import DataFrame
-from exetera_zarr.engine import Column, gather, ordered
+from exetera_zarr.engine import ordered
+from exetera_zarr.engine.rows import RowNumbers
 from exetera_zarr.errors import DataError, NameTakenError
-from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields import choosing
+from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from exetera_zarr.engine.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["merge"]
@@ -86,12 +90,8 @@ def merge(
     left_names = _chosen(left, left_fields)
     right_names = _chosen(right, right_fields)
     hinted = bool(hint_left_keys_ordered) and bool(hint_right_keys_ordered)
-    if how == "cross":
-        from exetera_zarr.engine import relational
-
-        rows = relational.cross_rows(left.length(), right.length())
-        single = False
-    else:
+    left_keys, right_keys = [], []
+    if how != "cross":
         left_keys = _keys(left, left_on, "left_on")
         right_keys = _keys(right, right_on, "right_on")
         if isinstance(left_on, tuple) != isinstance(right_on, tuple):
@@ -100,14 +100,19 @@ def merge(
             raise ValueError(f"{len(left_keys)} left keys for {len(right_keys)} right keys")
         _check_lengths(left, left_keys, left_names)
         _check_lengths(right, right_keys, right_names)
-        rows = _match(dest, left_keys, right_keys, how, hinted)
-        single = len(left_keys) == 1 and how != "outer"
-    sides = [
-        (left, left_names, rows[0], left_suffix),
-        (right, right_names, rows[1], right_suffix),
-    ]
-    with dest.atomic():
-        _write(dest, sides, only_on_clash=hinted and single)
+        _refuse_different_categories(left_keys, right_keys)
+    single = len(left_keys) == 1 and how != "outer"
+    with workspace(dest.dataset.session) as work:
+        numbers = work.spill(np.int64), work.spill(np.int64)
+        for pair in _pairs(left, right, left_keys, right_keys, how, hinted, work):
+            for spill, rows in zip(numbers, pair, strict=True):
+                spill.append(rows)
+        sides = [
+            (left, left_names, RowNumbers(work, numbers[0]), left_suffix),
+            (right, right_names, RowNumbers(work, numbers[1]), right_suffix),
+        ]
+        with dest.atomic():
+            _write(dest, sides, only_on_clash=hinted and single)
 
 
 def _chosen(frame: DataFrame, names: Sequence[str] | None) -> list[str]:
@@ -139,25 +144,24 @@ def _check_lengths(frame: DataFrame, keys: Sequence[Field], names: Sequence[str]
         )
 
 
-def _match(
-    dest: DataFrame, left: Sequence[Field], right: Sequence[Field], how: str, hinted: bool
-) -> tuple[AnyArray, AnyArray]:
-    """Row numbers of both sides of the result, -1 where a side has none."""
-    _refuse_different_categories(left, right)
-    left_columns = [column_of(key) for key in left]
-    right_columns = [column_of(key) for key in right]
-    if hinted:
-        return ordered.ordered_map(left_columns, right_columns, how)  # type: ignore[arg-type]
+def _pairs(
+    left: DataFrame,
+    right: DataFrame,
+    left_keys: Sequence[Field],
+    right_keys: Sequence[Field],
+    how: str,
+    hinted: bool,
+    work: Workspace,
+) -> Iterator[tuple[AnyArray, AnyArray]]:
+    """Row numbers of both sides of the result, -1 where a side has none, some at a time."""
     from exetera_zarr.engine import relational
 
-    settings = dest.dataset.settings
-    return relational.join(
-        left_columns,
-        right_columns,
-        how,  # type: ignore[arg-type]
-        memory_limit=settings.memory_limit,
-        spill_dir=settings.spill_dir,
-    )
+    if how == "cross":
+        return relational.cross_pairs(left.length(), right.length())
+    sources = source_of(left_keys), source_of(right_keys)
+    if hinted:
+        return ordered.ordered_pairs(*sources, how, work)  # type: ignore[arg-type]
+    return relational.join_rows(*sources, how, work)  # type: ignore[arg-type]
 
 
 def _refuse_different_categories(left: Sequence[Field], right: Sequence[Field]) -> None:
@@ -181,7 +185,7 @@ def _names_of_codes(field: Field) -> dict[int, str] | None:
 
 def _write(
     dest: DataFrame,
-    sides: Sequence[tuple[DataFrame, list[str], AnyArray, str]],
+    sides: Sequence[tuple[DataFrame, list[str], RowNumbers, str]],
     *,
     only_on_clash: bool,
 ) -> None:
@@ -191,27 +195,16 @@ def _write(
             clash = name in dest if only_on_clash else name in shared
             field = frame[name]
             result = field.create_like(dest, name + suffix if clash else name)
-            for column in _taken(field, rows):
+            for column in choosing.chosen(field, rows):
                 result.append(column)
     for _, _, rows, suffix in sides:
-        present = rows >= 0
-        if not present.all():
+        if rows.incomplete:
             flag = f"valid{suffix}"
             if flag in dest:
                 raise NameTakenError(
                     f"{flag!r} exists already in {dest.name!r}, from an earlier merge: give "
                     "left_suffix or right_suffix another value"
                 )
-            dest.create_numeric(flag, "bool").append(present)
-
-
-def _taken(field: Field, rows: AnyArray) -> Iterator[Column]:
-    """Rows of a field by number, with its kind of nothing where the number is -1."""
-    present = rows >= 0
-    if present.all():
-        yield from field.taken(rows)
-        return
-    step = field.group.row_block
-    whole = column_of(field)
-    for start in range(0, len(rows), step):
-        yield gather.take_or_default(whole, np.ascontiguousarray(rows[start : start + step]))
+            there = dest.create_numeric(flag, "bool")
+            for numbers in rows.blocks():
+                there.append(numbers >= 0)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
-from exetera_zarr.field_functions import FieldFunctions, Settings
 from exetera_zarr.fields.base import Field
+from exetera_zarr.join_functions import JoinFunctions
+from exetera_zarr.limits import Settings
 from exetera_zarr.limits import memory_limit as limit_in_bytes
 from exetera_zarr.storage import Group, open_storage
 
@@ -30,7 +31,7 @@ def _now() -> str:
     return str(dt.datetime.now(dt.UTC))
 
 
-class Session(FieldFunctions):
+class Session(JoinFunctions):
     """
     Opens datasets, and closes them; a new one costs nothing.
 

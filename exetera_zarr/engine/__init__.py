@@ -4,8 +4,9 @@ A column is a numpy array (numbers, bool, ``S<width>`` fixed strings) or a ``pa.
 (variable strings as UTF-8 bytes, possibly a slice, never null).
 
 The modules: `strings` (variable strings), `gather` (take, compress, concat), `spans` (runs of equal
-rows and aggregation over them), `ordered` (merges of sorted keys), `relational` (sort and join of
-unsorted keys; uses DuckDB, so import it only where it is needed).
+rows and aggregation over them), `aggregate` (over spans and groups of any length), `ordered`
+(merges of sorted keys), `relational` (sort and join of unsorted keys; uses DuckDB, so import it
+only where it is needed).
 """
 
 from __future__ import annotations

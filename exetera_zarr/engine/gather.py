@@ -43,8 +43,10 @@ def length(col: Column) -> int:
     return len(col)
 
 
-def as_rows(indices: npt.ArrayLike, n: int) -> IntArray:
+def as_rows(indices: npt.ArrayLike, n: int, first: int = 0) -> IntArray:
     """Row numbers 0..n-1 of `indices`, in which negative ones count from the end, as in numpy.
+
+    `first` is the position of the first of them, for messages.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def as_rows(indices: npt.ArrayLike, n: int) -> IntArray:
     outside = (rows < -n) | (rows >= n)
     if outside.any():
         at = int(np.argmax(outside))
-        raise IndexError(f"row {rows[at]} (at position {at}) is out of range for {n} rows")
+        raise IndexError(f"row {rows[at]} (at position {first + at}) is out of range for {n} rows")
     return np.where(rows < 0, rows + n, rows)
 
 

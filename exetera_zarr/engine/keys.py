@@ -155,35 +155,45 @@ def _split_float(col: Numbers, target: np.dtype[Any]) -> list[Column]:
 # -- order -----------------------------------------------------------------------------------------
 
 
-def first_disorder(columns: Sequence[Column]) -> int | None:
-    """The first row that is less than the row before it, or None if the rows ascend.
+def first_disorder(
+    columns: Sequence[Column], ascending: Sequence[bool] | None = None
+) -> int | None:
+    """The first row that is out of order after the row before it, or None if there is none.
 
-    Rows are compared column by column; NaN is greater than any number and equal to NaN.
+    Rows are compared column by column; NaN is equal to NaN, and comes last in either direction.
+
+    Parameters
+    ----------
+    columns : sequence of columns, all of one length
+    ascending : sequence of bool, optional
+        The direction of each; by default all ascend.
     """
     bad: BoolArray | None = None
     equal: BoolArray | None = None
-    for col in columns:
+    for number, col in enumerate(columns):
         a, b = col[:-1], col[1:]
-        greater = _exceeds(a, b)
+        up = ascending is None or ascending[number]
+        late = _comes_after(a, b, up)
         if bad is None or equal is None:
-            bad, equal = greater, np.ones(len(greater), np.bool_)
+            bad, equal = late, np.ones(len(late), np.bool_)
         else:
-            bad |= equal & greater
-        if col is not columns[-1]:
-            equal &= ~(greater | _exceeds(b, a))
+            bad |= equal & late
+        if number < len(columns) - 1:
+            equal &= ~(late | _comes_after(b, a, up))
     if bad is None or not bad.any():
         return None
     return int(np.argmax(bad)) + 1
 
 
-def _exceeds(a: Column, b: Column) -> BoolArray:
-    """Row by row ``a > b``, where NaN is greater than any number."""
+def _comes_after(a: Column, b: Column, ascending: bool = True) -> BoolArray:
+    """Row by row whether `a` comes after `b`; NaN comes after any number."""
+    high, low = (a, b) if ascending else (b, a)
     if is_strings(a):
-        return strings.exceeds(a, b)
-    greater = np.asarray(a > b, dtype=np.bool_)
+        return strings.exceeds(high, low)
+    late = np.asarray(high > low, dtype=np.bool_)
     if a.dtype.kind == "f":
-        greater |= np.isnan(a) & ~np.isnan(b)
-    return greater
+        late |= np.isnan(a) & ~np.isnan(b)
+    return late
 
 
 def joint_codes(left: Sequence[Column], right: Sequence[Column]) -> tuple[IntArray, IntArray]:

@@ -57,9 +57,15 @@ class RowNumbers:
             return self._numbers[start:stop]
         return self._numbers.read(start, stop)
 
-    def _blocks(self, step: int) -> Iterator[IntArray]:
+    def blocks(self, step: int = 1 << 20) -> Iterator[IntArray]:
+        """All numbers in order, so many at a time."""
         for start in range(0, len(self), step):
             yield self.read(start, min(start + step, len(self)))
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether some choose no row."""
+        return any((numbers < 0).any() for numbers in self.blocks())
 
     @property
     def ascending(self) -> bool:
@@ -70,7 +76,7 @@ class RowNumbers:
 
     def _look(self) -> bool:
         last = -1
-        for numbers in self._blocks(1 << 20):
+        for numbers in self.blocks():
             present = numbers[numbers >= 0]
             if len(present) and (present[0] < last or (np.diff(present) < 0).any()):
                 return False
@@ -93,7 +99,7 @@ class RowNumbers:
         width = _width(source)
         if source.rows * width <= self._work.memory // 4:
             (whole,) = source.whole()
-            for numbers in self._blocks(source.step):
+            for numbers in self.blocks(source.step):
                 yield gather.take_or_default(whole, numbers)
             return
         # Strings are held as pieces, as one, and in their order.
@@ -102,7 +108,7 @@ class RowNumbers:
 
     def _in_order(self, source: Source) -> Iterator[Column]:
         reach = _SPARSE * source.step
-        for numbers in self._blocks(source.step):
+        for numbers in self.blocks(source.step):
             present = numbers[numbers >= 0]
             if len(present) == 0:
                 yield gather.take_or_default(source.empty[0], numbers)

@@ -9,93 +9,258 @@ systems (Graefe, "Implementing sorting in database systems", ACM Computing Surve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from exetera_zarr.engine import strings
+from exetera_zarr.engine.columns import Column, is_strings
 from exetera_zarr.engine.keys import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["Digit", "Words", "number_digits", "pack", "row_digit"]
+    from exetera_zarr.engine.source import Source
+    from exetera_zarr.engine.wordsort import WordArray
+
+__all__ = ["Digit", "Keys", "Numbers", "Text", "measure"]
 
 WORD_BITS = 64
-_SCAN = 1 << 18
+#: Strings are numbered if there are no more than so many distinct ones.
+DISTINCT = 1 << 16
+_DISTINCT_BYTES = 1 << 24
 _SIGN = np.uint64(1 << 63)
 _MAGNITUDE = np.uint64((1 << 63) - 1)
 
 
 @dataclass(frozen=True)
 class Digit:
-    """A column whose order is that of ``(ordinal - low) >> shift``, or of its complement."""
+    """An order-preserving number: ``(ordinal - low) >> shift``, or what lacks to `top` of it."""
 
-    values: npt.NDArray[Any] | None  #: None for the row number
     low: int
     shift: int
     top: int  #: the greatest digit
-    descending: bool = False
+    complement: bool = False
 
     @property
     def bits(self) -> int:
         """How many bits the greatest digit takes."""
         return self.top.bit_length()
 
-    def read(self, start: int, stop: int) -> npt.NDArray[np.uint64]:
-        """The digits of the rows `start` to `stop`, uint64."""
-        if self.values is None:
-            return np.arange(start, stop, dtype=np.uint64)
-        digits = _ordinal(self.values[start:stop], self.descending)
-        digits -= np.uint64(self.low)
-        digits >>= np.uint64(self.shift)
-        if self.descending and self.values.dtype.kind != "f":
-            np.subtract(np.uint64(self.top), digits, out=digits)
-        return digits
+    def read(self, ordinals: WordArray) -> WordArray:
+        """The digits of ordinals, in place."""
+        ordinals -= np.uint64(self.low)
+        ordinals >>= np.uint64(self.shift)
+        if self.complement:
+            np.subtract(np.uint64(self.top), ordinals, out=ordinals)
+        return ordinals
 
 
-def row_digit(n: int) -> Digit:
-    """The row number as a digit: as the last one it makes any sort a stable one."""
-    return Digit(None, 0, 0, max(n - 1, 0))
+@dataclass(frozen=True)
+class Numbers:
+    """A numpy column as digits, most significant first: one, or one for 8 bytes of a string."""
+
+    digits: tuple[Digit, ...]
+    descending: bool
+    raw: ClassVar[bool] = False
+
+    def read(self, col: Column) -> list[WordArray]:
+        """The digits of all rows, uint64 each."""
+        ordinals = _ordinals(col, self.descending)
+        return [digit.read(values) for digit, values in zip(self.digits, ordinals, strict=True)]
 
 
-def number_digits(col: npt.NDArray[Any], descending: bool = False) -> list[Digit]:
-    """The digits of a numpy column, most significant first; one, or one for 8 bytes of a string.
+@dataclass(frozen=True)
+class Text:
+    """A column of strings: as the numbers of its distinct ones, or as it is."""
+
+    distinct: pa.LargeBinaryArray | None  #: ascending
+    descending: bool
+
+    @property
+    def raw(self) -> bool:
+        """Whether the strings are too many to be numbered."""
+        return self.distinct is None
+
+    @property
+    def digits(self) -> tuple[Digit, ...]:
+        """One, or none if the strings stay as they are."""
+        if self.distinct is None:
+            return ()
+        return (Digit(0, 0, max(len(self.distinct) - 1, 0), self.descending),)
+
+    def read(self, col: Column) -> list[WordArray]:
+        """The digits of all rows, uint64 each."""
+        import pyarrow.compute as pc
+
+        assert isinstance(col, pa.Array)
+        encoded = col.dictionary_encode()
+        places = pc.index_in(encoded.dictionary, value_set=self.distinct)
+        ranks = _int32(places).take(_int32(encoded.indices)).astype(np.uint64)
+        return [self.digits[0].read(ranks)]
+
+
+def _int32(arr: pa.Int32Array) -> npt.NDArray[np.int32]:
+    # Not arr.to_numpy(), which would import pandas.
+    if len(arr) == 0:
+        return np.zeros(0, np.int32)
+    return np.frombuffer(arr.buffers()[1], np.int32, len(arr), arr.offset * 4)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How rows of some columns become words and strings whose order is that of the rows."""
+
+    keys: tuple[Numbers | Text, ...]
+
+    @property
+    def bits(self) -> int | None:
+        """How many bits all digits take together; None if there are strings beside them."""
+        if any(key.raw for key in self.keys):
+            return None
+        return sum(digit.bits for key in self.keys for digit in key.digits)
+
+    def read(
+        self, columns: Sequence[Column], rows: WordArray | None = None, row_bits: int = 0
+    ) -> list[WordArray | pa.LargeBinaryArray]:
+        """The rows, most significant part first, in as few words as hold the digits whole.
+
+        Parameters
+        ----------
+        columns
+            Of the types that were measured, with values that were there then.
+        rows
+            Their numbers, which become the last digit, of `row_bits` bits.
+        """
+        parts: list[WordArray | pa.LargeBinaryArray] = []
+        room = 0
+        for key, col in zip(self.keys, columns, strict=True):
+            if key.raw:
+                parts.append(col)
+                room = 0
+                continue
+            for digit, values in zip(key.digits, key.read(col), strict=True):
+                room = _put(parts, room, values, digit.bits)
+        if rows is not None:
+            # A row number of no bits needs a word too, where there is none to hold it.
+            alone = not parts or isinstance(parts[-1], pa.Array)
+            _put(parts, room, rows, max(row_bits, int(alone)))
+        elif not parts:
+            parts.append(np.zeros(len(columns[0]), np.uint64))
+        return parts
+
+
+def _put(
+    parts: list[WordArray | pa.LargeBinaryArray], room: int, values: WordArray, bits: int
+) -> int:
+    """Put digits into the last word, which has so much room, or into a new one; the room left."""
+    if bits == 0:
+        return room
+    if bits > room:
+        parts.append(values)
+        return WORD_BITS - bits
+    parts[-1] <<= np.uint64(bits)
+    parts[-1] |= values
+    return room - bits
+
+
+# -- measuring -------------------------------------------------------------------------------------
+
+
+def measure(sources: Sequence[Source], ascending: Sequence[bool]) -> Keys:
+    """Read all rows of tables with columns of the same types, and find what their keys need."""
+    empty = sources[0].empty
+    gauges = [
+        _TextGauge(not up) if is_strings(col) else _NumberGauge(not up)
+        for col, up in zip(empty, ascending, strict=True)
+    ]
+    for source in sources:
+        for block in source.blocks():
+            for gauge, col in zip(gauges, block, strict=True):
+                gauge.update(col)
+    return Keys(tuple(gauge.result(col) for gauge, col in zip(gauges, empty, strict=True)))
+
+
+class _NumberGauge:
+    """Finds the ranges of ordinals, and the low bits in which none of them differ."""
+
+    def __init__(self, descending: bool) -> None:
+        self._descending = descending
+        self._ranges: list[tuple[int, int, int, np.uint64]] = []
+
+    def update(self, col: npt.NDArray[Any]) -> None:
+        if len(col) == 0:
+            return
+        parts = _ordinals(col, self._descending)
+        if not self._ranges:
+            self._ranges = [(int(part[0]), 0, 0, part[0]) for part in parts]
+        self._ranges = [
+            _widen(*before, part) for before, part in zip(self._ranges, parts, strict=True)
+        ]
+
+    def result(self, col: npt.NDArray[Any]) -> Numbers:
+        # Floats are in the wanted direction as they are.
+        complement = self._descending and col.dtype.kind != "f"
+        if not self._ranges:
+            return Numbers(tuple(Digit(0, 0, 0) for _ in _ordinals(col, False)), self._descending)
+        digits = []
+        for low, high, differing, _ in self._ranges:
+            shift = (differing & -differing).bit_length() - 1 if differing else 0
+            digits.append(Digit(low, shift, (high - low) >> shift, complement))
+        return Numbers(tuple(digits), self._descending)
+
+
+def _widen(
+    low: int, high: int, differing: int, origin: np.uint64, ordinals: WordArray
+) -> tuple[int, int, int, np.uint64]:
+    low, high = min(low, int(ordinals.min())), max(high, int(ordinals.max()))
+    # The low zero bits that all differences from one value share, all differences share.
+    ordinals -= origin
+    return low, high, differing | int(np.bitwise_or.reduce(ordinals)), origin
+
+
+class _TextGauge:
+    """Collects the distinct strings while they are few."""
+
+    def __init__(self, descending: bool) -> None:
+        self._descending = descending
+        self._found: pa.LargeBinaryArray | None = strings.encode([])
+
+    def update(self, col: pa.LargeBinaryArray) -> None:
+        if self._found is None:
+            return
+        self._found = strings.concat([self._found, col.unique()]).unique()
+        if len(self._found) > DISTINCT or self._found.nbytes > _DISTINCT_BYTES:
+            self._found = None
+
+    def result(self, _: Column) -> Text:
+        found = self._found
+        return Text(None if found is None else strings.ranks(found)[1], self._descending)
+
+
+# -- ordinals --------------------------------------------------------------------------------------
+
+
+def _ordinals(col: npt.NDArray[Any], descending: bool) -> list[WordArray]:
+    """New uint64 arrays that order as the column; floats already in the wanted direction.
 
     NaN is greater than all in either direction; -0.0 equals 0.0.
     """
-    parts = words(col) if col.dtype.kind == "S" else [col]
-    return [_measure(part, descending) for part in parts]
-
-
-def _measure(col: npt.NDArray[Any], descending: bool) -> Digit:
-    """Find the range of the ordinals, and the low bits in which none of them differ."""
-    low, high, differing = (1 << WORD_BITS) - 1, 0, 0
-    origin: np.uint64 | None = None
-    for start in range(0, len(col), _SCAN):
-        ordinals = _ordinal(col[start : start + _SCAN], descending)
-        origin = ordinals[0] if origin is None else origin
-        low = min(low, int(ordinals.min()))
-        high = max(high, int(ordinals.max()))
-        # The low zero bits that all differences from one value share, all differences share.
-        differing |= int(np.bitwise_or.reduce(ordinals - origin))
-    if not differing:
-        return Digit(col, low if len(col) else 0, 0, 0, descending)
-    shift = (differing & -differing).bit_length() - 1
-    return Digit(col, low, shift, (high - low) >> shift, descending)
-
-
-def _ordinal(values: npt.NDArray[Any], descending: bool) -> npt.NDArray[np.uint64]:
-    """A new uint64 array that orders as `values`; floats already in the wanted direction."""
-    kind = values.dtype.kind
+    kind = col.dtype.kind
+    if kind == "S":
+        return words(col)
     if kind == "f":
-        return _float_ordinal(values, descending)
+        return [_float_ordinal(col, descending)]
     if kind == "i":
-        return values.astype(np.int64).view(np.uint64) ^ _SIGN
-    return values.astype(np.uint64)
+        ordinal = col.astype(np.int64).view(np.uint64)
+        ordinal ^= _SIGN
+        return [ordinal]
+    return [col.astype(np.uint64)]
 
 
-def _float_ordinal(values: npt.NDArray[Any], descending: bool) -> npt.NDArray[np.uint64]:
+def _float_ordinal(values: npt.NDArray[Any], descending: bool) -> WordArray:
     # Sign and magnitude to an offset: both zeros meet at 2**63, and the low bits stay zero in whole
     # numbers, so that timestamps in seconds lose half of their bits.
     wide = values.astype(np.float64)
@@ -107,35 +272,3 @@ def _float_ordinal(values: npt.NDArray[Any], descending: bool) -> npt.NDArray[np
     negative = (bits != magnitude) ^ descending
     negative &= ~nan
     return np.where(negative, _SIGN - magnitude, _SIGN + magnitude)
-
-
-@dataclass(frozen=True)
-class Words:
-    """Digits packed into as few 64-bit words as hold them whole, most significant first."""
-
-    groups: tuple[tuple[Digit, ...], ...]
-
-    def read(self, start: int, stop: int) -> Iterator[npt.NDArray[np.uint64]]:
-        """The words of the rows `start` to `stop`, uint64 each."""
-        for group in self.groups:
-            word = group[0].read(start, stop)
-            for digit in group[1:]:
-                word <<= np.uint64(digit.bits)
-                word |= digit.read(start, stop)
-            yield word
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-
-def pack(digits: Sequence[Digit]) -> Words:
-    """Pack digits into words, in their order; digits of no bits are left out unless all are."""
-    groups: list[list[Digit]] = []
-    room = 0
-    for digit in [d for d in digits if d.bits] or list(digits[:1]):
-        if not groups or digit.bits > room:
-            groups.append([])
-            room = WORD_BITS
-        groups[-1].append(digit)
-        room -= digit.bits
-    return Words(tuple(tuple(group) for group in groups))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -52,7 +52,7 @@ class Source:
             step,
         )
 
-    def blocks(self) -> Iterator[Sequence[Column]]:
+    def blocks(self) -> Generator[Sequence[Column]]:
         """All rows in order, a block at a time; the next one is read while one is worked on."""
         return ahead(
             self.read(start, min(start + self.step, self.rows))
@@ -64,7 +64,7 @@ class Source:
         return self.read(0, self.rows)
 
 
-def ahead(items: Iterator[_T]) -> Iterator[_T]:
+def ahead(items: Iterator[_T]) -> Generator[_T]:
     """
     The same items, each made in another thread while the caller works on the one before.
 

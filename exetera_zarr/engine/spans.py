@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SpanFinder",
+    "check_ascending",
     "check_spans",
     "concat",
     "count",
@@ -173,12 +174,18 @@ def check_spans(spans: npt.ArrayLike, n: int) -> IntArray:
         raise ValueError("spans must start with 0")
     if checked[-1] != n:
         raise ValueError(f"the spans end at row {checked[-1]}, the data has {n} rows")
-    wrong = checked[1:] <= checked[:-1]
+    check_ascending(checked)
+    return checked
+
+
+def check_ascending(spans: IntArray, number: int = 0) -> None:
+    """Raise ValueError if one is empty or descends; the first of them has the number `number`."""
+    wrong = spans[1:] <= spans[:-1]
     if wrong.any():
         at = int(np.argmax(wrong))
-        problem = "is empty" if checked[at] == checked[at + 1] else "ends before it starts"
-        raise ValueError(f"span {at} {problem}: from row {checked[at]} to row {checked[at + 1]}")
-    return checked
+        start, stop = spans[at], spans[at + 1]
+        problem = "is empty" if start == stop else "ends before it starts"
+        raise ValueError(f"span {number + at} {problem}: from row {start} to row {stop}")
 
 
 # -- rows of spans ---------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, spans
+from exetera_zarr.engine import Column, aggregate, gather, spans
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
+from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
@@ -337,6 +339,11 @@ class Field:
             "return_inverse": return_inverse,
             "return_counts": return_counts,
         }
+        if not any(wanted.values()):
+            distinct = self.data[:0]
+            for column in self.blocks():
+                distinct = np.unique(np.concatenate([distinct, np.unique(cast("Any", column))]))
+            return distinct
         return np.unique(self.data[:], **wanted)
 
     # -- rows chosen
@@ -361,16 +368,9 @@ class Field:
         Field
             `target`, the field itself, or a new field in memory.
         """
-        mask = gather.as_mask(_parameter("filter", filter_to_apply), len(self))
-        return self.deliver(self.filtered(mask), target, in_place)
-
-    def filtered(self, mask: AnyArray) -> Iterator[Column]:
-        """The rows that a mask keeps, block by block."""
-        position = 0
-        for column in self.blocks():
-            kept = mask[position : position + len(column)]
-            position += len(column)
-            yield gather.compress(column, kept)
+        with workspace(self._session) as work:
+            rows = choosing.filter_rows(filter_to_apply, len(self), work)
+            return self.deliver(choosing.chosen(self, rows), target, in_place)
 
     def apply_index(
         self, index_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -390,48 +390,39 @@ class Field:
         Field
             As in `apply_filter`.
         """
-        rows = gather.as_rows(_parameter("index", index_to_apply), len(self))
-        return self.deliver(self.taken(rows), target, in_place)
-
-    def taken(self, rows: AnyArray) -> Iterator[Column]:
-        """Rows by number, block by block of the result."""
-        step = self.group.row_block
-        if len(self) > step and (np.diff(rows) < 0).any():
-            # Every block of the result would touch every block of the field.
-            whole = self.read(0, len(self))
-            for start in range(0, len(rows), step):
-                yield gather.take(whole, rows[start : start + step])
-            return
-        for start in range(0, len(rows), step):
-            yield self.take(rows[start : start + step])
+        with workspace(self._session) as work:
+            rows = choosing.index_rows(index_to_apply, len(self), work)
+            return self.deliver(choosing.chosen(self, rows), target, in_place)
 
     def apply_spans_first(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
         """The first row of each span; `target` and `in_place` as in `apply_filter`."""
-        starts = self._spans(spans_to_apply)[:-1]
-        return self.deliver(self.taken(starts), target, in_place)
+        return self.apply_index(self._spans(spans_to_apply)[:-1], target, in_place)
 
     def apply_spans_last(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
         """The last row of each span; `target` and `in_place` as in `apply_filter`."""
-        ends = self._spans(spans_to_apply)[1:] - 1
-        return self.deliver(self.taken(ends), target, in_place)
+        return self.apply_index(self._spans(spans_to_apply)[1:] - 1, target, in_place)
 
     def apply_spans_min(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
         """The least value of each span, strings by their bytes; else as in `apply_filter`."""
-        result = spans.min(self._spans(spans_to_apply), self.read(0, len(self)))
-        return self.deliver([result], target, in_place)
+        return self._over_spans("min", spans_to_apply, target, in_place)
 
     def apply_spans_max(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
         """The greatest value of each span, strings by their bytes; else as in `apply_filter`."""
-        result = spans.max(self._spans(spans_to_apply), self.read(0, len(self)))
-        return self.deliver([result], target, in_place)
+        return self._over_spans("max", spans_to_apply, target, in_place)
+
+    def _over_spans(self, what: str, given: Any, target: Field | None, in_place: bool) -> Field:
+        with workspace(self._session) as work:
+            source = source_of([self])
+            results = aggregate.over_spans(what, self._spans(given), source, work)
+            return self.deliver(results, target, in_place)
 
     def _spans(self, given: Any) -> AnyArray:
         return spans.check_spans(_parameter("spans", given), len(self))
@@ -513,7 +504,10 @@ def new_field(
     attributes = {"encoding_version": ENCODING_VERSION, "chunksize": DEFAULT_CHUNKSIZE} | attributes
     _check_labels(attributes)
     if group is None:
-        place: Group = MemoryGroup(name, attributes)
+        settings = getattr(session, "settings", None)
+        room = settings.memory_limit // 8 if settings is not None else None
+        folder = settings.spill_dir if settings is not None else None
+        place: Group = MemoryGroup(name, attributes, room=room, folder=folder)
     else:
         if "key" in attributes:
             attributes["key"] = [[_text(label), int(code)] for label, code in attributes["key"]]

@@ -129,6 +129,11 @@ class IndexedStringField(Field):
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
     ) -> Any:
         """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
+        if not (return_index or return_inverse or return_counts):
+            distinct = strings.encode([])
+            for column in self.blocks():
+                distinct = strings.unique(strings.concat([distinct, column])).values
+            return np.asarray(strings.decode(distinct), dtype=str)
         found = strings.unique(self.read(0, len(self)), return_index, return_inverse, return_counts)
         parts = [np.asarray(strings.decode(found.values), dtype=str)]
         for wanted, part in (

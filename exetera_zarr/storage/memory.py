@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,34 @@ __all__ = ["MemoryArray", "MemoryGroup"]
 
 
 class MemoryArray(Array):
-    """An array in memory, with room to grow so that many small appends stay linear."""
+    """
+    An array in memory, with room to grow so that many small appends stay linear.
 
-    def __init__(self, dtype: npt.DTypeLike, block: int = ROW_BLOCK) -> None:
+    Parameters
+    ----------
+    dtype
+        Of the elements.
+    block
+        Elements that are read at a time.
+    room
+        Bytes from which on the elements are in a temporary file instead; None for never.
+    folder
+        Where that file is; the system's folder for such files by default.
+    """
+
+    def __init__(
+        self,
+        dtype: npt.DTypeLike,
+        block: int = ROW_BLOCK,
+        room: int | None = None,
+        folder: str | None = None,
+    ) -> None:
         self._data: AnyArray = np.empty(0, np.dtype(dtype).newbyteorder("="))
         self._length = 0
         self._block = block
+        self._room = room
+        self._folder = folder
+        self._file: Any = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -38,6 +62,13 @@ class MemoryArray(Array):
         return self._length
 
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
+        if self._file is not None:
+            out = np.empty(stop - start, self.dtype) if out is None else out
+            left, at = out.view(np.uint8).data, start * self.dtype.itemsize
+            while left:
+                count = os.preadv(self._file.fileno(), [left], at)
+                left, at = left[count:], at + count
+            return out
         if out is None:
             return self._data[start:stop].copy()
         out[...] = self._data[start:stop]
@@ -45,20 +76,42 @@ class MemoryArray(Array):
 
     def append(self, values: AnyArray) -> None:
         end = self._length + len(values)
+        if self._file is None and self._room is not None and end * self.dtype.itemsize > self._room:
+            self._file = tempfile.TemporaryFile(prefix="exetera-", dir=self._folder)  # noqa: SIM115
+            data, self._data = self._data[: self._length], self._data[:0]
+            self._put(0, data)
+        if self._file is not None:
+            self._put(self._length, values)
+        else:
+            self._grow(end)
+            self._data[self._length : end] = values
+        self._length = end
+
+    def _grow(self, end: int) -> None:
         if end > len(self._data):
             room = end if self._length == 0 else max(end, self._length * 2)
             grown = np.empty(room, self._data.dtype)
             grown[: self._length] = self._data[: self._length]
             self._data = grown
-        self._data[self._length : end] = values
-        self._length = end
+
+    def _put(self, start: int, values: AnyArray) -> None:
+        """Write elements to the file."""
+        values = np.ascontiguousarray(values, self.dtype)
+        left, at = values.view(np.uint8).data, start * self.dtype.itemsize
+        while left:
+            count = os.pwrite(self._file.fileno(), left, at)
+            left, at = left[count:], at + count
 
     def write(self, start: int, values: AnyArray) -> None:
-        self._data[start : start + len(values)] = values
+        if self._file is not None:
+            self._put(start, values)
+        else:
+            self._data[start : start + len(values)] = values
 
     def clear(self) -> None:
         self._data = np.empty(0, self._data.dtype)
         self._length = 0
+        self._file = None
 
 
 class MemoryGroup(Group):
@@ -73,6 +126,8 @@ class MemoryGroup(Group):
         As of a stored group.
     row_block
         Rows of a block of streaming.
+    room, folder
+        As of `MemoryArray`.
     """
 
     def __init__(
@@ -80,7 +135,11 @@ class MemoryGroup(Group):
         name: str = "",
         attributes: Mapping[str, Any] | None = None,
         row_block: int = ROW_BLOCK,
+        *,
+        room: int | None = None,
+        folder: str | None = None,
     ) -> None:
+        self._room, self._folder = room, folder
         self._attributes = {"name": name, **(attributes or {})}
         self._row_block = row_block
         self._groups: dict[str, MemoryGroup] = {}
@@ -152,7 +211,7 @@ class MemoryGroup(Group):
         return self._arrays
 
     def new_array(self, role: str, dtype: npt.DTypeLike) -> MemoryArray:  # noqa: ARG002
-        return MemoryArray(dtype, self._row_block)
+        return MemoryArray(dtype, self._row_block, self._room, self._folder)
 
     def set_arrays(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = {**self._arrays, **arrays}

@@ -1,30 +1,107 @@
 from __future__ import annotations
 
 import math
+import weakref
 from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import NUMBERS, build, columns, key_tables, model_merge
+from engine_model import NUMBERS, build, columns, key_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model import order_key, same_key
+from model import merge, order_key, same_key
 
-from exetera_zarr.engine import keys, ordered, strings
-from exetera_zarr.engine.ordered import ordered_map
+from exetera_zarr.engine import keys, ordered, pairs, strings
+from exetera_zarr.engine.ordered import ordered_map, ordered_pairs
+from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.workspace import Workspace
 
 HOWS = ["left", "right", "inner", "outer"]
 
 
-@settings(max_examples=400, deadline=None)
-@given(key_tables(ordered=True, max_rows=16), st.sampled_from(HOWS), st.integers(1, 6))
-def test_ordered_merge_pairs_what_dictionaries_pair(sides, how, window):
-    """One to three keys of any comparable types give the model's pairs in the model's order."""
+def listed(chunks):
+    """The pairs of all chunks, None for no partner."""
+    found = []
+    for rows in chunks:
+        assert all(side.dtype == np.int64 for side in rows)
+        assert 0 < len(rows[0]) <= pairs.CHUNK
+        numbers = [[None if i < 0 else i for i in side.tolist()] for side in rows]
+        found += zip(*numbers, strict=True)
+    return found
+
+
+def check_streaming(sides, how, steps, window, chunk):
+    """Merge by blocks, windows and chunks of these sizes."""
     (left, left_cols), (right, right_cols) = sides
-    with mock.patch.object(ordered, "_WINDOW", window):
-        found = ordered_map(left_cols, right_cols, how)
-    assert tuple(rows.tolist() for rows in found) == model_merge(left, right, how)
-    assert all(rows.dtype == np.int64 for rows in found)
+    sources = [
+        Source.of(cols, step) for cols, step in zip((left_cols, right_cols), steps, strict=True)
+    ]
+    with (
+        Workspace(0) as work,
+        mock.patch.object(ordered, "_WINDOW", window),
+        mock.patch.object(pairs, "CHUNK", chunk),
+    ):
+        assert listed(ordered_pairs(*sources, how, work)) == merge(left, right, how)
+
+
+STREAMS = (
+    key_tables(ordered=True, max_rows=16),
+    st.sampled_from(HOWS),
+    st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    st.integers(1, 6),
+    st.integers(1, 20),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(*STREAMS)
+def test_ordered_merge_pairs_what_dictionaries_pair(sides, how, steps, window, chunk):
+    """One to three keys of any types, cut at any row, give the model's pairs in its order."""
+    check_streaming(sides, how, steps, window, chunk)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(*STREAMS)
+def test_ordered_merge_pairs_what_dictionaries_pair_at_length(sides, how, steps, window, chunk):
+    """The same, many times."""
+    check_streaming(sides, how, steps, window, chunk)
+
+
+def test_a_run_longer_than_many_blocks_is_held_as_its_bounds():
+    """Blocks of one key are not kept: while they are read, each is gone before the third after."""
+    alive = []
+
+    def read(start, stop):
+        block = np.full(stop - start, 7)
+        alive.append(weakref.ref(block))
+        assert sum(ref() is not None for ref in alive) <= 5
+        return [block]
+
+    long = Source(10_000, [np.zeros(0, np.int64)], read, 10)
+    short = Source.of([np.array([6, 7, 7, 8])])
+    with Workspace() as work, mock.patch.object(pairs, "CHUNK", 999):
+        found = listed(ordered_pairs(short, long, "left", work))
+    expected = [(i, j) for i in (1, 2) for j in range(10_000)]
+    assert found == [(0, None), *expected, (3, None)]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_merge_may_be_left_midway(tmp_path, how):
+    """Of a merge that is given up after its first pairs nothing is left."""
+    reading = []
+
+    def read(start, stop):
+        reading.append(start)
+        return [np.arange(start, stop)]
+
+    source = Source(100, [np.zeros(0, np.int64)], read, 3)
+    with Workspace(0, str(tmp_path)) as work:
+        chunks = ordered_pairs(source, source, how, work)
+        next(chunks)
+        chunks.close()
+        assert len(reading) < 20
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(
@@ -37,14 +114,14 @@ def test_ordered_merge_pairs_what_dictionaries_pair(sides, how, window):
 def test_windows_do_not_change_the_answer(left, right, how, window, text):
     """Long runs of keys, cut by windows at any place, are paired as if there were none."""
     left, right = sorted(left), sorted(right)
-    model = model_merge([(x,) for x in left], [(x,) for x in right], how)
+    model = merge([(x,) for x in left], [(x,) for x in right], how)
     if text:
         cols = [strings.encode([f"{x:03d}" for x in side]) for side in (left, right)]
     else:
         cols = [np.array(side, np.int32) for side in (left, right)]
     with mock.patch.object(ordered, "_WINDOW", window):
         found = ordered_map([cols[0]], [cols[1]], how)
-    assert tuple(rows.tolist() for rows in found) == model
+    assert listed([found] if model else []) == model
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -74,12 +151,18 @@ def test_the_order_of_each_kind_of_merge(how):
     ],
     ids=["number", "nan", "string", "fixed", "second key"],
 )
-def test_keys_out_of_order_are_refused_naming_side_and_row(side, bad, row):
+@pytest.mark.parametrize("how", HOWS)
+def test_keys_out_of_order_are_refused_naming_side_and_row(side, bad, row, how):
     """A wrong hint "ordered" never gives a wrong merge."""
     good = [col[:0] for col in bad]
     sides = (bad, good) if side == "left" else (good, bad)
-    with pytest.raises(ValueError, match=f"the {side} keys do not ascend: row {row} "):
-        ordered_map(*sides, "left")
+    for step in (1, 2, 9):
+        sources = [Source.of(cols, step) for cols in sides]
+        with (
+            Workspace() as work,
+            pytest.raises(ValueError, match=f"the {side} keys do not ascend: row {row} "),
+        ):
+            list(ordered_pairs(*sources, how, work))
 
 
 @pytest.mark.parametrize(

@@ -2,34 +2,75 @@ from __future__ import annotations
 
 import contextlib
 import math
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import (
-    as_columns,
-    key_tables,
-    model_merge,
-    tables,
-)
+from engine_model import as_columns, key_tables, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model import order_key
+from model import merge, order_key
 from model import sort as model_sort
 
-from exetera_zarr.engine import relational, sortkeys, strings
-from exetera_zarr.engine.ordered import ordered_map
+from exetera_zarr.engine import (
+    feeding,
+    hashjoin,
+    joining,
+    pairs,
+    relational,
+    sortkeys,
+    strings,
+    wordsort,
+)
+from exetera_zarr.engine.ordered import ordered_pairs
+from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.workspace import Workspace
 
 HOWS = ["left", "right", "inner", "outer"]
+MEMORY = 1 << 28
 
 
 @contextlib.contextmanager
 def duckdb_only():
-    """Sends every sort to DuckDB, however small."""
-    zero = dict.fromkeys(("ONE_WORD_ROWS", "WORDS_ROWS", "STRINGS_ROWS"), 0)
-    with mock.patch.multiple(relational, **zero, _ascends=lambda _: False, _BATCH=5):
+    """Sends all to DuckDB, however small."""
+    with (
+        mock.patch.object(relational, "WORDS_ROWS", 0),
+        mock.patch.object(joining, "SMALL_ROWS", 0),
+        mock.patch.object(sortkeys, "WORD_BITS", 0),
+        mock.patch.object(sortkeys, "DISTINCT", 0),
+        mock.patch.object(feeding, "BATCH", 5),
+    ):
         yield
+
+
+@contextlib.contextmanager
+def small_parts(size):
+    """Divides words, however few there are."""
+    with (
+        mock.patch.object(wordsort, "GROUP", size),
+        mock.patch.object(wordsort, "_BLOCK", size),
+        mock.patch.object(pairs, "CHUNK", size),
+    ):
+        yield
+
+
+def sorted_rows(cols, ascending, step=1 << 20, memory=MEMORY):
+    with Workspace(memory) as work:
+        rows = relational.sort_rows(Source.of(cols, step), ascending, work)
+        return list(range(len(cols[0]))) if rows is None else rows.read(0, len(rows)).tolist()
+
+
+def joined(left, right, how, steps=(1 << 20, 1 << 20), memory=MEMORY, join=relational.join_rows):
+    """The pairs of a join, None for no partner."""
+    found = []
+    with Workspace(memory) as work:
+        sources = [Source.of(cols, step) for cols, step in zip((left, right), steps, strict=True)]
+        for rows in join(*sources, how, work):
+            assert all(side.dtype == np.int64 for side in rows)
+            assert len(rows[0])
+            numbers = [[None if i < 0 else i for i in side.tolist()] for side in rows]
+            found += zip(*numbers, strict=True)
+    return found
 
 
 @st.composite
@@ -39,65 +80,156 @@ def sort_cases(draw):
 
 
 @settings(max_examples=300, deadline=None)
-@given(sort_cases())
-def test_small_sorts_are_stable_with_nan_last(case):
-    """Any types in any directions are sorted as Python's stable sort does it."""
+@given(sort_cases(), st.integers(1, 9), st.integers(2, 30), st.sampled_from([0, MEMORY]))
+def test_sorts_are_stable_with_nan_last(case, step, part, memory):
+    """Any types in any directions are sorted as Python's stable sort does it, in any parts."""
     rows, cols, ascending = case
-    assert relational.sort_index(cols, ascending).tolist() == model_sort(rows, ascending)
+    with small_parts(part):
+        assert sorted_rows(cols, ascending, step, memory) == model_sort(rows, ascending)
 
 
 @settings(max_examples=60, deadline=None)
-@given(sort_cases(), st.booleans())
-def test_duckdb_sorts_give_the_same_rows(case, repetitive):
-    """The path of large tables gives exactly the rows of the path of small ones."""
+@given(sort_cases(), st.integers(3, 9))
+def test_duckdb_sorts_give_the_same_rows(case, step):
+    """The way of keys that fit no word gives the same rows."""
     rows, cols, ascending = case
-    with duckdb_only(), mock.patch.object(relational, "_repetitive", return_value=repetitive):
-        found = relational.sort_index(cols, ascending)
-    assert found.tolist() == model_sort(rows, ascending)
-    assert found.dtype == np.int64
+    with duckdb_only():
+        assert sorted_rows(cols, ascending, step) == model_sort(rows, ascending)
+
+
+@given(sort_cases(), st.integers(1, 5))
+def test_rows_in_order_are_known_as_such(case, step):
+    """What is sorted needs no row numbers, in any direction; all else does."""
+    rows, cols, ascending = case
+    index = model_sort(rows, ascending)
+    sort = [rows[i] for i in index]
+    kinds = ["text" if not isinstance(c, np.ndarray) else c.dtype.str for c in cols]
+    with Workspace() as work:
+        source = Source.of(as_columns(kinds, sort), step)
+        assert relational.sort_rows(source, ascending, work) is None
+        found = relational.sort_rows(Source.of(cols, step), ascending, work)
+        assert (found is None) == (index == list(range(len(rows))))
+
+
+def test_disorder_is_seen_at_once():
+    """Rows in no order are not read to the end before they are sorted."""
+    reads = []
+
+    def read(start, stop):
+        reads.append(start)
+        return [-np.arange(start, stop)]
+
+    source = Source(1000, [np.zeros(0, np.int64)], read, 10)
+    with Workspace() as work:
+        assert relational.sort_rows(source, True, work).read(0, 2).tolist() == [999, 998]
+    assert len(reads) < 210
 
 
 @pytest.mark.parametrize("ascending", [True, False])
-@pytest.mark.parametrize("n", [relational.STRINGS_ROWS + 1, relational.WORDS_ROWS + 1])
-def test_the_paths_agree_beyond_their_thresholds(n, ascending):
-    """At the sizes where numpy hands over, both paths give the same rows."""
+@pytest.mark.parametrize("n", [sortkeys.DISTINCT + 1, relational.WORDS_ROWS + 1])
+def test_the_ways_agree_beyond_their_thresholds(n, ascending):
+    """At the sizes where one way hands over, both give the same rows."""
     rng = np.random.default_rng(n)
     number = rng.choice([math.nan, -0.0, 0.0, *rng.normal(size=50)], n)
-    text = strings.encode([f"{x}" for x in rng.integers(0, n, n)])
+    text = strings.encode([f"{x}" for x in rng.permutation(n)])
     wide = rng.integers(-(2**62), 2**62, n)
     for cols in ([number, text], [wide, number], [rng.integers(0, 9, n).astype(np.int8)]):
         found = relational.sort_index(cols, ascending)
-        with mock.patch.multiple(
-            relational, ONE_WORD_ROWS=2 * n, WORDS_ROWS=2 * n, STRINGS_ROWS=2 * n
+        with (
+            mock.patch.object(relational, "WORDS_ROWS", 2 * n),
+            mock.patch.object(sortkeys, "DISTINCT", 2 * n),
         ):
             assert (relational.sort_index(cols, ascending) == found).all()
 
 
-def test_a_sort_within_a_memory_limit_spills_where_it_was_told(tmp_path):
-    """A small limit gives the same rows, and leaves nothing in the spill folder."""
-    n = 400_000
+@pytest.mark.parametrize("skewed", [False, True])
+def test_a_sort_in_little_memory_goes_through_files(tmp_path, skewed):
+    """More words than the memory takes come back in order, also if most are in one bucket."""
+    n = 300_000
     keys = np.random.default_rng(1).integers(0, 1000, n)
-    seen = []
-    connect = relational._config
-
-    def spy(limit, spill):
-        seen.append(Path(spill).parent)
-        return connect(limit, spill)
-
-    with mock.patch.object(relational, "_config", spy):
-        found = relational.sort_index([keys], memory_limit=9_000_000 + n, spill_dir=str(tmp_path))
-    assert (found == np.argsort(keys, kind="stable")).all()
-    assert seen == [tmp_path]
+    if skewed:
+        keys[7] = 1 << 40
+    with Workspace(1 << 20, str(tmp_path)) as work, small_parts(1 << 14):
+        source = Source.of([keys], 1 << 15)
+        rows = relational.sort_rows(source, True, work)
+        assert list(tmp_path.iterdir()) != []
+        assert (rows.read(0, n) == np.argsort(keys, kind="stable")).all()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_small_a_limit_is_a_memory_error_that_names_it(tmp_path):
     """When even spilling does not help, the error says which limit was too small."""
     text = strings.encode([f"{i * 7919 % 100_003}" * 20 for i in range(100_003)])
-    with pytest.raises(
-        MemoryError, match="100003 rows needs more memory than the limit of 2000000"
-    ):
+    with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
         relational.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
+    with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
+        relational.join([text], [text], "left", memory_limit=2_000_000, spill_dir=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", [(1, 4), (2, 6)])
+@pytest.mark.parametrize("how", HOWS)
+def test_a_join_that_does_not_fit_is_tried_in_parts(how, failing):
+    """Out of memory at first, the keys are divided, and no pair is there twice."""
+    rng = np.random.default_rng(3)
+    left, right = rng.integers(0, 50, 80), rng.integers(0, 50, 120)
+    register = feeding.Feeder.register
+    calls = []
+
+    def fail_sometimes(self, *args):
+        calls.append(args)
+        if len(calls) in failing:
+            raise MemoryError
+        register(self, *args)
+
+    with (
+        duckdb_only(),
+        mock.patch.object(hashjoin, "PARTITIONS", (1, 3, 5)),
+        mock.patch.object(feeding.Feeder, "register", fail_sometimes),
+    ):
+        found = joined([left], [right], how)
+    assert len(calls) > failing[-1]
+    assert found == merge(*([(x,) for x in side.tolist()] for side in (left, right)), how)
+
+
+@pytest.mark.parametrize("way", ["words", "duckdb"])
+@pytest.mark.parametrize("failing", [1, 30, 50, 70])
+def test_an_error_of_a_source_is_raised_as_it_is(tmp_path, way, failing):
+    """What went wrong while rows were read is not lost behind an error of DuckDB."""
+    reads = []
+
+    def read(start, stop):
+        reads.append(start)
+        if len(reads) == failing:
+            raise ZeroDivisionError("row 3")
+        return [-np.arange(start, stop)]
+
+    source = Source(100, [np.zeros(0, np.int64)], read, 5)
+    with (
+        duckdb_only() if way == "duckdb" else contextlib.nullcontext(),
+        Workspace(MEMORY, str(tmp_path)) as work,
+        pytest.raises(ZeroDivisionError, match="row 3"),
+    ):
+        if failing <= 30:
+            relational.sort_rows(source, True, work)
+        else:
+            list(relational.join_rows(source, source, "outer", work))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["words", "duckdb"])
+def test_a_join_may_be_left_midway(tmp_path, way):
+    """Of a join that is given up after its first pairs nothing is left."""
+    source = Source.of([np.arange(100)[::-1]], 9)
+    with (
+        small_parts(4),
+        duckdb_only() if way == "duckdb" else contextlib.nullcontext(),
+        Workspace(MEMORY if way == "duckdb" else 0, str(tmp_path)) as work,
+    ):
+        chunks = relational.join_rows(source, source, "outer", work)
+        next(chunks)
+        chunks.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_directions_must_fit_the_keys():
@@ -119,9 +251,10 @@ def test_rows_that_need_no_sort_keep_their_order(ascending):
 @given(st.lists(st.floats() | st.integers(-9, 9).map(float), max_size=20), st.booleans())
 def test_digits_order_as_floats(values, descending):
     """All floats, subnormal and infinite too, order as their digits, NaN last in any case."""
-    (digit,) = sortkeys.number_digits(np.array(values, float), descending)
-    digits = digit.read(0, len(values)).tolist()
-    assert all(d <= digit.top for d in digits)
+    col = np.array(values, float)
+    plan = sortkeys.measure([Source.of([col], 3)], [not descending])
+    digits = plan.read([col])[0].tolist()
+    assert all(d < 1 << plan.bits for d in digits)
     found = sorted(range(len(values)), key=digits.__getitem__)
     assert found == model_sort([(v,) for v in values], [not descending])
 
@@ -137,48 +270,101 @@ def test_all_nans_are_one_value(ascending):
 def test_whole_seconds_take_few_bits():
     """Timestamps in seconds leave room for the row number in one word."""
     stamps = np.array([1.6e9, 1.6e9 + 1, 1.6e9 + 30_000_000])
-    (digit,) = sortkeys.number_digits(stamps)
-    assert digit.bits <= 25
+    assert sortkeys.measure([Source.of([stamps])], [True]).bits <= 25
+
+
+JOINS = (
+    key_tables(ordered=False, max_rows=16),
+    st.sampled_from(HOWS),
+    st.tuples(st.integers(3, 9), st.integers(3, 9)),
+)
+
+
+def check_join(sides, how, steps, part, memory):
+    (left, left_cols), (right, right_cols) = sides
+    with small_parts(part):
+        assert joined(left_cols, right_cols, how, steps, memory) == merge(left, right, how)
 
 
 @settings(max_examples=300, deadline=None)
-@given(key_tables(ordered=False, max_rows=16), st.sampled_from(HOWS))
-def test_join_pairs_what_dictionaries_pair(sides, how):
+@given(*JOINS, st.integers(2, 30), st.sampled_from([0, MEMORY]))
+def test_join_pairs_what_dictionaries_pair(sides, how, steps, part, memory):
     """Keys in no order, of any comparable types, give the model's pairs in the model's order."""
-    (left, left_cols), (right, right_cols) = sides
-    found = relational.join(left_cols, right_cols, how)
-    assert tuple(rows.tolist() for rows in found) == model_merge(left, right, how)
+    check_join(sides, how, steps, part, memory)
 
 
-@settings(max_examples=30, deadline=None)
-@given(key_tables(ordered=False), st.sampled_from(HOWS))
-def test_join_by_duckdb_gives_the_same_pairs(sides, how):
-    """Large joins, sorted by DuckDB, are paired as small ones."""
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(*JOINS, st.integers(2, 30), st.sampled_from([0, MEMORY]))
+def test_join_pairs_what_dictionaries_pair_at_length(sides, how, steps, part, memory):
+    """The same, many times."""
+    check_join(sides, how, steps, part, memory)
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_duckdb_joins_keys_at_the_ends_of_their_range(how):
+    """Keys whose words take all 64 bits are paired, also by DuckDB before 2.0."""
+    left, right = [2**63 - 1, 0, -(2**63)], [-(2**63), 2**63 - 1]
+    with duckdb_only():
+        found = joined([np.array(left)], [np.array(right)], how)
+    assert found == merge(*([(x,) for x in side] for side in (left, right)), how)
+
+
+def check_duckdb_join(sides, how, steps):
     (left, left_cols), (right, right_cols) = sides
     with duckdb_only():
-        found = relational.join(left_cols, right_cols, how)
-    assert tuple(rows.tolist() for rows in found) == model_merge(left, right, how)
+        assert joined(left_cols, right_cols, how, steps) == merge(left, right, how)
+
+
+@settings(max_examples=40, deadline=None)
+@given(*JOINS)
+def test_join_by_duckdb_gives_the_same_pairs(sides, how, steps):
+    """Keys that fit no word are paired as those that do."""
+    check_duckdb_join(sides, how, steps)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None)
+@given(*JOINS)
+def test_join_by_duckdb_gives_the_same_pairs_at_length(sides, how, steps):
+    """The same, many times."""
+    check_duckdb_join(sides, how, steps)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("keys", [1, 20, 100_000])
+def test_a_join_in_little_memory_goes_through_files(tmp_path, how, keys):
+    """More words than the memory takes, and keys that occur too often for it, are paired."""
+    rng = np.random.default_rng(keys)
+    left, right = rng.integers(0, keys, 300), rng.integers(0, keys, 400)
+    with small_parts(64):
+        found = joined([left], [right], how, (50, 70), memory=1000)
+    assert found == merge(*([(x,) for x in side.tolist()] for side in (left, right)), how)
+
+
+def test_more_rows_than_pairs_can_name_are_refused():
+    """Row numbers of a pair share 64 bits; what needs more is an error before anything is read."""
+    source = Source(1 << 33, [np.zeros(0, np.int64)], lambda start, stop: [])
+    with Workspace() as work, pytest.raises(ValueError, match="8589934592 rows are too many"):
+        next(relational.join_rows(source, source, "left", work))
 
 
 @given(key_tables(ordered=True), st.sampled_from(HOWS))
 def test_join_and_ordered_merge_agree_on_sorted_keys(sides, how):
     """A hint that keys are ordered changes the speed and nothing else."""
     (_, left), (_, right) = sides
-    expected = ordered_map(left, right, how)
-    with mock.patch.object(relational, "_ascends", return_value=False):
-        found = relational.join(left, right, how)
-    assert [rows.tolist() for rows in found] == [rows.tolist() for rows in expected]
+    assert joined(left, right, how) == joined(left, right, how, join=ordered_pairs)
 
 
 @given(key_tables(ordered=False), st.sampled_from(HOWS), st.randoms())
 def test_shuffling_the_sides_shuffles_the_pairs(sides, how, random):
     """Which rows are paired depends on the keys alone, not on where the rows stand."""
     (left, left_cols), (_, right_cols) = sides
-    before = {(i, j) for i, j in zip(*relational.join(left_cols, right_cols, how), strict=True)}
+    before = set(joined(left_cols, right_cols, how))
     order = random.sample(range(len(left)), len(left))
     shuffled = [col.take(np.array(order, int)) for col in left_cols]
-    after = zip(*relational.join(shuffled, right_cols, how), strict=True)
-    assert {(order[i] if i >= 0 else -1, j) for i, j in after} == before
+    after = joined(shuffled, right_cols, how)
+    assert {(None if i is None else order[i], j) for i, j in after} == before
 
 
 def test_join_refuses_what_ordered_merge_refuses():
@@ -189,10 +375,14 @@ def test_join_refuses_what_ordered_merge_refuses():
         relational.join([np.zeros(1)], [np.zeros(1)], "semi")
 
 
-@pytest.mark.parametrize(("n", "m"), [(2, 3), (0, 3), (3, 0)])
-def test_cross_pairs_every_row_with_every_row(n, m):
-    """Ordered by left row, then right row."""
-    found = relational.cross_rows(n, m)
+@pytest.mark.parametrize("chunk", [1, 2, 7, 100])
+@pytest.mark.parametrize(("n", "m"), [(2, 3), (4, 9), (0, 3), (3, 0)])
+def test_cross_pairs_every_row_with_every_row(n, m, chunk):
+    """Ordered by left row, then right row, in chunks of a bounded size."""
+    with mock.patch.object(pairs, "CHUNK", chunk):
+        chunks = list(relational.cross_pairs(n, m))
+    assert all(len(rows) <= chunk for rows, _ in chunks)
+    found = pairs.concatenated(chunks)
     assert list(zip(*(rows.tolist() for rows in found), strict=True)) == [
         (i, j) for i in range(n) for j in range(m)
     ]

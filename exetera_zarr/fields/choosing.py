@@ -1,0 +1,109 @@
+"""Which rows a filter or an index means, and the rows of a field that are chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.engine import gather
+from exetera_zarr.engine.rows import RowNumbers
+from exetera_zarr.engine.source import ahead
+from exetera_zarr.errors import DataError
+from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.sources import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exetera_zarr.engine import Column
+    from exetera_zarr.engine.workspace import Workspace
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["chosen", "filter_rows", "index_rows"]
+
+_STEP = 1 << 20
+
+
+def chosen(field: Field, rows: RowNumbers) -> Iterator[Column]:
+    """The chosen rows of a field, some at a time; the next ones are read meanwhile."""
+    source = source_of([field])
+    columns = rows.of(source)
+    return columns if max(len(rows), source.rows) <= source.step else ahead(columns)
+
+
+def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
+    """
+    The rows for which a filter is true.
+
+    Parameters
+    ----------
+    given : Field or ndarray
+        Bool, or numbers of which all but zero keep.
+    length
+        Rows of what is filtered.
+    work
+        Where their numbers are kept.
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        The filter has another length, is of strings, or is no field or array.
+    """
+    size, read = _values("filter", given)
+    if size != length:
+        raise IndexError(f"the filter has {size} rows, the data has {length}")
+    numbers = work.spill(np.int64)
+    for start in range(0, length, _STEP):
+        stop = min(start + _STEP, length)
+        numbers.append(np.flatnonzero(gather.as_mask(read(start, stop), stop - start)) + start)
+    if length == 0:
+        gather.as_mask(read(0, 0), 0)
+    return RowNumbers(work, numbers, ascending=True)
+
+
+def index_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
+    """
+    The rows that an index names.
+
+    Parameters
+    ----------
+    given : Field or ndarray of integers
+        Negative ones count from the end.
+    length
+        Rows of what is chosen from.
+    work
+        Where their numbers are kept.
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        A row does not exist, or the index is not of integers, or is no field or array.
+    """
+    size, read = _values("index", given)
+    if isinstance(given, np.ndarray):
+        return RowNumbers(work, gather.as_rows(given, length))
+    numbers = work.spill(np.int64)
+    for start in range(0, max(size, 1), _STEP):
+        numbers.append(gather.as_rows(read(start, min(start + _STEP, size)), length, start))
+    return RowNumbers(work, numbers)
+
+
+def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], AnyArray]]:
+    """How many values a filter or an index has, and those from one row to another."""
+    from exetera_zarr.fields.base import Field
+
+    if isinstance(given, np.ndarray):
+        if given.ndim != 1:
+            raise DataError(f"the {what} has one dimension, not {given.ndim}")
+        return len(given), lambda start, stop: given[start:stop]
+    if isinstance(given, StringData) or (isinstance(given, Field) and given.indexed):
+        raise TypeError(f"the {what} cannot be a field of strings")
+    if isinstance(given, Field):
+        arrays = given.arrays()
+        return given.rows_of(arrays), lambda start, stop: given.read(start, stop, arrays)
+    if isinstance(given, RawData):
+        array = given.array()
+        return len(array), array.read
+    raise DataError(f"the {what} is a field or an ndarray, not a {type(given).__name__}")

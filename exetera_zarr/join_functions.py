@@ -1,0 +1,409 @@
+"""The functions of a session that join fields and arrays, as older scripts call them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.engine import Column, gather, is_strings, ordered, spans, strings
+from exetera_zarr.engine.rows import RowNumbers
+from exetera_zarr.engine.source import Source
+from exetera_zarr.errors import DataError
+from exetera_zarr.field_functions import FieldFunctions
+from exetera_zarr.fields import choosing
+from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.sources import workspace
+from exetera_zarr.storage import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exetera_zarr.engine.pairs import How
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["INVALID_INDEX", "JoinFunctions"]
+
+INVALID_INDEX = 1 << 62
+"""What stands for no row, from here on, in the row numbers that older scripts keep."""
+
+
+class JoinFunctions(FieldFunctions):
+    """
+    Row numbers of keys in others, and merges of single fields.
+
+    Where a field is meant, a `Field`, its storage group or an ndarray can be given.
+    """
+
+    # -- distinct values
+
+    def get_shared_index(self, keys: Any) -> tuple[AnyArray, ...]:
+        """
+        The position of each key among the sorted, distinct keys of all.
+
+        Parameters
+        ----------
+        keys : tuple of Field or ndarray
+
+        Returns
+        -------
+        tuple of ndarray of int64
+            As long as each of `keys`.
+        """
+        if not isinstance(keys, tuple) or not keys:
+            raise ValueError("the keys are a tuple of fields or of arrays")
+        columns = [self._column(key) for key in keys]
+        codes = _codes(columns)
+        return tuple(np.split(codes, np.cumsum([len(c) for c in columns])[:-1]))
+
+    def distinct(self, field: Any = None, fields: Any = None, filter: Any = None) -> Any:
+        """
+        The distinct values of an array, or rows of several, in ascending order.
+
+        Parameters
+        ----------
+        field : Field or ndarray
+        fields : sequence of Field or ndarray
+            One of the two.
+        filter : Field or ndarray of bool
+            Which rows count; all by default.
+
+        Returns
+        -------
+        ndarray, or a list of ndarray for `fields`; of indexed strings a list of str
+        """
+        if (field is None) == (fields is None):
+            raise ValueError("give either field or fields")
+        columns = [self._column(item) for item in ([field] if fields is None else fields)]
+        if filter is not None:
+            columns = [gather.compress(c, np.asarray(self._column(filter))) for c in columns]
+        from exetera_zarr.engine import relational
+
+        order = relational.sort_index(columns)
+        columns = [gather.take(column, order) for column in columns]
+        runs = spans.find_spans(columns, nan_equal=True)
+        found = [_plain(spans.first(runs, column)) for column in columns]
+        return found[0] if fields is None else found
+
+    # -- row numbers
+
+    def get_index(self, target: Any, foreign_key: Any, destination: Any = None) -> Any:
+        """
+        For each foreign key its row in `target`, the last one where there are several.
+
+        A key that is not there gets a number from `INVALID_INDEX` on, the same for the same key and
+        a greater one for a later key.
+
+        Parameters
+        ----------
+        target, foreign_key : Field or ndarray
+        destination : Field or ndarray
+            Appended to, or filled; returned then.
+
+        Returns
+        -------
+        ndarray of int64, or `destination`
+        """
+        columns = [self._column(target), self._column(foreign_key)]
+        codes = _codes(columns)
+        places, wanted = codes[: len(columns[0])], codes[len(columns[0]) :]
+        rows = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
+        rows[places] = np.arange(len(places))
+        result = rows[wanted]
+        missing = np.flatnonzero(result < 0)
+        if len(missing):
+            _, first, inverse = np.unique(wanted[missing], return_index=True, return_inverse=True)
+            result[missing] = INVALID_INDEX + first[inverse]
+        if destination is None:
+            return result
+        if isinstance(destination, np.ndarray):
+            destination[...] = result
+        else:
+            self.get(destination).append(result)
+        return destination
+
+    def join(
+        self,
+        destination_pkey: Any,
+        fkey_indices: Any,
+        values_to_join: Any,
+        writer: Any = None,
+        fkey_index_spans: Any = None,
+    ) -> Any:
+        """
+        Bring one value for each run of a foreign key to the rows of the primary key.
+
+        Parameters
+        ----------
+        destination_pkey : Field or ndarray
+            As long as the result.
+        fkey_indices : Field or ndarray
+            Rows in it, as `get_index` gives them, ascending; from `INVALID_INDEX` on they are left
+            out.
+        values_to_join : Field or ndarray
+            One for each run of equal `fkey_indices`.
+        writer : Field
+            Appended to; else the result is returned.
+        fkey_index_spans : ndarray
+            The runs, if they are known.
+
+        Returns
+        -------
+        ndarray or None
+            Zeros where nothing was joined.
+        """
+        length = len(self._column(destination_pkey))
+        rows = self._column(fkey_indices)
+        values = self._column(values_to_join)
+        if is_strings(rows):
+            raise ValueError("the foreign key indices are row numbers, not strings")
+        runs = (
+            spans.find_spans([rows]) if fkey_index_spans is None else self._column(fkey_index_spans)
+        )
+        starts = spans.check_spans(runs, len(rows))[:-1]
+        if len(starts) != len(values):
+            raise DataError(f"{len(values)} values for {len(starts)} runs of the foreign key")
+        wanted = rows[starts].astype(np.int64)
+        there = wanted < INVALID_INDEX
+        if (wanted[there] >= length).any() or (wanted < 0).any():
+            raise DataError(f"a foreign key index is no row of the {length} of the primary key")
+        numbers = np.full(length, -1, np.int64)
+        numbers[wanted[there]] = np.flatnonzero(there)
+        result = gather.take_or_default(values, numbers)
+        if writer is None:
+            return _plain(result)
+        self.get(writer).append(result)
+        return None
+
+    # -- merges of keys in any order
+
+    def merge_left(
+        self, left_on: Any, right_on: Any, right_fields: Any = (), right_writers: Any = None
+    ) -> list[Any]:
+        """
+        The rows of right fields beside the left keys, 0 or the empty string where there is none.
+
+        Parameters
+        ----------
+        left_on, right_on : Field or ndarray
+            The keys, in any order, of any multiplicity.
+        right_fields : sequence of Field or ndarray
+        right_writers : sequence of Field
+            Appended to.
+
+        Returns
+        -------
+        list
+            For each field one in memory, for each array an array; empty with writers.
+        """
+        return self._merge("left", left_on, right_on, (), None, right_fields, right_writers)[1]
+
+    def merge_right(
+        self, left_on: Any, right_on: Any, left_fields: Any = (), left_writers: Any = None
+    ) -> list[Any]:
+        """The rows of left fields beside the right keys; else as `merge_left`."""
+        return self._merge("right", left_on, right_on, left_fields, left_writers, (), None)[0]
+
+    def merge_inner(
+        self,
+        left_on: Any,
+        right_on: Any,
+        left_fields: Any = None,
+        left_writers: Any = None,
+        right_fields: Any = None,
+        right_writers: Any = None,
+    ) -> tuple[list[Any], list[Any]]:
+        """The rows of both sides whose keys are equal, as two lists; else as `merge_left`."""
+        return self._merge(
+            "inner",
+            left_on,
+            right_on,
+            left_fields or (),
+            left_writers,
+            right_fields or (),
+            right_writers,
+        )
+
+    def _merge(
+        self,
+        how: How,
+        left_on: Any,
+        right_on: Any,
+        left_fields: Any,
+        left_writers: Any,
+        right_fields: Any,
+        right_writers: Any,
+    ) -> tuple[list[Any], list[Any]]:
+        from exetera_zarr.engine import relational
+
+        with workspace(self) as work:
+            keys = self._source(left_on), self._source(right_on)
+            numbers = work.spill(np.int64), work.spill(np.int64)
+            for pair in relational.join_rows(*keys, how, work):
+                for spill, rows in zip(numbers, pair, strict=True):
+                    spill.append(rows)
+            left = self._deliver(left_fields, left_writers, RowNumbers(work, numbers[0]))
+            right = self._deliver(right_fields, right_writers, RowNumbers(work, numbers[1]))
+        return left, right
+
+    def _deliver(self, fields: Any, writers: Any, rows: RowNumbers) -> list[Any]:
+        """Rows of fields and arrays, in memory or appended to writers."""
+        if writers is not None and len(writers) != len(fields):
+            raise DataError(f"{len(writers)} writers for {len(fields)} fields")
+        results = []
+        for number, item in enumerate(fields):
+            is_field = isinstance(item, (Field, Group))
+            columns = (
+                choosing.chosen(self.get(item), rows)
+                if is_field
+                else rows.of(Source.of([self._column(item)]))
+            )
+            if writers is not None:
+                writer = self.get(writers[number])
+                for column in columns:
+                    writer.append(column)
+            elif is_field:
+                result = self.get(item).memory_like()
+                for column in columns:
+                    result.append(column)
+                results.append(result)
+            else:
+                parts = list(columns) or [self._column(item)[:0]]
+                results.append(_plain(gather.concat(parts)))
+        return results
+
+    # -- merges of keys that ascend
+
+    def ordered_merge_left(
+        self,
+        left_on: Any,
+        right_on: Any,
+        right_field_sources: Any = (),
+        left_field_sinks: Any = None,
+        left_to_right_map: Any = None,
+        left_unique: bool = False,
+        right_unique: bool = False,
+    ) -> tuple[Any, ...] | None:
+        """
+        The rows of right fields beside the left keys, where both keys ascend.
+
+        Parameters
+        ----------
+        left_on, right_on : Field or ndarray
+            The keys, ascending; those on the right are distinct.
+        right_field_sources : sequence of Field or ndarray
+        left_field_sinks : sequence of Field
+            Appended to.
+        left_to_right_map : Field
+            Row numbers are appended to it, `INVALID_INDEX` for none.
+        left_unique
+            The left keys are distinct, too; not needed.
+        right_unique
+            Has to be True, as in ExeTera.
+
+        Returns
+        -------
+        tuple of ndarray, or None with sinks
+            0 or the empty string where a key is not there.
+        """
+        if not right_unique:
+            raise ValueError("right_unique must be True: the keys on the right are distinct")
+        return self._ordered_side(
+            left_on, right_on, right_field_sources, left_field_sinks, left_to_right_map
+        )
+
+    def ordered_merge_right(
+        self,
+        left_on: Any,
+        right_on: Any,
+        left_field_sources: Any = (),
+        right_field_sinks: Any = None,
+        right_to_left_map: Any = None,
+        left_unique: bool = False,
+        right_unique: bool = False,
+    ) -> tuple[Any, ...] | None:
+        """The same with the sides changed; `left_unique` has to be True."""
+        if not left_unique:
+            raise ValueError("left_unique must be True: the keys on the left are distinct")
+        return self._ordered_side(
+            right_on, left_on, left_field_sources, right_field_sinks, right_to_left_map
+        )
+
+    def _ordered_side(
+        self, keys: Any, others: Any, sources: Any, sinks: Any, row_map: Any
+    ) -> tuple[Any, ...] | None:
+        _one_kind(sources)
+        with workspace(self) as work:
+            other = self._source(others)
+            numbers, last = work.spill(np.int64), -1
+            for rows, found in ordered.ordered_pairs(self._source(keys), other, "left", work):
+                if (np.diff(rows, prepend=last) == 0).any():
+                    raise DataError("the keys that have to be distinct are not: one occurs twice")
+                last = int(rows[-1]) if len(rows) else last
+                numbers.append(found)
+            chosen = RowNumbers(work, numbers, ascending=True)
+            if row_map is not None:
+                target = self.get(row_map)
+                for some in chosen.blocks():
+                    target.append(np.where(some < 0, INVALID_INDEX, some))
+            return self._deliver_arrays(sources, sinks, chosen)
+
+    def _deliver_arrays(self, sources: Any, sinks: Any, rows: RowNumbers) -> tuple[Any, ...] | None:
+        found = self._deliver(sources, sinks, rows)
+        if sinks is not None:
+            return None
+        return tuple(_plain(column_of(one)) if isinstance(one, Field) else one for one in found)
+
+    def ordered_merge_inner(
+        self,
+        left_on: Any,
+        right_on: Any,
+        left_field_sources: Any = (),
+        left_field_sinks: Any = None,
+        right_field_sources: Any = (),
+        right_field_sinks: Any = None,
+        left_unique: bool = False,
+        right_unique: bool = False,
+    ) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+        """The rows of both sides whose keys, which ascend, are equal; any multiplicity."""
+        with workspace(self) as work:
+            numbers = work.spill(np.int64), work.spill(np.int64)
+            keys = self._source(left_on), self._source(right_on)
+            for pair in ordered.ordered_pairs(*keys, "inner", work):
+                for spill, rows in zip(numbers, pair, strict=True):
+                    spill.append(rows)
+            sides = [
+                self._deliver_arrays(sources, sinks, RowNumbers(work, some))
+                for sources, sinks, some in (
+                    (left_field_sources, left_field_sinks, numbers[0]),
+                    (right_field_sources, right_field_sinks, numbers[1]),
+                )
+            ]
+        return sides[0], sides[1]
+
+
+def _codes(columns: Sequence[Column]) -> AnyArray:
+    """For all rows of all columns, one after the other, the rank among the distinct values."""
+    text = [is_strings(c) or c.dtype.kind == "S" for c in columns]
+    if any(text) and not all(text):
+        raise TypeError("a number is never equal to a string: the keys are of different types")
+    if any(is_strings(c) for c in columns):
+        of_strings = [c if is_strings(c) else strings.from_fixed(c) for c in columns]
+        return strings.ranks(strings.concat(of_strings))[0]
+    kinds = {c.dtype.kind for c in columns}
+    if "f" in kinds and any(c.dtype.kind in "iu" and c.itemsize == 8 for c in columns):
+        raise TypeError("64-bit integers and floats cannot be compared exactly: convert one")
+    joined = np.concatenate([np.asarray(c) for c in columns])
+    return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _one_kind(sources: Any) -> None:
+    """ExeTera takes all fields, all groups or all arrays."""
+    kinds = {"array" if isinstance(one, np.ndarray) else "field" for one in sources}
+    if len(kinds) > 1:
+        raise ValueError("the sources are all fields or all arrays")
+
+
+def _plain(column: Column) -> Any:
+    """A column as users see it: an array, or a list of str."""
+    return strings.decode(column) if is_strings(column) else column
