@@ -15,17 +15,16 @@ import numpy.typing as npt
 
 from exetera_zarr.engine import gather, keys, pairs
 from exetera_zarr.engine.columns import Column, IntArray, is_strings
-from exetera_zarr.engine.pairs import How, Pairs, check_how, concatenated, expand, invert
+from exetera_zarr.engine.pairs import How, Pairs, check_how, expand, invert
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.spans import find_spans
-from exetera_zarr.engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from exetera_zarr.engine.workspace import Spill
+    from exetera_zarr.engine.workspace import Spill, Workspace
 
-__all__ = ["aligned", "match_groups", "ordered_map", "ordered_pairs"]
+__all__ = ["aligned", "match_groups", "ordered_pairs"]
 
 _WINDOW = 1 << 16
 
@@ -93,14 +92,6 @@ def ordered_pairs(left: Source, right: Source, how: How, work: Workspace) -> Gen
     for rows in alone.blocks(pairs.CHUNK):
         yield np.full(len(rows), -1, np.int64), rows
     alone.close()
-
-
-def ordered_map(
-    left: Sequence[Column], right: Sequence[Column], how: How
-) -> tuple[IntArray, IntArray]:
-    """`ordered_pairs` of columns that are in memory, all at once."""
-    with Workspace() as work:
-        return concatenated(ordered_pairs(Source.of(left), Source.of(right), how, work))
 
 
 class _Groups:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from exetera_zarr.engine.columns import Column, IntArray
-    from exetera_zarr.engine.pairs import How, Pairs
+    from exetera_zarr.engine.pairs import Pairs
     from exetera_zarr.engine.wordsort import WordArray
     from exetera_zarr.engine.workspace import Spill
 
-__all__ = ["cross_pairs", "cross_rows", "join", "join_rows", "sort_index", "sort_rows"]
+__all__ = ["cross_pairs", "join_rows", "sort_index", "sort_rows"]
 
 #: Up to so many rows numpy is faster than DuckDB (measured, 2 cores), where one word is too small.
 WORDS_ROWS = 250_000
@@ -171,21 +171,3 @@ def sort_index(
     with Workspace(memory_limit, spill_dir) as work:
         rows = sort_rows(source, ascending, work)
         return np.arange(source.rows) if rows is None else rows.read(0, source.rows)
-
-
-def join(
-    left: Sequence[Column],
-    right: Sequence[Column],
-    how: How,
-    *,
-    memory_limit: int = DEFAULT_MEMORY,
-    spill_dir: str | None = None,
-) -> tuple[IntArray, IntArray]:
-    """`join_rows` of columns that are in memory, all pairs at once."""
-    with Workspace(memory_limit, spill_dir) as work:
-        return pairs.concatenated(join_rows(Source.of(left), Source.of(right), how, work))
-
-
-def cross_rows(n_left: int, n_right: int) -> tuple[IntArray, IntArray]:
-    """`cross_pairs`, all at once."""
-    return pairs.concatenated(cross_pairs(n_left, n_right))

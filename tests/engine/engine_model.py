@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from model import merge, order_key
 
 from exetera_zarr.engine import gather, strings
+from exetera_zarr.engine.pairs import concatenated
+from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.workspace import Workspace
 
 NAN = float("nan")
 WHOLE = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**63), -(2**53) - 1, 2**53 + 1]))
@@ -121,3 +124,9 @@ def blocks(cols: list[Any], cuts: list[int]) -> list[list[Any]]:
     """The columns cut at rows `cuts`."""
     bounds = [0, *sorted(cuts), gather.length(cols[0])]
     return [[col[a:b] for col in cols] for a, b in itertools.pairwise(bounds)]
+
+
+def joined_at_once(join: Any, left: list[Any], right: list[Any], how: Any, **memory: Any) -> Any:
+    """All pairs of a join of columns in memory."""
+    with Workspace(**memory) as work:
+        return concatenated(join(Source.of(left), Source.of(right), how, work))

@@ -6,13 +6,13 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import NUMBERS, build, columns, key_tables
+from engine_model import NUMBERS, build, columns, joined_at_once, key_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import merge, order_key, same_key
 
 from exetera_zarr.engine import keys, ordered, pairs, strings
-from exetera_zarr.engine.ordered import ordered_map, ordered_pairs
+from exetera_zarr.engine.ordered import ordered_pairs
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.workspace import Workspace
 
@@ -120,7 +120,7 @@ def test_windows_do_not_change_the_answer(left, right, how, window, text):
     else:
         cols = [np.array(side, np.int32) for side in (left, right)]
     with mock.patch.object(ordered, "_WINDOW", window):
-        found = ordered_map([cols[0]], [cols[1]], how)
+        found = joined_at_once(ordered_pairs, [cols[0]], [cols[1]], how)
     assert listed([found] if model else []) == model
 
 
@@ -135,7 +135,7 @@ def test_the_order_of_each_kind_of_merge(how):
         "inner": [*both, (3, 3)],
         "outer": [*both, (2, -1), (3, 3), (-1, 2)],
     }[how]
-    found = ordered_map(left, right, how)
+    found = joined_at_once(ordered_pairs, left, right, how)
     assert list(zip(*(rows.tolist() for rows in found), strict=True)) == expected
 
 
@@ -187,7 +187,7 @@ def test_keys_out_of_order_are_refused_naming_side_and_row(side, bad, row, how):
 def test_keys_of_different_types_are_compared_exactly(left, right, equal):
     """No key is rounded on its way to the other's type."""
     for a, b in ((left, right), (right, left)):
-        assert len(ordered_map([a], [b], "inner")[0]) == equal
+        assert len(joined_at_once(ordered_pairs, [a], [b], "inner")[0]) == equal
 
 
 @given(columns(NUMBERS), columns(NUMBERS))
@@ -243,23 +243,24 @@ def test_words_order_as_fixed_strings(values):
 def test_numbers_and_strings_are_never_compared():
     """A number beside a string is a TypeError that names the key and both types."""
     with pytest.raises(TypeError, match="key 1 is int64 on the left and string on the right"):
-        ordered_map(
+        joined_at_once(
+            ordered_pairs,
             [np.zeros(1), np.array([1])],
             [np.zeros(1), strings.encode(["1"])],
             "left",
         )
     with pytest.raises(TypeError, match="number is never equal"):
-        ordered_map([np.array([b"1"])], [np.array([1])], "left")
+        joined_at_once(ordered_pairs, [np.array([b"1"])], [np.array([1])], "left")
 
 
 def test_a_merge_that_makes_no_sense_is_refused():
     """Unknown kinds, no keys and unequal numbers of keys are errors in words."""
     one = [np.zeros(1)]
     with pytest.raises(ValueError, match="how must be one of left, right, inner, outer"):
-        ordered_map(one, one, "cross")
+        joined_at_once(ordered_pairs, one, one, "cross")
     with pytest.raises(ValueError, match="2 left keys, but 1 right"):
-        ordered_map(one * 2, one, "left")
+        joined_at_once(ordered_pairs, one * 2, one, "left")
     with pytest.raises(ValueError, match="at least one column"):
-        ordered_map([], [], "left")
+        joined_at_once(ordered_pairs, [], [], "left")
     with pytest.raises(TypeError, match="exactly"):
-        ordered_map([np.zeros(1, np.longdouble)], one, "left")
+        joined_at_once(ordered_pairs, [np.zeros(1, np.longdouble)], one, "left")

@@ -6,7 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import as_columns, key_tables, tables
+from engine_model import as_columns, joined_at_once, key_tables, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import merge, order_key
@@ -163,7 +163,9 @@ def test_too_small_a_limit_is_a_memory_error_that_names_it(tmp_path):
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
         relational.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
-        relational.join([text], [text], "left", memory_limit=2_000_000, spill_dir=str(tmp_path))
+        joined_at_once(
+            relational.join_rows, [text], [text], "left", memory=2_000_000, spill_dir=str(tmp_path)
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -370,9 +372,9 @@ def test_shuffling_the_sides_shuffles_the_pairs(sides, how, random):
 def test_join_refuses_what_ordered_merge_refuses():
     """Numbers beside strings, and unknown kinds, are the same errors on both paths."""
     with pytest.raises(TypeError, match="never equal"):
-        relational.join([np.zeros(1)], [strings.encode(["0"])], "left")
+        joined_at_once(relational.join_rows, [np.zeros(1)], [strings.encode(["0"])], "left")
     with pytest.raises(ValueError, match="how must be"):
-        relational.join([np.zeros(1)], [np.zeros(1)], "semi")
+        joined_at_once(relational.join_rows, [np.zeros(1)], [np.zeros(1)], "semi")
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 100])
