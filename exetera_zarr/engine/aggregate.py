@@ -16,7 +16,7 @@ import numpy.typing as npt
 from exetera_zarr.engine.codes import canonical
 from exetera_zarr.engine.hashed import CannotHashError, Parts, Wanted, hashed_groups, sorted_blocks
 from exetera_zarr.engine.partials import First, Partial, State, partial_of, result_of
-from exetera_zarr.engine.ranked import RANKED, ranked
+from exetera_zarr.engine.ranked import RANKED, can_hash, ranked
 from exetera_zarr.engine.running import Running, SumError
 from exetera_zarr.engine.runs import Runs, first_disorder
 from exetera_zarr.engine.source import Source
@@ -278,10 +278,12 @@ def _stream(
 def _unordered(
     rows: Source, keys: int, wanted: Sequence[Wanted], work: Workspace
 ) -> Iterator[Parts]:
-    with contextlib.suppress(CannotHashError):  # raised before the first group
-        yield from hashed_groups(rows, keys, wanted, work)
-        return
-    if any(name in RANKED for _, name in wanted):
+    with_ranked = any(name in RANKED for _, name in wanted)
+    if not with_ranked or can_hash(rows, work):
+        with contextlib.suppress(CannotHashError):  # raised before the first group
+            yield from hashed_groups(rows, keys, wanted, work)
+            return
+    if with_ranked:
         yield from _with_ranked(rows, keys, wanted, work, _unordered)
     else:
         yield from _sorted(rows, keys, wanted, work)

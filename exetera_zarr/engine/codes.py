@@ -1,8 +1,8 @@
 """How columns go into DuckDB, and come back.
 
-DuckDB orders and compares whole numbers, floats and BLOBs as the engine does, once all NaNs are one
-and there is no -0.0. Fixed strings go in as 64-bit words, which it hashes and sorts at a fraction
-of the cost of strings; long ones, of which it would take many, as BLOBs of one width.
+DuckDB orders and compares whole numbers and BLOBs as the engine does. Fixed strings go in as 64-bit
+words, which it hashes and sorts at a fraction of the cost of strings; long ones, of which it would
+take many, as BLOBs of one width.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine.columns import BoolArray
 
-__all__ = ["Code", "canonical", "code_of", "numbers_of", "to_arrow"]
+__all__ = ["Code", "canonical", "code_of", "key_code", "numbers_of", "to_arrow"]
 
 #: Fixed strings of more words than this are BLOBs.
 KEY_WORDS = 4
@@ -40,7 +40,7 @@ class Code:
 
 def code_of(empty: Column, most_words: int = KEY_WORDS) -> Code:
     """
-    The code in which a column orders and compares in DuckDB as it does here, if it is `canonical`.
+    The code of a column as it is.
 
     Parameters
     ----------
@@ -78,6 +78,31 @@ def _blob_code(dtype: np.dtype[Any]) -> Code:
         # All have the same width, so the bytes back to back are the array.
         lambda a: strings.from_arrow(a[0])[1].view(dtype),
     )
+
+
+def key_code(empty: Column, most_words: int = KEY_WORDS) -> Code:
+    """
+    The code in which a column orders and compares in DuckDB as it does here.
+
+    Floats become the whole numbers that order as they do, which DuckDB sorts in a third of the
+    time; there is one NaN, the greatest, and no -0.0. The parameters are those of `code_of`.
+    """
+    if is_strings(empty) or empty.dtype.kind != "f":
+        return code_of(empty, most_words)
+    floats = empty.dtype.newbyteorder("=")
+    whole = np.dtype(f"i{floats.itemsize}")
+    return Code(
+        (pa.from_numpy_dtype(whole),),
+        lambda c: [to_arrow(_turned(canonical(c).astype(floats, copy=False).view(whole)))],
+        lambda a: _turned(numbers_of(a[0], whole)).view(floats).astype(empty.dtype, copy=False),
+    )
+
+
+def _turned(bits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The bits of floats as whole numbers that order as they do, or these as bits again."""
+    # The bits of negative floats descend, but for the sign.
+    magnitude = np.iinfo(bits.dtype).max
+    return np.asarray(bits ^ ((bits >> (bits.itemsize * 8 - 1)) & magnitude))
 
 
 def canonical(col: Column) -> Column:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.engine.codes import Code, canonical, code_of, numbers_of, to_arrow
+from exetera_zarr.engine.codes import Code, code_of, key_code, numbers_of, to_arrow
 from exetera_zarr.engine.columns import Column, is_strings
 from exetera_zarr.engine.partials import NUMERIC, result_of
 
@@ -59,7 +59,7 @@ class _Inputs:
         values = columns[len(self.keys) :]
         arrays: list[pa.Array] = []
         for code, column in zip(self.keys, columns, strict=False):
-            arrays += code.encode(canonical(column))
+            arrays += code.encode(column)
         for number, code in self.raw.items():
             arrays += code.encode(values[number])
         for number, dtype in self.skipping.items():
@@ -167,7 +167,7 @@ def hashed_groups(
     import duckdb
 
     values = rows.empty[keys:]
-    inputs = _Inputs([code_of(empty) for empty in rows.empty[:keys]])
+    inputs = _Inputs([key_code(empty) for empty in rows.empty[:keys]])
     terms = [_term(inputs, number, name, values) for number, name in wanted]
     names = inputs.key_names()
     results = [f"{term} AS a{i}" for i, term in enumerate(terms)]
@@ -261,9 +261,10 @@ def sorted_blocks(
     ------
     keys, values : lists of columns
     """
-    inputs = _Inputs([code_of(empty) for empty in rows.empty[:keys]], rows=not by_value)
+    inputs = _Inputs([key_code(empty) for empty in rows.empty[:keys]], rows=not by_value)
+    code = key_code if by_value else code_of
     for number in chosen:
-        inputs.raw[number] = code_of(rows.empty[keys + number], most_words=1)
+        inputs.raw[number] = code(rows.empty[keys + number], most_words=1)
     names = inputs.key_names()
     given = [f"v{number}" for number in inputs.raw]
     order = [*names, *(given if by_value else ["r"])]

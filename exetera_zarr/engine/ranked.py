@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exetera_zarr.engine.codes import canonical
 from exetera_zarr.engine.hashed import CannotHashError, Parts, Wanted, hashed_groups, sorted_blocks
 from exetera_zarr.engine.partials import Distinct, result_of
 from exetera_zarr.engine.running import Running
@@ -22,19 +21,28 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Spill, Workspace
 
-__all__ = ["RANKED", "ranked"]
+__all__ = ["RANKED", "can_hash", "ranked"]
 
 RANKED = ("median", "nunique")
+#: Memory for each row from which hashing is faster than sorting: it holds all values, and where
+#: they hardly fit, DuckDB takes many times as long before it gives up (measured).
+_HASHED_BYTES = 64
+
+
+def can_hash(rows: Source, work: Workspace) -> bool:
+    """Whether the values of all groups fit the memory."""
+    return rows.rows * _HASHED_BYTES <= work.memory
 
 
 def ranked(rows: Source, keys: int, wanted: Wanted, work: Workspace) -> Spill:
     """The medians or the numbers of distinct values of all groups, in their order."""
     number, name = wanted
-    with contextlib.suppress(CannotHashError):
-        found = work.spill(result_of(name, rows.empty[keys + number]).dtype)
-        for _, results in hashed_groups(rows, keys, [wanted], work):
-            found.append(results[0])
-        return found
+    if can_hash(rows, work):
+        with contextlib.suppress(CannotHashError):
+            found = work.spill(result_of(name, rows.empty[keys + number]).dtype)
+            for _, results in hashed_groups(rows, keys, [wanted], work):
+                found.append(results[0])
+            return found
     blocks = sorted_blocks(rows, keys, [number], work, by_value=True)
     return _medians(blocks, work) if name == "median" else _distinct(blocks, work)
 
@@ -45,7 +53,7 @@ def _distinct(blocks: Iterable[Parts], work: Workspace) -> Spill:
     running = Running([(0, Distinct())])
     for key_columns, (values,) in blocks:
         bounds, continued = runs.feed(key_columns)
-        found.append(running.feed(bounds, [canonical(values)], continued)[0][0])
+        found.append(running.feed(bounds, [values], continued)[0][0])
     for state in running.finish():
         found.append(state[0])
     return found
