@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from exetera_zarr.engine import strings
 from exetera_zarr.engine.columns import Column, common_length, describe, is_strings
+from exetera_zarr.engine.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine.columns import BoolArray, IntArray
 
-__all__ = ["align", "first_disorder", "joint_codes", "words"]
+__all__ = ["align", "first_disorder", "joint_codes"]
 
 Numbers = npt.NDArray[Any]
 
@@ -82,22 +83,6 @@ def _align_text(a: Column, b: Column) -> tuple[list[Column], list[Column]]:
 
 def _variable(col: Column) -> pa.LargeBinaryArray:
     return strings.from_fixed(col) if isinstance(col, np.ndarray) else col
-
-
-def words(col: npt.NDArray[np.bytes_], width: int | None = None) -> list[npt.NDArray[np.uint64]]:
-    """Fixed strings as columns of uint64, eight bytes each, which order as the strings do.
-
-    Parameters
-    ----------
-    col : ``S<width>`` array (rows,)
-    width : int, optional
-        Pad with NULs to this many bytes; by default those of the dtype.
-    """
-    own = col.dtype.itemsize
-    count = max(-(-(width or own) // 8), 1)
-    padded = np.ascontiguousarray(col, dtype=f"S{count * 8}")
-    cells = padded.view(">u8").reshape(len(col), count)
-    return [cells[:, i].astype(np.uint64) for i in range(count)]
 
 
 def _align_numbers(a: Numbers, b: Numbers) -> tuple[list[Column], list[Column]]:

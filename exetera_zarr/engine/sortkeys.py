@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from exetera_zarr.engine import strings
 from exetera_zarr.engine.columns import Column, is_strings
-from exetera_zarr.engine.keys import words
+from exetera_zarr.engine.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import merge, order_key, same_key
 
-from exetera_zarr.engine import keys, ordered, pairs, strings
+from exetera_zarr.engine import keys, ordered, pairs, strings, words
 from exetera_zarr.engine.ordered import ordered_pairs
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.workspace import Workspace
@@ -232,7 +232,7 @@ def test_joint_codes_do_not_overflow():
 def test_words_order_as_fixed_strings(values):
     """Eight bytes to a word, the words order and equal as the strings."""
     col = build("S12", [v[:12] for v in values])
-    rows = list(zip(*(w.tolist() for w in keys.words(col, 20)), strict=True))
+    rows = list(zip(*(w.tolist() for w in words.words(col, 20)), strict=True))
     listed = col.tolist()
     assert sorted(range(len(rows)), key=rows.__getitem__) == sorted(
         range(len(rows)), key=listed.__getitem__
