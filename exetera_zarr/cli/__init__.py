@@ -60,6 +60,8 @@ def main() -> None:
 
 def application() -> typer.Typer:
     """Return the command with its sub-commands."""
+    from exetera_zarr.cli import run
+
     app = typer.Typer(
         help="Tables of longitudinal data on any store.",
         no_args_is_help=True,
@@ -74,6 +76,7 @@ def application() -> typer.Typer:
     app.command("history")(_reported(versions.history))
     app.command("verify")(_reported(versions.verify))
     app.command("vacuum")(_reported(versions.vacuum))
+    app.command("run", context_settings=run.SETTINGS)(run.run)
     return app
 
 
