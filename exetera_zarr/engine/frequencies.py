@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+
+from exetera_zarr.engine import strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,10 +44,14 @@ def most_frequent(blocks: Iterable[pa.LargeBinaryArray], work: Workspace) -> Mod
     Mode
         None if there are no rows.
     """
+    remaining = iter(blocks)
+    leading = list(islice(remaining, 2))
+    if len(leading) < 2:
+        return _of_one_block(leading[0]) if leading and len(leading[0]) else None
     schema = pa.schema([("value", pa.large_binary())])
     batches = (
         pa.record_batch([block[start : start + _BATCH]], schema=schema)
-        for block in blocks
+        for block in chain(leading, remaining)
         for start in range(0, len(block), _BATCH)
     )
     reader = pa.RecordBatchReader.from_batches(schema, batches)
@@ -58,3 +66,11 @@ def most_frequent(blocks: Iterable[pa.LargeBinaryArray], work: Workspace) -> Mod
             "ORDER BY n DESC, value LIMIT 1"
         ).fetchone()
     return None if found is None else Mode(*found)
+
+
+def _of_one_block(block: pa.LargeBinaryArray) -> Mode:
+    """Without DuckDB, which takes longer to start than a block takes to count."""
+    distinct = strings.unique(block, return_counts=True)
+    assert distinct.counts is not None
+    top = int(np.argmax(distinct.counts))
+    return Mode(distinct.values[top].as_py(), int(distinct.counts[top]), len(distinct.values))
