@@ -483,7 +483,7 @@ def _rows_parameter(what: str, value: Any) -> AnyArray:
     return column
 
 
-def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
+def copy(field: Field, ddf: DataFrame, name: str) -> Any:
     """
     Copy a field into a table.
 
@@ -491,7 +491,7 @@ def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
     ----------
     field
         Of any table or in memory.
-    dataframe
+    ddf
         Where to.
     name
         Its name there.
@@ -501,14 +501,14 @@ def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
     Field
         The copy.
     """
-    with dataframe.atomic():
-        result = field.create_like(dataframe, name)
+    with ddf.atomic():
+        result = field.create_like(ddf, name)
         for column in field.blocks():
             result.append(column)
     return result
 
 
-def move(field: Field, dataframe: DataFrame, name: str) -> Any:
+def move(field: Field, ddf: DataFrame, name: str) -> Any:
     """
     Move a field to a table or to another name.
 
@@ -520,12 +520,12 @@ def move(field: Field, dataframe: DataFrame, name: str) -> Any:
         The field where it is now.
     """
     source = field.dataframe
-    if source is dataframe and source is not None:
-        if name != field.name and name in dataframe:
-            raise NameTakenError(f"{name!r} exists already in {dataframe.name!r}")
-        dataframe.rename(str(field.name), name)
+    if source is ddf and source is not None:
+        if name != field.name and name in ddf:
+            raise NameTakenError(f"{name!r} exists already in {ddf.name!r}")
+        ddf.rename(str(field.name), name)
         return field
-    result = copy(field, dataframe, name)
+    result = copy(field, ddf, name)
     if source is not None:
         source.delete_field(field)
     return result

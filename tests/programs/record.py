@@ -36,7 +36,6 @@ def run_real(python: Path, program: str, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     from benchmarks.peers import exetera_python
-
     from tests.programs.inputs import write_inputs
 
     for program in PROGRAMS:
