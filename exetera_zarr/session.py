@@ -217,7 +217,8 @@ class Session(FieldFunctions):
         """An empty field of the type of `field`, in a table; ValueError if it is no field."""
         if not isinstance(field, (Field, Group)):
             raise ValueError(f"expected a field, not a {type(field).__name__}")
-        return self.get(field).create_like(dest_group, dest_name, timestamp)
+        dest = self._table(dest_group) if isinstance(dest_group, Group) else dest_group
+        return self.get(field).create_like(dest, dest_name, timestamp)
 
     def create_indexed_string(
         self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
