@@ -41,6 +41,7 @@ def test_the_check_finds_what_is_missing(monkeypatch):
     spec = importlib.util.spec_from_file_location("check_api", CHECK)
     check = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(check)
+    check.exetera_zarr.compat.install()
     try:
         names = "Session.get(field) Session.nope Session.get_dataset(other) Session.close"
         monkeypatch.setattr(check, "NAMES", {"exetera.core.session": names, "exetera.nope": "x"})
