@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.engine.rows import RowNumbers
-from exetera_zarr.errors import DataError, FieldNotFoundError, NameTakenError, listing
+from exetera_zarr.errors import (
+    DataError,
+    FieldNotFoundError,
+    NameTakenError,
+    UnsupportedError,
+    listing,
+)
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
@@ -16,6 +22,8 @@ from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
     import contextlib
+    import os
+    from typing import IO
 
     import pandas as pd
 
@@ -55,7 +63,8 @@ class DataFrame(FieldContainer):
             ) from error
         return self._group
 
-    h5group = group
+    # the second is how ExeTera's own tests reach it
+    h5group = _h5group = group
 
     @property
     def name(self) -> str:
@@ -91,6 +100,20 @@ class DataFrame(FieldContainer):
         return table_html(self)
 
     # -- fields
+
+    def create_group(self, name: str) -> Field:
+        """
+        Refused: a table holds fields, and no groups that are none.
+
+        Raises
+        ------
+        UnsupportedError
+            Always. What ExeTera made here kept it from opening the file again.
+        """
+        raise UnsupportedError(
+            f"{self._describe()} holds fields, so there can be no group {name!r} in it: use "
+            "create_numeric and the like for a field, create_dataframe of the dataset for a table"
+        )
 
     def add(self, field: Field) -> Field:
         """Copy a field, with its name, into the table."""
@@ -343,6 +366,86 @@ class DataFrame(FieldContainer):
             raise ValueError("drop_duplicates needs a table to write to: ddf")
         return self.groupby(by, hint_keys_is_sorted).distinct(ddf)
 
+    def describe(
+        self, include: Any = None, exclude: Any = None, output: str = "terminal"
+    ) -> dict[str, list[Any]]:
+        """
+        Summarise fields, reading them a block at a time.
+
+        Parameters
+        ----------
+        include
+            ``'all'``, a name, a number type such as ``np.int32`` or ``np.number``, or a list of
+            names or of types, of which names that there are not are left out. By default the
+            numeric and timestamp fields.
+        exclude
+            A name, a type, or a list of either; the other of what `include` is.
+        output
+            ``'terminal'`` prints a table as well; anything else does not.
+
+        Returns
+        -------
+        dict
+            Lists with an entry for each field: ``fields`` (their names), ``count``, ``mean``,
+            ``std`` (of the population), ``min``, ``25%``, ``50%``, ``75%`` and ``max``, as text
+            with two decimals; where a categorical or string field is among them also ``unique``,
+            ``top`` (of several the least) and ``freq``. ``'NaN'`` stands where there is nothing to
+            say.
+
+        Raises
+        ------
+        ValueError
+            An argument is of another form, or no field is left.
+
+        Notes
+        -----
+        As in ExeTera the percentiles are those of 0.25, 0.5 and 0.75 *percent* of the rows, which
+        scripts may rely on. Of a field with a NaN all of them are ``'nan'``.
+        """
+        from exetera_zarr.describing import describe
+
+        return describe(self, include, exclude, output)
+
+    def to_csv(
+        self,
+        filepath: str | os.PathLike[str] | IO[str],
+        row_filter: Any = None,
+        column_filter: str | list[str] | None = None,
+        chunk_row_size: int = 1 << 15,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Write a CSV file, reading the fields a block at a time.
+
+        Categories are written as their codes, timestamps as seconds since 1970, bool as ``True``
+        and ``False``, and fixed strings as text (ExeTera writes ``b'text'``).
+
+        Parameters
+        ----------
+        filepath
+            Path or URL, or a text file open for writing.
+        row_filter : Field of bool, or ndarray
+            Which rows; as long as the fields. A field of this table is left out of the file.
+        column_filter
+            Name of a field, or names; all by default.
+        chunk_row_size
+            Rows that are made text at a time.
+        storage_options
+            For the file system behind a URL.
+
+        Raises
+        ------
+        ValueError
+            A field does not exist, the fields have different lengths, or an argument is of another
+            form.
+        IndexError
+            The filter has another length.
+        """
+        from exetera_zarr.io.csv_export import write_csv
+
+        write_csv(self, filepath, row_filter, column_filter, chunk_row_size, storage_options)
+
     def to_pandas(
         self, row_filter: Any = None, col_filter: str | list[str] | None = None
     ) -> pd.DataFrame:
@@ -371,7 +474,7 @@ class DataFrame(FieldContainer):
         return pd.DataFrame(columns)
 
 
-def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
+def copy(field: Field, ddf: DataFrame, name: str) -> Any:
     """
     Copy a field into a table.
 
@@ -379,7 +482,7 @@ def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
     ----------
     field
         Of any table or in memory.
-    dataframe
+    ddf
         Where to.
     name
         Its name there.
@@ -389,14 +492,14 @@ def copy(field: Field, dataframe: DataFrame, name: str) -> Any:
     Field
         The copy.
     """
-    with dataframe.atomic():
-        result = field.create_like(dataframe, name)
+    with ddf.atomic():
+        result = field.create_like(ddf, name)
         for column in field.blocks():
             result.append(column)
     return result
 
 
-def move(field: Field, dataframe: DataFrame, name: str) -> Any:
+def move(field: Field, ddf: DataFrame, name: str) -> Any:
     """
     Move a field to a table or to another name.
 
@@ -408,12 +511,12 @@ def move(field: Field, dataframe: DataFrame, name: str) -> Any:
         The field where it is now.
     """
     source = field.dataframe
-    if source is dataframe and source is not None:
-        if name != field.name and name in dataframe:
-            raise NameTakenError(f"{name!r} exists already in {dataframe.name!r}")
-        dataframe.rename(str(field.name), name)
+    if source is ddf and source is not None:
+        if name != field.name and name in ddf:
+            raise NameTakenError(f"{name!r} exists already in {ddf.name!r}")
+        ddf.rename(str(field.name), name)
         return field
-    result = copy(field, dataframe, name)
+    result = copy(field, ddf, name)
     if source is not None:
         source.delete_field(field)
     return result

@@ -75,6 +75,8 @@ class Dataset(FieldContainer):
         """The storage's root group."""
         return self._storage.root
 
+    _file = group  # as ExeTera's own tests reach it
+
     @property
     def url(self) -> str:
         """Where it lives, without secrets."""

@@ -61,7 +61,7 @@ class NameTakenError(ExeteraError, ValueError):
     """A table or field of that name exists already."""
 
 
-class ReadOnlyError(ExeteraError, PermissionError):
+class ReadOnlyError(ExeteraError, PermissionError, ValueError):
     """A change was asked of something opened for reading."""
 
 

@@ -117,13 +117,14 @@ class FieldFunctions:
         Parameters
         ----------
         filter_to_apply : Field or ndarray
+            Numbers keep where they are not zero if `src` is a field; else they are row numbers.
         src : Field, ndarray, or the list of str that the data of an indexed string field is
         dest : Field
             Also write the rows there: replacing its rows if `src` is a field, else appending.
 
         Returns
         -------
-        ndarray, or (offsets, bytes) for strings of any length
+        ndarray, or (offsets, bytes) for strings of any length that are no array
         """
 
         def chosen(column: Column) -> Column:
@@ -146,11 +147,15 @@ class FieldFunctions:
         dest = None if dest is None else self.get(dest)
         result = chosen(self._column(src))
         if dest is not None:
-            if isinstance(src, (Field, Group)):
+            if isinstance(src, Field):
                 dest.replace([result])
             else:
                 dest.append(result)
-        return result if isinstance(result, np.ndarray) else strings.from_arrow(result)
+        if isinstance(result, np.ndarray):
+            return result
+        if isinstance(src, np.ndarray):
+            return np.asarray(strings.decode(result), src.dtype)
+        return strings.from_arrow(result)
 
     def _column(self, value: Any) -> Column:
         """All rows of what stands for a field: itself, its group, an array, or a list of str."""
@@ -158,6 +163,8 @@ class FieldFunctions:
             value = self.get(value)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return strings.encode(value)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "UO":
+            return strings.encode(value.tolist())
         return column_of(value)
 
     def _source(self, *values: Any) -> Source:
@@ -294,6 +301,7 @@ class FieldFunctions:
 
     def aggregate_count(self, index: Any, dest: Any = None) -> Any:
         """Number of rows of each run of equal values of `index`."""
+        _check_dest(dest)
         result = self.apply_spans_count(_runs(self._source(index)), dest)
         return result if dest is None else dest
 
@@ -334,6 +342,7 @@ class FieldFunctions:
         dest : Field
             Also append the result there; returned then.
         """
+        _check_dest(dest)
         result = predicate(_runs(self._source(index)), _target(target, older), dest)
         return result if dest is None else dest
 
@@ -343,6 +352,11 @@ def _runs(source: Source) -> AnyArray:
     finder = spans.SpanFinder()
     found = [finder.feed(columns) for columns in source.blocks()]
     return np.concatenate([*found, [finder.finish()]])
+
+
+def _check_dest(dest: Any) -> None:
+    if dest is not None and not isinstance(dest, Field):
+        raise ValueError(f"dest is a {type(dest).__name__}, not a field")
 
 
 def _array(what: str, value: Any) -> AnyArray:

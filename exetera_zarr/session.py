@@ -7,6 +7,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
+from exetera_zarr import redirects
 from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
@@ -151,6 +152,7 @@ class Session(JoinFunctions):
             The mode is another one, or the session has a dataset of that name.
         """
         name = _default_name(dataset_path) if name is None else name
+        dataset_path, storage_options = redirects.resolve(dataset_path, storage_options)
         if name in self.datasets:
             raise NameTakenError(
                 f"this session has an open dataset {name!r} already: close it, or give another name"
@@ -216,13 +218,14 @@ class Session(JoinFunctions):
         """An empty field of the type of `field`, in a table; ValueError if it is no field."""
         if not isinstance(field, (Field, Group)):
             raise ValueError(f"expected a field, not a {type(field).__name__}")
-        return self.get(field).create_like(dest_group, dest_name, timestamp)
+        dest = self._table(dest_group) if isinstance(dest_group, Group) else dest_group
+        return self.get(field).create_like(dest, dest_name, timestamp)
 
     def create_indexed_string(
         self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> Any:
         """See `DataFrame.create_indexed_string`."""
-        return _table(group).create_indexed_string(name, timestamp, chunksize)
+        return self._table(group).create_indexed_string(name, timestamp, chunksize)
 
     def create_fixed_string(
         self,
@@ -233,7 +236,7 @@ class Session(JoinFunctions):
         chunksize: int | None = None,
     ) -> Any:
         """See `DataFrame.create_fixed_string`."""
-        return _table(group).create_fixed_string(name, length, timestamp, chunksize)
+        return self._table(group).create_fixed_string(name, length, timestamp, chunksize)
 
     def create_categorical(
         self,
@@ -245,7 +248,7 @@ class Session(JoinFunctions):
         chunksize: int | None = None,
     ) -> Any:
         """See `DataFrame.create_categorical`."""
-        return _table(group).create_categorical(name, nformat, key, timestamp, chunksize)
+        return self._table(group).create_categorical(name, nformat, key, timestamp, chunksize)
 
     def create_numeric(
         self,
@@ -256,13 +259,23 @@ class Session(JoinFunctions):
         chunksize: int | None = None,
     ) -> Any:
         """See `DataFrame.create_numeric`."""
-        return _table(group).create_numeric(name, nformat, timestamp, chunksize)
+        return self._table(group).create_numeric(name, nformat, timestamp, chunksize)
 
     def create_timestamp(
         self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> Any:
         """See `DataFrame.create_timestamp`."""
-        return _table(group).create_timestamp(name, timestamp, chunksize)
+        return self._table(group).create_timestamp(name, timestamp, chunksize)
+
+    def _table(self, group: Any) -> DataFrame:
+        """The table that is meant by it or by its storage group."""
+        if isinstance(group, Group):
+            for dataset in self.datasets.values():
+                if dataset.storage is group.storage and group.name in dataset:
+                    group = dataset[group.name]
+        if not isinstance(group, DataFrame):
+            raise ValueError(f"fields are created in a DataFrame, not in a {type(group).__name__}")
+        return group
 
     def get_or_create_group(self, group: Any, name: str) -> Any:
         """``group[name]``, created if there is none."""
@@ -287,9 +300,3 @@ def _default_name(path: Any) -> str:
     except TypeError:
         return "dataset"
     return last.rsplit(".", 1)[0] or last
-
-
-def _table(group: Any) -> DataFrame:
-    if not isinstance(group, DataFrame):
-        raise ValueError(f"fields are created in a DataFrame, not in a {type(group).__name__}")
-    return group

@@ -146,6 +146,11 @@ class Field:
         """The session it was made with."""
         return self._session
 
+    @property
+    def write_enabled(self) -> bool:
+        """Whether it may be changed through this object."""
+        return self._write_enabled
+
     def writeable(self) -> Self:
         """The same field with writing enabled."""
         if self._write_enabled:

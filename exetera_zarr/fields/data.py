@@ -80,6 +80,11 @@ class RawData:
         self._field = field
         self._role = role
 
+    @property
+    def field(self) -> Field:
+        """The field whose values these are."""
+        return self._field
+
     def array(self) -> Array:
         """The storage array, as it is now."""
         return self._field.array(self._role)
@@ -242,6 +247,11 @@ class StringData:
 
     def __init__(self, field: IndexedStringField) -> None:
         self._field = field
+
+    @property
+    def field(self) -> IndexedStringField:
+        """The field whose values these are."""
+        return self._field
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -1,0 +1,76 @@
+"""How many distinct values there are, and which is there most often."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from exetera_zarr.engine import strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exetera_zarr.engine.workspace import Workspace
+
+__all__ = ["Mode", "most_frequent"]
+
+_BATCH = 1 << 20
+
+
+class Mode(NamedTuple):
+    """The most frequent string, how often it is there, and how many distinct ones there are."""
+
+    value: bytes
+    rows: int
+    distinct: int
+
+
+def most_frequent(blocks: Iterable[pa.LargeBinaryArray], work: Workspace) -> Mode | None:
+    """
+    The string that is there most often; of several the least by its bytes.
+
+    Parameters
+    ----------
+    blocks
+        Arrow binary arrays, read once.
+    work
+        Where to do it: the distinct strings need not fit its memory.
+
+    Returns
+    -------
+    Mode
+        None if there are no rows.
+    """
+    remaining = iter(blocks)
+    leading = list(islice(remaining, 2))
+    if len(leading) < 2:
+        return _of_one_block(leading[0]) if leading and len(leading[0]) else None
+    schema = pa.schema([("value", pa.large_binary())])
+    batches = (
+        pa.record_batch([block[start : start + _BATCH]], schema=schema)
+        for block in chain(leading, remaining)
+        for start in range(0, len(block), _BATCH)
+    )
+    reader = pa.RecordBatchReader.from_batches(schema, batches)
+    with work.connection() as connection:
+        connection.register("rows", reader)
+        # One operator that may have to spill for each statement.
+        connection.execute(
+            "CREATE TEMP TABLE counts AS SELECT value, count(*) AS n FROM rows GROUP BY value"
+        )
+        found = connection.execute(
+            "SELECT value, n, (SELECT count(*) FROM counts) FROM counts "
+            "ORDER BY n DESC, value LIMIT 1"
+        ).fetchone()
+    return None if found is None else Mode(*found)
+
+
+def _of_one_block(block: pa.LargeBinaryArray) -> Mode:
+    """Without DuckDB, which takes longer to start than a block takes to count."""
+    distinct = strings.unique(block, return_counts=True)
+    assert distinct.counts is not None
+    top = int(np.argmax(distinct.counts))
+    return Mode(distinct.values[top].as_py(), int(distinct.counts[top]), len(distinct.values))

@@ -1,0 +1,119 @@
+"""Functions over fields that give a field in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.errors import DataError, UnsupportedError
+from exetera_zarr.fields import create
+from exetera_zarr.fields.base import Field, column_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exetera_zarr.fields.categorical import CategoricalField
+    from exetera_zarr.fields.numeric import NumericField
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["argsort", "as_field", "isin"]
+
+_ROW_TYPES = ("int32", "int64", "uint32")
+
+
+def isin(field: Field, test_elements: Any) -> NumericField:
+    """
+    Row by row, whether a value is one of `test_elements`.
+
+    Parameters
+    ----------
+    field
+        Of any type.
+    test_elements
+        As of the field's own `isin`.
+
+    Returns
+    -------
+    NumericField of bool
+        In memory.
+
+    Raises
+    ------
+    ValueError
+        `field` is no field.
+    """
+    if not isinstance(field, Field):
+        raise DataError(f"isin is of a field, not of a {type(field).__name__}")
+    result = create.numeric_in_memory(field.session, "bool")
+    result.append(field.isin(test_elements))
+    return result
+
+
+def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
+    """
+    An array as a field in memory.
+
+    Parameters
+    ----------
+    data : ndarray
+        Of numbers or bool; it is copied.
+    key
+        ``{name: code}``, which makes it a categorical field.
+
+    Raises
+    ------
+    UnsupportedError
+        The array is of something else, such as strings.
+    """
+    values = np.asarray(data)
+    if values.dtype.kind not in "biuf" or values.ndim != 1:
+        raise UnsupportedError(
+            f"as_field takes one dimension of numbers, not {values.ndim} of {values.dtype}; for "
+            "strings create a field and write to it"
+        )
+    field: CategoricalField | NumericField
+    if key is None:
+        field = create.numeric_in_memory(None, values.dtype)
+    else:
+        field = create.categorical_in_memory(None, values.dtype, key)
+    field.data.write(values)
+    return field
+
+
+def argsort(field: Field, dtype: Any = None) -> NumericField:
+    """
+    The row numbers that sort a field, stably; NaN comes last.
+
+    Parameters
+    ----------
+    field
+        Of any type.
+    dtype
+        ``'int32'``, ``'int64'`` or ``'uint32'``; it has to be given.
+
+    Returns
+    -------
+    NumericField
+        Of that type, in memory.
+
+    Raises
+    ------
+    ValueError
+        Another type, or the field has more rows than it can number.
+    """
+    if dtype not in _ROW_TYPES:
+        raise DataError(f"the dtype of row numbers is one of {', '.join(_ROW_TYPES)}, not {dtype}")
+    if not isinstance(field, Field):
+        raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
+    from exetera_zarr.engine import relational
+
+    settings = getattr(field.session, "settings", None)
+    rows = relational.sort_index(
+        [column_of(field)],
+        memory_limit=getattr(settings, "memory_limit", None),
+        spill_dir=getattr(settings, "spill_dir", None),
+    )
+    result = create.numeric_in_memory(field.session, dtype)
+    result.data.write(rows)
+    return result
