@@ -45,7 +45,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a script written for ExeTera: its imports and its datasets lead here."""
-    from exetera_zarr.cli import parse_storage_options
+    from exetera_zarr.cli.options import parse_storage_options
     from exetera_zarr.compat.running import run_script
 
     if not Path(script).is_file():

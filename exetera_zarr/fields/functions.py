@@ -8,7 +8,8 @@ import numpy as np
 
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import create
-from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,12 +109,12 @@ def argsort(field: Field, dtype: Any = None) -> NumericField:
         raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
     from exetera_zarr.engine import relational
 
-    settings = getattr(field.session, "settings", None)
-    rows = relational.sort_index(
-        [column_of(field)],
-        memory_limit=getattr(settings, "memory_limit", None),
-        spill_dir=getattr(settings, "spill_dir", None),
-    )
     result = create.numeric_in_memory(field.session, dtype)
-    result.data.write(rows)
+    with workspace(field.session) as work:
+        rows = relational.sort_rows(source_of([field]), True, work)
+        if rows is None:
+            result.data.write(np.arange(len(field)))
+        else:
+            for some in rows.blocks(1 << 20):
+                result.data.write_part(some)
     return result

@@ -47,6 +47,7 @@ __all__ = [
     "DateTimeImporter",
     "FieldImporter",
     "FixedStringImporter",
+    "ImporterDefinition",
     "IndexedStringImporter",
     "LeakyCategoricalImporter",
     "Numeric",
@@ -60,6 +61,7 @@ Integers = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 INDEXED_STRING_FIELD_SIZE = 10
+ImporterDefinition = Definition
 
 
 class FieldImporter:
