@@ -159,10 +159,3 @@ class ReadCache:
             self._chunks[key] = chunk
             while self._total > self._limit and self._chunks:
                 self._total -= self._chunks.popitem(last=False)[1].nbytes
-
-    def forget(self, key: str) -> None:
-        """Drop the chunk of an object that its draft writes again."""
-        with self._lock:
-            old = self._chunks.pop(key, None)
-            if old is not None:
-                self._total -= old.nbytes

@@ -241,6 +241,12 @@ class Uploads:
         finally:
             self._leave(size)
 
+    def wait(self) -> None:
+        """Return when none is under way."""
+        with self._room:
+            while self._flying:
+                self._room.wait()
+
     def _enter(self, size: int) -> None:
         with self._room:
             while self._flying and self._flying + size > self._limit:
