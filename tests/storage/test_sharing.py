@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -114,6 +115,7 @@ def test_who_waits_to_start_empty_is_a_user_already(url, monkeypatch):
         opener.start()
         while len(shared.users) < 2:
             assert opener.is_alive()
+            time.sleep(0.001)
         go.set()
         closer.join(PATIENCE)
         opener.join(PATIENCE)

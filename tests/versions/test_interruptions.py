@@ -236,8 +236,8 @@ class Recording(WrapperStore):
         self.store.put(key, data)
 
 
-def test_no_key_has_a_second_content(tmp_path):
-    """Also where a commit fails half-way: what was sent may arrive at any time."""
+def test_no_key_has_a_second_content_after_a_failure(tmp_path):
+    """Where a commit fails half-way, what was sent may arrive at any time, so it goes elsewhere."""
     stores = []
 
     def wrap(store):

@@ -164,7 +164,7 @@ class DraftArray:
         self.changes = 0
         self._target: str | None = None
         self._generation = -1
-        self._written: set[int] = set()
+        self._written: dict[int, transfer.Upload] = {}
         self._settled_at: int | None = None
         self._moved = False
         self._blocks: dict[int, Buffer | transfer.Upload] = {}
@@ -227,11 +227,12 @@ class DraftArray:
         if low == 0 and high == chunk and native:
             self._decode(key, place, part)
             return
-        # No key ever has a second content, so what was read once stays right.
-        decoded = self.context.read_cache.get(key)
+        # The draft may write over its own uploads, and never over what a version has.
+        known = key, place.serial if isinstance(place, transfer.Upload) else 0
+        decoded = self.context.read_cache.get(known)
         if decoded is None:
             decoded = self._decoded(number)
-            self.context.read_cache.put(key, decoded)
+            self.context.read_cache.put(known, decoded)
         part[...] = decoded[low:high]
 
     def _object(self, number: int) -> tuple[str, int]:
@@ -323,19 +324,15 @@ class DraftArray:
             position += count
 
     def _send(self, number: int, data: AnyArray) -> transfer.Upload:
-        """Upload a full block, to a key that nothing was written to."""
+        """Upload a full block."""
         target = self._target
-        if target is None or self._spent() or number in self._written:
+        if target is None or self._spent() or not self._has_landed(number):
             target = self._new_target(self.prefix)
-        self._written.add(number)
         key = chunk_key(target, self.dtype, number)
-        earlier = self._blocks.get(number)
-        if isinstance(earlier, transfer.Upload):
-            earlier.wait()
         upload = self.context.uploads.send(
             key, partial(self.codec.encode, data, self.block), data.nbytes
         )
-        self._blocks[number] = upload
+        self._blocks[number] = self._written[number] = upload
         return upload
 
     def _spent(self) -> bool:
@@ -343,7 +340,7 @@ class DraftArray:
         return self._generation != self.context.generation or self._settled_at is not None
 
     def _new_target(self, prefix: str) -> str:
-        self._written, self._settled_at = set(), None
+        self._written, self._settled_at = {}, None
         self._generation = self.context.generation
         self._target = self.context.fresh_path(prefix, self.role)
         return self._target
@@ -438,7 +435,6 @@ class DraftArray:
         path = self._target
         if path is None or not self._may_settle(path, prefix):
             path = self._new_target(prefix)
-        self._written.update(range(self.blocks))
         self._settled_at = self.changes
         self.prefix = prefix
         chunk = self.length if 0 < self.length < self.block else self.block
@@ -451,21 +447,23 @@ class DraftArray:
         ]
 
     def _may_settle(self, path: str, prefix: str) -> bool:
-        """Whether the path so far will do: no key of it has, or may yet get, another content."""
+        """Whether the path so far will do: nothing else can arrive there any more."""
         if self._generation != self.context.generation:
             return False
         if not path.startswith(f"{prefix}/{self.role}"):
             return False
         if self._settled_at is not None:
             return self._settled_at == self.changes  # tried before, and unchanged since
-        return all(self._is_at(path, number) for number in self._written)
+        written = self._written.items()
+        return all(self._blocks.get(n) is upload or self._has_landed(n) for n, upload in written)
 
-    def _is_at(self, path: str, number: int) -> bool:
-        """Whether a block is what was uploaded to that path."""
-        place = self._blocks.get(number)
-        full = number < self.blocks and self._rows(number) == self.block
-        key = chunk_key(path, self.dtype, number)
-        return full and isinstance(place, transfer.Upload) and place.key == key
+    def _has_landed(self, number: int) -> bool:
+        """Whether a block can be written over: a failed request may arrive after the next one."""
+        upload = self._written.get(number)
+        if upload is None:
+            return True
+        upload.wait()
+        return upload.landed
 
     def _settle_block(self, number: int, target: StoredArray) -> None:
         key = target.key(number)
