@@ -9,7 +9,7 @@ from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.engine import gather
 from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
 from exetera_zarr.fields.base import column_of
-from exetera_zarr.fields.container import FieldContainer, normal
+from exetera_zarr.fields.container import FieldContainer, normal, stands_for
 from exetera_zarr.fields.create import is_field_group
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ class Dataset(FieldContainer):
         versions
             At least so many, the newest included.
         older_than
-            Seconds; younger ones are kept in any case. 0 keeps just `versions` of them.
+            Seconds; younger ones are kept in any case, with ``inf`` all of them. 0 keeps just
+            `versions` of them, whatever the clocks of the writers say.
         """
         self._storage.retain(versions, older_than)
 
@@ -249,7 +250,7 @@ class Dataset(FieldContainer):
                 del frame[field]
             elif rows is not None:
                 frame.apply_filter(~gather.as_mask(column_of(rows), frame.length()))
-        self._storage.vacuum(1, 0.0, all_of=table)
+        self._storage.vacuum(1, 0.0, all_of=frame.name)
         return self.version
 
     def close(self) -> None:
@@ -332,7 +333,7 @@ class Dataset(FieldContainer):
         if is_field_group(child):
             return self._field(name)
         frame = self._frames.get(child.key)
-        if frame is None:
+        if frame is None or not stands_for(frame.group, child.key):
             frame = self._frames[child.key] = DataFrame(self, child)
         return frame
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import Group
 
-__all__ = ["FieldContainer", "normal"]
+__all__ = ["FieldContainer", "normal", "stands_for"]
 
 _F = TypeVar("_F", bound=Field)
 
@@ -215,7 +215,7 @@ class FieldContainer:
             )
         child = group.group(name)
         field = self._live.get(child.key)
-        if field is None:
+        if field is None or not stands_for(field.group, child.key):
             field = self._live[child.key] = create.wrap(group=child, **self._field_arguments())
         return field
 
@@ -262,6 +262,14 @@ class FieldContainer:
         self._rename_fields({passing: name})
         self.group.reorder(order)
         return field
+
+
+def stands_for(group: Group, key: Hashable) -> bool:
+    """Whether a group has that key still: after a forced commit, another one can have it."""
+    try:
+        return group.key == key
+    except KeyError:
+        return False
 
 
 def normal(name: str) -> str:

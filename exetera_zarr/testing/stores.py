@@ -34,6 +34,11 @@ class WrapperStore(ObjectStore):
         self.conditional = store.conditional
 
     @property
+    def swaps(self) -> bool:  # type: ignore[override]
+        """As the other store has it, which may have to find out."""
+        return self.store.swaps
+
+    @property
     def durable(self) -> bool:
         """As the other store has it: a user who asks for more asks the one that writes."""
         return self.store.durable
@@ -77,6 +82,12 @@ class WrapperStore(ObjectStore):
 
     def delete(self, key: str) -> None:
         self.store.delete(key)
+
+    def enclosing(self) -> str | None:
+        return self.store.enclosing()
+
+    def prepare(self) -> None:
+        self.store.prepare()
 
     def forget(self) -> None:
         self.store.forget()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 
 import fsspec
 import pytest
 import s3fs
+from fsspec.asyn import sync_wrapper
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -16,7 +18,8 @@ from exetera_zarr import Session
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage.zarr.local import LocalStore
 from exetera_zarr.storage.zarr.places import open_store
-from exetera_zarr.testing import servers
+from exetera_zarr.storage.zarr.remote import FsspecStore
+from exetera_zarr.testing import counting, servers
 
 
 @pytest.fixture
@@ -183,3 +186,109 @@ def test_advancing_only_goes_forward(store):
     for thread in threads:
         thread.join()
     assert store.get("a/root") == b"9"
+
+
+def test_a_disk_without_locks(tmp_path, monkeypatch):
+    """Where folders cannot be locked, versions are published, and looked after once more."""
+
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with counting() as stores, Session() as s:
+        ds = s.open_dataset(tmp_path / "x.zarr", "w", "d")
+        ds.create_dataframe("t")
+        ds.commit()
+        stores[0].calls.clear()
+        ds.create_dataframe("u")
+        ds.commit()
+        assert ("list", "__exetera__/commits") in stores[0].calls
+        ds.verify()
+        ds.vacuum()
+
+
+@pytest.mark.parametrize("at", ["flock", "get"])
+def test_an_interrupted_publication_leaves_no_lock(tmp_path, monkeypatch, at):
+    """Ctrl-C while it waits, or once it has the lock: others can have it."""
+    store = LocalStore(str(tmp_path / "x"))
+    store.put("a", b"1")
+    real = fcntl.flock
+
+    def interrupted(*given):
+        if at == "flock":
+            real(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
+        patch.setattr(*((fcntl, "flock") if at == "flock" else (store, "get")), interrupted)
+        store.advance("a", b"2", lambda _: True)
+    folder = os.open(tmp_path / "x" / "__exetera__" / "commits", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(folder)
+    del caught  # whose traceback has held all that was open until here
+
+
+def without_conditions(monkeypatch, *ignored):
+    """Have the S3 server not know some headers, as some compatible ones do not."""
+    real = s3fs.S3FileSystem._call_s3
+
+    async def call(self, method, *given, **options):
+        if method == "put_object":
+            for name in ignored:
+                options.pop(name, None)
+        return await real(self, method, *given, **options)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", call)
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", sync_wrapper(call))
+
+
+@pytest.mark.s3
+def test_a_bucket_that_ignores_if_none_match_is_not_written_to(s3_place, monkeypatch):
+    """Two writers would both be told that they made a version."""
+    without_conditions(monkeypatch, "IfNoneMatch", "IfMatch")
+    url, options = s3_place.url("x.zarr"), s3_place.storage_options
+    with Session() as s:
+        for mode in ("w", "x"):
+            with pytest.raises(UnsupportedError, match=r"If-None-Match.*single_writer=True"):
+                s.open_dataset(url, mode, "d", storage_options=options)
+        ds = s.open_dataset(url, "w", "d", storage_options=options, single_writer=True)
+        ds.create_dataframe("t")
+    with Session() as s:
+        assert s.open_dataset(url, "r", "d", storage_options=options).keys() == ["t"]
+
+
+@pytest.mark.s3
+def test_a_bucket_that_ignores_if_match_is_looked_at_once_more(s3_place, s3_server, monkeypatch):
+    """A late publisher may have put the root back, so the newest version is shown again."""
+    without_conditions(monkeypatch, "IfMatch")
+    url, options = s3_place.url("x.zarr"), s3_place.storage_options
+    with Session() as s:
+        ds = s.open_dataset(url, "w", "d", storage_options=options)
+        ds.create_dataframe("t")
+        ds.commit()
+        ds.create_dataframe("u")
+        s3_server.requests.clear()
+        ds.commit()
+        assert s3_server.verbs()["LIST"] == 1
+        assert s3_server.requests[-1].verb == "GET"
+        ds.verify()
+
+
+@pytest.mark.s3
+def test_a_bucket_whose_etags_never_match_ends_in_a_warning(s3_place, monkeypatch):
+    """The commit stands; nobody waits for ever to publish it."""
+    url, options = s3_place.url("x.zarr"), s3_place.storage_options
+    with Session() as s:
+        ds = s.open_dataset(url, "w", "d", storage_options=options)
+        ds.create_dataframe("t")
+        ds.commit()
+        real = FsspecStore._put_if
+        monkeypatch.setattr(
+            FsspecStore,
+            "_put_if",
+            lambda self, key, data, on: "IfMatch" not in on and real(self, key, data, on),
+        )
+        ds.create_dataframe("u")
+        with pytest.warns(RuntimeWarning, match=r"version 2 .* is committed.* tries"):
+            assert ds.commit() == 2
+        monkeypatch.setattr(FsspecStore, "_put_if", real)

@@ -152,16 +152,16 @@ def test_starting_empty_changes_every_table(place):
     reader.close()
 
 
-def test_tables_that_differ_by_case_conflict(place):
+def test_tables_that_differ_by_case_both_land(place):
     """Two writers that make `age` and `Age` at the same time do not make one folder of them."""
     make(place)
     one, two = Writer(place), Writer(place)
     one.ds.create_dataframe("age")
     two.ds.create_dataframe("Age")
-    one.ds.commit()
-    with pytest.raises(ConflictError):
-        two.ds.commit()
-    two.ds.rollback()
+    assert (one.ds.commit(), two.ds.commit()) == (1, 2)
+    assert two.ds.keys() == ["age", "Age"]
+    segments = {node.segment.casefold() for node in two.ds.storage.draft.root.groups.values()}
+    assert len(segments) == 2
     one.close()
     two.close()
 
@@ -283,7 +283,7 @@ def test_orphans_are_swept_when_they_are_old(tmp_path):
         ds.commit()
         stray = [url / "a/n/values-123456789abc/c/0", url / "a/n/values-123456789abc/zarr.json"]
         young = url / "a/n/values-cba987654321/c/0"
-        temporary = url / ".tmp-zarr.json-0123"
+        temporary = url / ".tmp-zarr.json-0123456789abcdef"
         for path in (*stray, young, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"x")
@@ -549,7 +549,7 @@ def test_an_append_to_many_columns_copies_chunks(s3_place, s3_server):
         assert len(stores[0].chunks("copy")) == columns * 39
         assert len(stores[0].chunks("put")) == columns * 2
         assert len(stores[0].chunks("get")) == columns
-        assert verbs["GET"] == columns
+        assert verbs["GET"] == columns + 1  # one for the manifest that it is over
     with Session() as s:
         found = s.open_dataset(url, "r", "d", storage_options=options)["t"]["c7"].data[:]
     assert np.array_equal(found[:rows], values)

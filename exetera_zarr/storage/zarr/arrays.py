@@ -102,8 +102,12 @@ class DraftContext:
     """This process created the dataset and has committed nothing: plain names are unused."""
     epoch: int = 0
     """Grows with every snapshot; what is older belongs to a snapshot, too."""
+    generation: int = 0
+    """Grows when a version may reach what was written so far: the rest goes to other paths."""
     used: set[str] = field(default_factory=set)
-    """Paths that were written since the last commit."""
+    """Paths that were written and that no version had which this draft was over."""
+    segments: dict[str, set[str]] = field(default_factory=dict)
+    """Path segments that tables had before they were renamed here, by the table's id."""
 
     def fresh_path(self, prefix: str, role: str) -> str:
         """A node path that no draft has written before."""
@@ -157,7 +161,11 @@ class DraftArray:
         self.codec = ChunkCodec.of(role, dtype)
         self.length = stored.length if stored else 0
         self.stored = stored
+        self.changes = 0
         self._target: str | None = None
+        self._generation = -1
+        self._written: dict[int, transfer.Upload] = {}
+        self._settled_at: int | None = None
         self._moved = False
         self._blocks: dict[int, Buffer | transfer.Upload] = {}
 
@@ -176,13 +184,10 @@ class DraftArray:
         stored = self.stored
         return stored is None or self._moved or bool(self._blocks) or self.length != stored.length
 
-    def forget_target(self) -> None:
-        """Write what comes to a new path: the one so far may be part of a version."""
-        self._target = None
-
     def move(self) -> None:
         """Have the next version at a new path, although nothing was changed."""
         self._moved = True
+        self.changes += 1
 
     @property
     def blocks(self) -> int:
@@ -222,10 +227,12 @@ class DraftArray:
         if low == 0 and high == chunk and native:
             self._decode(key, place, part)
             return
-        decoded = self.context.read_cache.get(key)
+        # The draft may write over its own uploads, and never over what a version has.
+        known = key, place.serial if isinstance(place, transfer.Upload) else 0
+        decoded = self.context.read_cache.get(known)
         if decoded is None:
             decoded = self._decoded(number)
-            self.context.read_cache.put(key, decoded)
+            self.context.read_cache.put(known, decoded)
         part[...] = decoded[low:high]
 
     def _object(self, number: int) -> tuple[str, int]:
@@ -233,9 +240,10 @@ class DraftArray:
         place = self._blocks.get(number)
         if isinstance(place, transfer.Upload):
             return place.key, self.block
-        if self.stored is None:
+        stored = self.stored
+        if stored is None:
             raise CorruptDataError(f"{self.prefix}/{self.role}: block {number} was never written")
-        return self.stored.key(number), self.stored.chunk
+        return stored.key(number), stored.chunk
 
     def _native(self, number: int) -> bool:
         return number in self._blocks or self.stored is None or self.stored.native
@@ -288,6 +296,7 @@ class DraftArray:
         with self.context.lock:
             before = self.length
             pending: list[transfer.Upload] = []
+            self.changes += 1
             try:
                 self._append(values, pending)
             except BaseException:
@@ -316,18 +325,25 @@ class DraftArray:
 
     def _send(self, number: int, data: AnyArray) -> transfer.Upload:
         """Upload a full block."""
-        if self._target is None:
-            self._target = self.context.fresh_path(self.prefix, self.role)
-        key = chunk_key(self._target, self.dtype, number)
-        earlier = self._blocks.get(number)
-        if isinstance(earlier, transfer.Upload):
-            earlier.wait()
+        target = self._target
+        if target is None or self._spent() or not self._has_landed(number):
+            target = self._new_target(self.prefix)
+        key = chunk_key(target, self.dtype, number)
         upload = self.context.uploads.send(
             key, partial(self.codec.encode, data, self.block), data.nbytes
         )
-        self.context.read_cache.forget(key)
-        self._blocks[number] = upload
+        self._blocks[number] = self._written[number] = upload
         return upload
+
+    def _spent(self) -> bool:
+        """Whether nothing else may be written to the path so far: a version may be that."""
+        return self._generation != self.context.generation or self._settled_at is not None
+
+    def _new_target(self, prefix: str) -> str:
+        self._written, self._settled_at = {}, None
+        self._generation = self.context.generation
+        self._target = self.context.fresh_path(prefix, self.role)
+        return self._target
 
     def _shorten(self, length: int) -> None:
         """Undo an append that failed. What it uploads may still arrive, so that path is done."""
@@ -365,13 +381,35 @@ class DraftArray:
         return buffer
 
     def write(self, start: int, values: AnyArray) -> None:
-        """Overwrite from `start`; the blocks are encoded again once, at commit."""
+        """Overwrite from `start`, all or nothing; the blocks are encoded once, at commit."""
         with self.context.lock:
-            for number, low, high in self._pieces(start, start + len(values)):
-                rows = min(self.block, self.length - number * self.block)
-                buffer = self._room(number, rows, rows)
+            self.changes += 1
+            pieces = list(self._pieces(start, start + len(values)))
+            if len(pieces) == 1:
+                number, low, high = pieces[0]
+                rows = self._rows(number)
+                self._room(number, rows, rows).load()[low:high] = values
+                return
+            made: dict[int, Buffer | transfer.Upload] = {}
+            for number, low, high in pieces:
                 offset = number * self.block + low - start
-                buffer.load()[low:high] = values[offset : offset + high - low]
+                made[number] = self._overwritten(number, low, values[offset : offset + high - low])
+            self._blocks = {**self._blocks, **made}
+
+    def _rows(self, number: int) -> int:
+        """Elements of a block that are in use."""
+        return min(self.block, self.length - number * self.block)
+
+    def _overwritten(self, number: int, low: int, values: AnyArray) -> Buffer:
+        """A block with other values from `low` on, in a buffer that is in no array yet."""
+        rows = self._rows(number)
+        data = np.empty(rows, self.dtype)
+        if len(values) < rows:
+            self._fill((number, 0, rows), number * self.block, data)
+        data[low : low + len(values)] = values
+        buffer = Buffer(data, self.context.epoch)
+        self.context.write_back.touch(buffer)
+        return buffer
 
     # -- committing
 
@@ -394,23 +432,44 @@ class DraftArray:
         stored = self.stored
         if stored is not None and not self.changed and stored.path.startswith(f"{prefix}/"):
             return stored, []
-        if self._target is None or not self._target.startswith(f"{prefix}/{self.role}"):
-            self._target = self.context.fresh_path(prefix, self.role)
+        path = self._target
+        if path is None or not self._may_settle(path, prefix):
+            path = self._new_target(prefix)
+        self._settled_at = self.changes
         self.prefix = prefix
         chunk = self.length if 0 < self.length < self.block else self.block
         unchanged = stored is not None and not self._blocks and self.length == stored.length
         if stored is not None and unchanged and stored.native:
             chunk = stored.chunk
-        target = StoredArray(self._target, self.dtype, self.length, chunk, {})
+        target = StoredArray(path, self.dtype, self.length, chunk, {})
         return target, [
             partial(self._settle_block, number, target) for number in range(self.blocks)
         ]
+
+    def _may_settle(self, path: str, prefix: str) -> bool:
+        """Whether the path so far will do: nothing else can arrive there any more."""
+        if self._generation != self.context.generation:
+            return False
+        if not path.startswith(f"{prefix}/{self.role}"):
+            return False
+        if self._settled_at is not None:
+            return self._settled_at == self.changes  # tried before, and unchanged since
+        written = self._written.items()
+        return all(self._blocks.get(n) is upload or self._has_landed(n) for n, upload in written)
+
+    def _has_landed(self, number: int) -> bool:
+        """Whether a block can be written over: a failed request may arrive after the next one."""
+        upload = self._written.get(number)
+        if upload is None:
+            return True
+        upload.wait()
+        return upload.landed
 
     def _settle_block(self, number: int, target: StoredArray) -> None:
         key = target.key(number)
         store = self.context.store
         place = self._blocks.get(number)
-        rows = min(self.block, self.length - number * self.block)
+        rows = self._rows(number)
         if isinstance(place, transfer.Upload):
             place.resend(store)
             if rows == self.block:
@@ -422,13 +481,22 @@ class DraftArray:
             return
         with self.context.uploads.room(3 * target.chunk * self.dtype.itemsize):
             data = place.array() if isinstance(place, Buffer) else self._decoded(number)
-            self.context.read_cache.forget(key)
             store.put(key, self.codec.encode(data[:rows], target.chunk))
 
-    def settled(self, stored: StoredArray) -> None:
-        """Take the committed array as the new start."""
+    def settled(self, stored: StoredArray, changes: int) -> None:
+        """
+        Take the committed array as the new start.
+
+        Its elements are the same before, after, and between any two of these lines.
+
+        Parameters
+        ----------
+        stored
+            What it is in a version.
+        changes
+            How often it had been changed when that was written; what came after stays over it.
+        """
         self.stored = stored
-        self.length = stored.length
-        self._target = None
-        self._moved = False
-        self._blocks = {}
+        if changes == self.changes:
+            self._moved = False
+            self._blocks = {}

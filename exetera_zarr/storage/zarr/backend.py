@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import (
+    ConflictError,
     DatasetExistsError,
     DatasetNotFoundError,
     VersionNotFoundError,
     listing,
 )
-from exetera_zarr.storage.zarr import commit, sharing
+from exetera_zarr.storage.zarr import commit, sharing, transfer
 from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.handles import ZarrStorage
 from exetera_zarr.storage.zarr.places import open_store
@@ -75,14 +76,13 @@ def open_zarr(
     if version is not None:
         if writable:
             raise ValueError("an older version can only be read: use mode 'r'")
-        return ZarrStorage(Draft(store, _at(store, version)), writable=False)
+        return ZarrStorage(Draft(store, _at(store, version), writable=False), writable=False)
     with sharing.opening(store.identity):
-        with sharing.lock:
-            draft = sharing.drafts.get(store.identity)
-        if draft is not None and draft.pid == os.getpid():
+        shared = _shared(store.identity, writable=writable)
+        if shared is not None and _is_there(shared):
             if durability == "fsync":
-                draft.store.durable = True
-            return _share(draft, mode)
+                shared.draft.store.durable = True
+            return _share(shared, mode)
         settings: dict[str, Any] = {
             "row_block": row_block,
             "cache_limit": cache_limit,
@@ -110,16 +110,41 @@ def _at(store: ObjectStore, number: int) -> commit.Version:
     return newest if number == newest.number else commit.read(store, number)
 
 
-def _share(draft: Draft, mode: str) -> ZarrStorage:
-    """Another handle on a draft that is open in this process."""
-    if mode == "x":
-        raise DatasetExistsError(f"there is a dataset already at {draft.store.url}")
-    if mode == "w":
-        draft.publish()
-        with draft.context.lock:
-            draft.context.epoch += 1
-            draft.start_empty()
-    return ZarrStorage(draft, writable=mode != "r")
+def _shared(identity: str, *, writable: bool) -> ZarrStorage | None:
+    """Another handle on the draft of a place that is open in this process, if one is."""
+    with sharing.lock:
+        draft = sharing.drafts.get(identity)
+        if draft is None or draft.pid != os.getpid():
+            return None
+        return ZarrStorage(draft, writable=writable)
+
+
+def _is_there(shared: ZarrStorage) -> bool:
+    """Whether a draft's dataset still is; if not, its users keep it, and nobody joins them."""
+    draft = shared.draft
+    try:
+        commit.confirm(draft.store, draft.base)
+    except ConflictError:
+        sharing.drop(draft)
+        shared.abandon()
+        return False
+    except BaseException:
+        shared.abandon()
+        raise
+    return True
+
+
+def _share(shared: ZarrStorage, mode: str) -> ZarrStorage:
+    try:
+        if mode == "x":
+            raise DatasetExistsError(f"there is a dataset already at {shared.url}")
+        if mode == "w":
+            shared.draft.publish()
+            shared.draft.start_empty()
+    except BaseException:
+        shared.abandon()
+        raise
+    return shared
 
 
 def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
@@ -130,10 +155,8 @@ def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
     if version is None:
         if mode in ("r", "r+"):
             raise DatasetNotFoundError(_nothing(store))
-        if not store.empty():
-            raise DatasetExistsError(
-                f"{store.url} holds something that is not a dataset; it is left alone"
-            )
+        _check_free(store)
+        store.prepare()
         version = claim(store, settings.pop("row_block"))
         if version is not None:
             return Draft(store, version, created=True, **settings)
@@ -142,12 +165,28 @@ def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
     if mode == "x":
         raise DatasetExistsError(f"there is a dataset already at {store.url}")
     settings.pop("row_block", None)
-    draft = Draft(store, version, **settings)
+    if mode != "r":
+        store.prepare()
+    draft = Draft(store, version, writable=mode != "r", **settings)
     if mode == "w":
         draft.start_empty()
     elif mode != "r":
         draft.repair()
     return draft
+
+
+def _check_free(store: ObjectStore) -> None:
+    """DatasetExistsError where a dataset may not be created."""
+    enclosing = transfer.pool(store.concurrency).submit(store.enclosing)
+    if not store.empty():
+        raise DatasetExistsError(
+            f"{store.url} holds something that is not a dataset; it is left alone"
+        )
+    above = enclosing.result()
+    if above is not None:
+        raise DatasetExistsError(
+            f"{store.url} is inside of the dataset {above}, which would take it for its own"
+        )
 
 
 def _nothing(store: ObjectStore) -> str:

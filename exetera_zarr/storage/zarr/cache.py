@@ -9,10 +9,13 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 __all__ = ["Buffer", "ReadCache", "WriteBack"]
 
@@ -139,30 +142,23 @@ class ReadCache:
 
     def __init__(self, limit: int = 64 << 20) -> None:
         self._limit = limit
-        self._chunks: OrderedDict[str, npt.NDArray[Any]] = OrderedDict()
+        self._chunks: OrderedDict[Hashable, npt.NDArray[Any]] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> npt.NDArray[Any] | None:
-        """The decoded chunk of that object, if it is still here."""
+    def get(self, key: Hashable) -> npt.NDArray[Any] | None:
+        """The decoded chunk of that key, if it is still here."""
         with self._lock:
             chunk = self._chunks.get(key)
             if chunk is not None:
                 self._chunks.move_to_end(key)
             return chunk
 
-    def put(self, key: str, chunk: npt.NDArray[Any]) -> None:
-        """Keep a decoded chunk; objects never change once they can be read by others."""
+    def put(self, key: Hashable, chunk: npt.NDArray[Any]) -> None:
+        """Keep a decoded chunk; what a key stands for never changes."""
         with self._lock:
             old = self._chunks.pop(key, None)
             self._total += chunk.nbytes - (old.nbytes if old is not None else 0)
             self._chunks[key] = chunk
             while self._total > self._limit and self._chunks:
                 self._total -= self._chunks.popitem(last=False)[1].nbytes
-
-    def forget(self, key: str) -> None:
-        """Drop the chunk of an object that its draft writes again."""
-        with self._lock:
-            old = self._chunks.pop(key, None)
-            if old is not None:
-                self._total -= old.nbytes

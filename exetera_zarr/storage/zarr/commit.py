@@ -7,19 +7,29 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import CorruptDataError, UnsupportedError
+from exetera_zarr.errors import ConflictError, CorruptDataError, UnsupportedError
 from exetera_zarr.storage.base import Commit
-from exetera_zarr.storage.zarr import layout, transfer
+from exetera_zarr.storage.zarr import keys, layout, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
-__all__ = ["Version", "create", "history", "load", "newest", "publish", "read"]
+__all__ = [
+    "Version",
+    "confirm",
+    "create",
+    "history",
+    "is_shown_after",
+    "load",
+    "newest",
+    "publish",
+    "read",
+    "show_groups",
+]
 
-_FOLDER = "__exetera__/commits"
-_ROOT = "zarr.json"
+_ROOT = keys.DOCUMENT
 _HIGHEST = 10**10 - 1
 
 
@@ -58,20 +68,27 @@ class Version:
 
 def _key(number: int) -> str:
     """Manifests count down in their names, so that the newest comes first in a listing."""
-    return f"{_FOLDER}/{_HIGHEST - number:010d}.json"
+    return f"{keys.MANIFESTS}/{_HIGHEST - number:010d}.json"
 
 
-def _number(key: str) -> int:
-    try:
-        return _HIGHEST - int(key.rsplit("/", 1)[1].removesuffix(".json"))
-    except ValueError as error:
-        raise CorruptDataError(f"{key} is not the name of a manifest") from error
+def _number(key: str) -> int | None:
+    """The number of a manifest; None for what somebody else has put into their folder."""
+    name = key.rsplit("/", 1)[1]
+    return _HIGHEST - int(name.removesuffix(".json")) if keys.is_manifest(name) else None
+
+
+def _numbers(store: ObjectStore) -> Iterator[int]:
+    """The numbers of all versions, newest first."""
+    return (number for key in store.list(keys.MANIFESTS) if (number := _number(key)) is not None)
 
 
 def newest(store: ObjectStore) -> int | None:
     """Number of the newest version; None where there is no dataset."""
-    first = store.first(_FOLDER)
-    return None if first is None else _number(first)
+    first = store.first(keys.MANIFESTS)
+    if first is None:
+        return None
+    number = _number(first)
+    return next(_numbers(store), None) if number is None else number
 
 
 def read(store: ObjectStore, number: int) -> Version:
@@ -129,6 +146,20 @@ def load(store: ObjectStore) -> Version | None:
     return read(store, number)
 
 
+def confirm(store: ObjectStore, version: Version) -> None:
+    """ConflictError unless a version is still there, as it was when it was opened."""
+    try:
+        there = store.get(_key(version.number)) == version.data
+    except FileNotFoundError:
+        there = False
+    if not there:
+        raise ConflictError(
+            f"{store.url} was removed, or replaced by another dataset, since it was opened: its "
+            f"version {version.number}, which this draft is over, is not there any more; the draft "
+            "is kept, and can be copied into another dataset"
+        )
+
+
 def create(store: ObjectStore, number: int, data: bytes) -> bool:
     """Write the manifest of a version, unless that number is taken; whether it is ours now."""
     key = _key(number)
@@ -164,14 +195,15 @@ def publish(store: ObjectStore, version: Version, shown: Version | None) -> None
     """
     since = -1 if shown is None else shown.number
     before = {} if shown is None else shown.below
-    highest = newest(store) if shown is None and version.number > 1 else None
+    repairs = shown is None and version.number > 1
     while True:
-        groups = {p: d for p, d in version.below.items() if _since(d) > since}
-        show = partial(_show_group, store, (version.number, highest), groups, before)
-        transfer.each(show, groups, store.concurrency)
+        groups = [path for path, document in version.below.items() if _since(document) > since]
+        show_groups(store, version, groups, before, repairs=repairs)
         forward = partial(_is_before, version.number)
-        if store.advance(_ROOT, version.data, forward, shown.data if shown else None):
+        moved = store.advance(_ROOT, version.data, forward, shown.data if shown else None)
+        if moved and store.swaps:
             break
+        # Somebody has shown a later one; or may have, and been overwritten just now.
         latest = newest(store)
         if latest is None or latest <= version.number:
             break
@@ -179,23 +211,61 @@ def publish(store: ObjectStore, version: Version, shown: Version | None) -> None
     store.settle()
 
 
-def _show_group(
+def show_groups(
     store: ObjectStore,
-    numbers: tuple[int, int | None],
-    groups: Mapping[str, Any],
-    before: Mapping[str, Any],
-    path: str,
+    version: Version,
+    paths: Iterable[str],
+    before: Mapping[str, Any] | None = None,
+    *,
+    repairs: bool = False,
 ) -> None:
-    data, (number, highest) = layout.plain(groups[path]), numbers
+    """
+    Write group documents of a version, where what is there is older.
 
-    def wanted(present: bytes | None) -> bool:
-        there = _since_of(present)
-        # What is not older is newer; or damaged, where there is no such version.
-        older = there <= number or (highest is not None and there > highest)
-        return older and present != data
+    Parameters
+    ----------
+    store
+        The store.
+    version
+        A committed version.
+    paths
+        Node paths of the groups.
+    before
+        The documents that are there as far as is known, by path.
+    repairs
+        Whether what says to be of a version that there is not is replaced as well.
+    """
+    beyond = _Beyond(store) if repairs else _never
 
-    expected = layout.plain(before[path]) if path in before else None
-    store.advance(f"{path}/{_ROOT}", data, wanted, expected)
+    def show(path: str) -> None:
+        data = layout.plain(version.below[path])
+
+        def wanted(present: bytes | None) -> bool:
+            there = _since_of(present)
+            # What is not older is newer; or damaged, where there is no such version.
+            return (there <= version.number or beyond(there)) and present != data
+
+        expected = layout.plain(before[path]) if before and path in before else None
+        store.advance(f"{path}/{_ROOT}", data, wanted, expected)
+
+    transfer.each(show, paths, store.concurrency)
+
+
+class _Beyond:
+    """Whether a number is higher than that of any version; looks again before it says so."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._highest = -1
+
+    def __call__(self, number: int) -> bool:
+        if number > self._highest:
+            self._highest = max(self._highest, newest(self._store) or 0)
+        return number > self._highest
+
+
+def _never(_: int) -> bool:
+    return False
 
 
 def _since(document: Mapping[str, Any]) -> int:
@@ -227,11 +297,17 @@ def _version_of(data: bytes | None) -> int:
         return -1
 
 
+def is_shown_after(store: ObjectStore, version: Version) -> bool:
+    """Whether other Zarr readers see a later version than that."""
+    try:
+        return _version_of(store.get(_ROOT)) > version.number
+    except FileNotFoundError:
+        return False
+
+
 def history(store: ObjectStore, kept: Collection[int]) -> Iterator[Commit]:
     """The committed versions, newest first; `kept` are the numbers of those that can be opened."""
-    manifests = transfer.ordered(
-        lambda key: read(store, _number(key)), store.list(_FOLDER), store.concurrency
-    )
+    manifests = transfer.ordered(partial(read, store), _numbers(store), store.concurrency)
     for manifest in manifests:
         facts = manifest.facts
         number = facts["version"]

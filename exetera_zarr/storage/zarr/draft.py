@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import os
 import secrets
+import threading
 import time
-import warnings
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from exetera_zarr._version import __version__
 from exetera_zarr.errors import (
     ConflictError,
     CorruptDataError,
     StorageError,
     VersionNotFoundError,
-    listing,
 )
-from exetera_zarr.storage.base import ROW_BLOCK
-from exetera_zarr.storage.zarr import commit, layout, sweep, transfer
+from exetera_zarr.storage.zarr import commit, facts, keys, layout, sweep, transfer
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.cache import WriteBack
 from exetera_zarr.storage.zarr.layout import Node
+from exetera_zarr.storage.zarr.publication import Publication
+from exetera_zarr.storage.zarr.rebase import differs, rebased
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
+from exetera_zarr.storage.zarr.state import Sent, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterator
 
+    from exetera_zarr.storage.zarr.arrays import DraftArray
     from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["Draft", "claim"]
 
 _OLD = ORPHAN_AGE - 86_400.0
 """Seconds after which a draft renews what it has uploaded, a day before that may be swept."""
+_Settled = list[tuple["DraftArray", int, StoredArray]]
 
 
 class Draft:
@@ -54,6 +55,8 @@ class Draft:
         Where changed blocks beyond that go.
     created
         Whether this process has just created the dataset.
+    writable
+        Whether some user may change it.
     """
 
     def __init__(
@@ -64,38 +67,54 @@ class Draft:
         cache_limit: int = 1 << 30,
         spill_dir: str | None = None,
         created: bool = False,
+        writable: bool = True,
     ) -> None:
         self.store = store
-        self.base = version
         self.pid = os.getpid()
         self.id = secrets.token_hex(8)
-        self.dirty = False
-        self.emptied = False
-        self.policy: Keep | None = None
+        self.writable = writable
         self.depth = 0
         self.users: set[int] = set()
+        self.committing: threading.Thread | None = None
         uploads = transfer.Uploads(store, min(256 << 20, cache_limit))
         self.context = DraftContext(
             store, uploads, WriteBack(cache_limit, spill_dir), self._gone, virgin=created
         )
-        transfer.pool(1, "sweep")  # as with uploads: it may be needed when none can be started
-        self._sweeping: Future[None] | None = None
-        self._shown = version if version.published else None
+        self.reborn: list[dict[str, str]] = []
+        self._publication = Publication(version)
         self._began = clock()
-        self._index: dict[str, tuple[tuple[str, ...], Node]] | None = None
-        self._before: Node | None = None
-        self._uncertain = False
-        self.root = self._tree()
+        self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
+        self._before: State | None = None
+        self._state = State(version, self._tree(version))
+
+    @property
+    def base(self) -> commit.Version:
+        """The committed version that it is over."""
+        return self._state.base
 
     @property
     def root(self) -> Node:
         """The tree as it is now."""
-        return self._root
+        return self._state.root
 
-    @root.setter
-    def root(self, root: Node) -> None:
-        self._root = root
-        self._index = None
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to commit."""
+        return self._state.dirty
+
+    @property
+    def keep(self) -> Keep:
+        """Which versions are to be kept."""
+        return self._state.policy or Keep.of(self.base.facts)
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to commit, and nothing to publish."""
+        return not self.writable or not (
+            self._state.dirty or self._publication.shown is not self._state.base
+        )
+
+    # -- changing
 
     def reindex(self) -> None:
         """Note that groups came, went or have other names."""
@@ -103,39 +122,54 @@ class Draft:
 
     def find(self, node_id: str) -> tuple[tuple[str, ...], Node] | None:
         """The names that lead to a node, and the node; None if there is none of that id."""
-        index = self._index
-        if index is None:
-            index = {}
-            for name, node in self._root.groups.items():
+        root, known = self._state.root, self._index
+        if known is None or known[0] is not root:
+            index: dict[str, tuple[tuple[str, ...], Node]] = {}
+            for name, node in root.groups.items():
                 index[node.id] = (name,), node
                 for below, child in node.groups.items():
                     index[child.id] = (name, below), child
-            self._index = index
-        return index.get(node_id)
+            self._index = known = root, index
+        return known[1].get(node_id)
 
-    def _tree(self) -> Node:
-        where = f"{self.store.url} version {self.base.number}"
-        return layout.tree(self.base.document, self.context, where)
+    def _tree(self, version: commit.Version) -> Node:
+        where = f"{self.store.url} version {version.number}"
+        return layout.tree(version.document, self.context, where)
 
-    @property
-    def clean(self) -> bool:
-        """Whether there is nothing to commit, and nothing to publish."""
-        return not self.dirty and self._shown is self.base
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """
+        A block in which one user alone changes the tree.
+
+        What raises an error in it has changed nothing; an interruption may come anywhere.
+        """
+        with self.context.lock:
+            before = self._state
+            if not before.dirty:
+                self._state = replace(before, dirty=True)
+            try:
+                yield
+            except Exception:
+                if not before.dirty:
+                    self._state = before
+                raise
 
     def start_empty(self) -> None:
         """Drop every table from the draft; the versions before stay."""
-        self.root = Node(attributes={}, row_block=self.root.row_block)
-        self.dirty = self.emptied = True
+        with self.context.lock:
+            root = Node(attributes={}, row_block=self.root.row_block)
+            self.context.epoch += 1
+            self._state = replace(self._state, root=root, dirty=True, emptied=True)
 
     def rollback(self) -> None:
         """Return to the committed version."""
         with self.context.lock:
+            self._resolve()
+            base = self._state.base
             self.context.epoch += 1
+            self._state = State(base, self._tree(base))
             self.context.uploads.forget_failure()
             self.store.forget()
-            self.root = self._tree()
-            self.dirty = self.emptied = False
-            self.policy = None
             self._began = clock()
 
     def refresh(self) -> int:
@@ -148,22 +182,30 @@ class Draft:
             Another writer changed one of the same tables.
         """
         with self.context.lock:
+            if self.depth:
+                raise ValueError(
+                    f"{self.store.url}: a refresh inside of a transaction would change what that "
+                    "returns to"
+                )
+            self._resolve()
             newest = commit.load(self.store)
             if newest is not None and newest.number > self.base.number:
-                if self.dirty:
-                    self._meet(force=False)
-                else:
-                    self.base = newest
-                    self.root = self._tree()
-                    self._began = clock()
                 self.context.epoch += 1
+                if self.dirty:
+                    self._go_over(newest, force=False)
+                else:
+                    self._state = State(newest, self._tree(newest))
+                    self._began = clock()
+                    if newest.published:
+                        self._publication.shown = newest
             return self.base.number
 
     @contextlib.contextmanager
     def atomic(self) -> Iterator[None]:
         """All or nothing, by a snapshot of the tree."""
         with self.context.lock:
-            snapshot, dirty, emptied = self.root.clone(), self.dirty, self.emptied
+            before = self._state
+            snapshot = replace(before, root=before.root.clone())
             self.context.epoch += 1
             self.depth += 1
             if self.depth == 1:
@@ -171,7 +213,7 @@ class Draft:
             try:
                 yield
             except BaseException:
-                self.root, self.dirty, self.emptied = snapshot, dirty, emptied
+                self._state = snapshot
                 self.context.epoch += 1
                 self.context.uploads.forget_failure()
                 raise
@@ -183,7 +225,14 @@ class Draft:
     def abandon_transaction(self) -> None:
         """Return to what was before the transaction that somebody never ended."""
         if self._before is not None:
-            self.root, self.depth, self._before = self._before, 0, None
+            self._state, self.depth, self._before = self._before, 0, None
+
+    def retain(self, policy: Keep) -> None:
+        """Have the dataset keep versions by a rule, from the next commit on."""
+        with self.context.lock:
+            self._state = replace(self._state, policy=policy, dirty=True)
+
+    # -- committing
 
     def publish(self, *, force: bool = False, expire: Keep | None = None) -> int:
         """
@@ -199,108 +248,168 @@ class Draft:
         with self.context.lock:
             if self.depth:
                 raise ValueError("a commit inside of a transaction would make a half of it last")
-            if not self.dirty and (expire is None or not self._would_expire(expire)):
-                self.repair()
-                return self.base.number
-            stored, version = self._commit(force, expire)
-            expired = [v for v in self._kept() if v not in kept_versions(version.facts)]
-            self.base = version
-            self.dirty = self.emptied = self.context.virgin = False
-            self.context.used.clear()
-            self.policy = None
-            self._began = clock()
-            for _, node in self.root.walk():
-                for array in node.arrays.values():
-                    array.settled(stored[id(array)])
-            if self._show() and expired:
-                self._sweep(expired)
+            try:
+                self.committing = threading.current_thread()
+                self._resolve()
+                if not self.dirty and (expire is None or not self._would_expire(expire)):
+                    self.repair()
+                else:
+                    self._publish(force, expire)
+            finally:
+                self.committing = None
             return self.base.number
 
-    def _kept(self) -> list[int]:
-        return kept_versions(self.base.facts)
+    def _publish(self, force: bool, expire: Keep | None) -> None:
+        before, settled, version = self._commit(force, expire)
+        for array, changes, stored in settled:
+            array.settled(stored, changes)
+        self._state = State(version, self.root)
+        self.context.used.difference_update(version.below)
+        self._began = clock()
+        kept = kept_versions(version.facts)
+        expired = [number for number in kept_versions(before.facts) if number not in kept]
+        if self._publication.show(self.store, version) and expired:
+            self._publication.sweep(self.store, expired, version)
 
     def _would_expire(self, expire: Keep) -> bool:
         """Whether versions would go by another rule, not counting the newest one."""
         kept = self.base.facts.get("kept", [])
         return len(expire.choose(kept[:-1], *kept[-1])) < len(kept) if kept else False
 
-    def retain(self, policy: Keep) -> None:
-        """Have the dataset keep versions by a rule, from the next commit on."""
-        with self.context.lock:
-            self.policy, self.dirty = policy, True
-
-    def vacuum(self, expire: Keep | None, orphans_older_than: float, all_below: str = "") -> int:
+    def _commit(
+        self, force: bool, expire: Keep | None
+    ) -> tuple[commit.Version, _Settled, commit.Version]:
         """
-        Commit, expire versions, publish everything again, and remove what nothing reaches.
-
-        Parameters
-        ----------
-        expire
-            As of `publish`.
-        orphans_older_than
-            Seconds; see `sweep.sweep_orphans`.
-        all_below
-            Node path of a table whose orphans are removed whatever their age.
+        Write the manifest, over the version of whoever was faster if that does no harm.
 
         Returns
         -------
-        int
-            How many objects were removed that no version had.
+        Version, list of (DraftArray, int, StoredArray), Version
+            What it is over, what each array is in it, and the new version.
         """
-        with self.context.lock:
-            self.publish(expire=expire or self.policy or Keep.of(self.base.facts))
-            self.finish()
-            self._shown = None
-            if not self._show():
-                raise StorageError(f"{self.store.url} cannot be published, so nothing is swept")
-            return sweep.sweep_orphans(self.store, self._kept(), orphans_older_than, all_below)
-
-    def _commit(
-        self, force: bool, expire: Keep | None
-    ) -> tuple[dict[int, StoredArray], commit.Version]:
-        """Write the manifest, over the version of whoever was faster if that does no harm."""
         if clock() - self._began > _OLD:
-            self._renew()
-        base, root = self.base, self.root
+            # A vacuum takes what is old and in no version for the remains of a crash: have all
+            # copied, and so be there and young, when it is committed.
+            self.context.generation += 1
+        before = self._state
         while True:
             try:
-                stored = self._settle()
+                settled = self._settle()
             except (CorruptDataError, VersionNotFoundError) as error:
-                if self.base is not base:
+                if self.base is not before.base:
                     # Forced over a version that does not have what this draft is over, and that is
                     # gone: there is nothing to win with.
-                    number, self.base, self.root = self.base.number, base, root
+                    number, self._state = self.base.number, before
                     raise ConflictError(
-                        f"{self.store.url}: version {base.number}, which this draft is over, was "
-                        f"removed after version {number} was committed, so the draft cannot win: "
-                        f"rollback() and refresh() drop it ({error})"
+                        f"{self.store.url}: version {before.base.number}, which this draft is "
+                        f"over, was removed after version {number} was committed, so the draft "
+                        f"cannot win: rollback() and refresh() drop it ({error})"
                     ) from error
                 # Perhaps what we started from was swept, and then we are too late in any case.
                 if commit.newest(self.store) == self.base.number:
                     raise
                 self._meet(force=force)
                 continue
-            number = self.base.number + 1
-            below = layout.documents(self.root, stored, self.base.below, number)
-            facts = self._facts(number, below, expire)
-            data = layout.encode(below, facts, self.root.attributes)
-            if self._create(number, data):
-                return stored, commit.Version(number, data, layout.decode(data, self.store.url))
+            base = self.base
+            stored = {id(array): target for array, _, target in settled}
+            below = layout.documents(self.root, stored, base.below, base.number + 1)
+            said = facts.following(self._state, below, self.id, expire, clock())
+            data = layout.encode(below, said, self.root.attributes)
+            version = commit.Version(
+                base.number + 1, data, layout.decode(data, self.store.url), published=False
+            )
+            if self._create(version, settled):
+                return base, settled, version
             self._meet(force=force)
 
-    def _renew(self) -> None:
+    def _create(self, version: commit.Version, settled: _Settled) -> bool:
         """
-        Have all that was uploaded copied, and so be there and young, when it is committed.
+        Write the manifest; whether that number was free.
 
-        A vacuum takes what is old and in no version for the remains of a crash.
+        From before until that is known a version may reach all that was written, so nothing of that
+        is written again; and whatever comes in between, the draft knows what it has sent.
         """
-        for _, node in self.root.walk():
-            for array in node.arrays.values():
-                array.forget_target()
+        self.context.virgin = False
+        self.context.generation += 1
+        sent = Sent(version.facts["checksum"], tuple(settled))
+        self._state = replace(self._state, sent=(*self._state.sent, sent))
+        if commit.create(self.store, version.number, version.data):
+            return True
+        self.context.generation -= 1
+        return False
+
+    def _resolve(self) -> None:
+        """Find out whether a manifest that was sent is a version, and be over that if so."""
+        if self._state.sent:
+            try:
+                following = commit.read(self.store, self.base.number + 1)
+            except FileNotFoundError:
+                return  # it may be still on its way
+            self._recognise(following)
+
+    def _recognise(self, following: commit.Version) -> bool:
+        """Be over the version after the base if this draft has made that; whether it has."""
+        for sent in self._state.sent:
+            if sent.checksum == following.facts["checksum"]:
+                self._adopt(following, sent)
+                return True
+        self._state = replace(self._state, sent=())  # the number is another's, now and for ever
+        return False
+
+    def _adopt(self, version: commit.Version, sent: Sent) -> None:
+        """Take a version for the base that has all that the draft had when it was sent."""
+        for array, changes, stored in sent.arrays:
+            array.settled(stored, changes)
+        policy = self._state.policy
+        if policy == Keep.of(version.facts):
+            policy = None
+        after = replace(self._state, base=version, emptied=False, policy=policy, sent=())
+        self._state = replace(after, dirty=differs(after))
+        self.context.used.difference_update(version.below)
+
+    def _meet(self, *, force: bool) -> None:
+        """Go over the versions that were committed since the one that this draft is over."""
+        if self._recognise(commit.read(self.store, self.base.number + 1)):
+            return
+        newest = commit.newest(self.store)
+        assert newest is not None
+        self._go_over(commit.read(self.store, newest), force=force)
+
+    def _go_over(self, newest: commit.Version, *, force: bool) -> None:
+        tree = self._tree(newest)
+        merged = rebased(self._state, newest, tree, self.store.url, force=force)
+        if merged.reborn:
+            self.reborn.append(merged.reborn)
+        self.context.virgin = False
+        self._state = merged.state
+
+    def _settle(self) -> _Settled:
+        """Have every array of the draft in the store; what each of them is there."""
+        settled: _Settled = []
+        # Beside the rest, so it takes no time; and first, since nothing else matters without it.
+        tasks: list[Callable[[], None]] = [partial(commit.confirm, self.store, self.base)]
+        for path, node in self.root.walk():
+            for role, array in node.arrays.items():
+                changes = array.changes
+                target, work = array.settle(path)
+                if not target.document:
+                    document = layout.array_document(target, role)
+                    target = replace(target, document=document)
+                    # Nobody looks at the path yet, and nobody ever writes another document there.
+                    key, data = f"{target.path}/zarr.json", layout.plain(document)
+                    tasks.append(partial(self.store.put, key, data))
+                settled.append((array, changes, target))
+                tasks += work
+        transfer.each(lambda task: task(), tasks, self.store.concurrency)
+        try:
+            self.store.settle()
+        except FileNotFoundError as error:
+            raise _removed(f"{error.filename}") from error
+        return settled
 
     def _gone(self, key: str) -> Exception:
         """What a missing chunk means."""
-        node = key.split("/c/", 1)[0]
+        node = keys.node_of(key)
         if node in self.context.used and node not in self.base.below:
             return _removed(f"{self.store.url}/{key}")
         newest = commit.newest(self.store)  # without a pool, whose thread this may be
@@ -313,167 +422,72 @@ class Draft:
                 )
         return CorruptDataError(f"{self.store.url}/{key}: the chunk is missing")
 
-    def _create(self, number: int, data: bytes) -> bool:
-        try:
-            return commit.create(self.store, number, data)
-        except BaseException:
-            # It may have been applied, and then a version reaches what we wrote: nothing of that
-            # may be written again.
-            self._uncertain = True
-            for _, node in self.root.walk():
-                for array in node.arrays.values():
-                    array.forget_target()
-            raise
-
-    def _meet(self, *, force: bool) -> None:
-        """Go over the versions that were committed since the one that this draft is over."""
-        following = commit.read(self.store, self.base.number + 1)
-        if self._uncertain and following.facts["draft"] == self.id:
-            # Our own commit, whose reply was lost: this draft has all that it has, and more.
-            self._rebase(following, force=True)
-            self._uncertain = False
-            return
-        newest = commit.newest(self.store)
-        assert newest is not None
-        self._rebase(commit.read(self.store, newest), force=force)
-
-    def _ours(self) -> dict[str, str]:
-        """Path segments of the root's children that this draft changes, with their names."""
-        assumed = {}
-        for path, node in self.root.walk():
-            for role, array in node.arrays.items():
-                unsettled = StoredArray(f"{path}/{role}?", array.dtype, 0, 1, {"unsettled": True})
-                keep = array.stored is not None and not array.changed
-                assumed[id(array)] = array.stored if keep and array.stored else unsettled
-        below = layout.documents(self.root, assumed, self.base.below, self.base.number + 1)
-        return _changed(self.base.below, below)
-
-    def _rebase(self, newest: commit.Version, *, force: bool) -> None:
-        """
-        Put the changes of this draft over a newer version.
-
-        Raises
-        ------
-        ConflictError
-            Both changed the same table; the draft stays as it is.
-        """
-        theirs = _changed(self.base.below, newest.below)
-        ours = self._ours()
-        if self.emptied:
-            ours |= theirs | _changed({}, self.base.below)
-        folded = {segment.casefold() for segment in theirs}
-        both = sorted(name for segment, name in ours.items() if segment.casefold() in folded)
-        if both and not force:
-            raise ConflictError(
-                f"{self.store.url}: {listing(both)} changed in this draft, which is over version "
-                f"{self.base.number}, and by another writer up to version {newest.number}; the "
-                "draft is kept: commit(force=True) lets it win, rollback() and refresh() drop it"
-            )
-        where = f"{self.store.url} version {newest.number}"
-        merged = layout.tree(newest.document, self.context, where)
-        mine = {segment.casefold() for segment in ours}
-        attributes = self.root.attributes or merged.attributes
-        groups = {n: g for n, g in merged.groups.items() if g.segment.casefold() not in mine}
-        groups |= {n: g for n, g in self.root.groups.items() if g.segment.casefold() in mine}
-        for node in (groups[name] for name in self.root.groups if name in groups):
-            _move_orphans(node, newest.below)
-        merged.groups, merged.attributes = groups, attributes
-        self.base, self.root = newest, merged
-        self.context.virgin = False
+    # -- after a commit
 
     def repair(self) -> None:
         """Publish the base version, unless other Zarr readers see it already."""
         with self.context.lock:
-            if self._shown is not self.base:
-                self._show()
+            if self._publication.shown is not self.base:
+                self._publication.show(self.store, self.base)
 
-    def _show(self) -> bool:
+    def finish(self, patience: float | None = None) -> None:
+        """Return when nothing is being swept, or after so many seconds."""
+        self._publication.finish(self.store, patience)
+
+    def vacuum(self, expire: Keep, orphans_older_than: float, all_of: str = "") -> int:
         """
-        Let other Zarr readers see the base version; whether that worked.
+        Commit, expire versions, publish everything again, and remove what nothing reaches.
 
-        A failure is a warning: the version is committed, and the next writer publishes it.
+        Parameters
+        ----------
+        expire
+            As of `publish`.
+        orphans_older_than
+            Seconds; see `sweep.sweep_orphans`.
+        all_of
+            Name of a table whose orphans are removed whatever their age.
+
+        Returns
+        -------
+        int
+            How many objects were removed that no version had.
         """
-        try:
-            commit.publish(self.store, self.base, self._shown)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
-            warnings.warn(
-                f"version {self.base.number} of {self.store.url} is committed, but other Zarr "
-                f"readers cannot see it before the next commit: {error}",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-            return False
-        self._shown = self.base
-        return True
-
-    def _sweep(self, expired: Sequence[int]) -> None:
-        """Remove what only versions reach that are no longer kept, beside what comes next."""
-        self.finish()
-        task = partial(sweep.sweep_versions, self.store, expired, self._kept(), self.base)
-        self._sweeping = transfer.beside(task, self.store.concurrency)
-        if self._sweeping.done():
+        with self.context.lock:
+            at_once = self._remains_of(all_of) if all_of in self.root.groups else _nothing
+            self.publish(expire=expire)
             self.finish()
+            self._publication.shown = None
+            if not self._publication.show(self.store, self.base):
+                raise StorageError(f"{self.store.url} cannot be published, so nothing is swept")
+            kept = kept_versions(self.base.facts)
+            return sweep.sweep_orphans(self.store, kept, orphans_older_than, at_once)
 
-    def finish(self) -> None:
-        """Return when nothing is being swept; what failed is left there, with a warning."""
-        sweeping, self._sweeping = self._sweeping, None
-        if sweeping is None or self.pid != os.getpid():
-            return
-        error = sweeping.exception()
-        if error is not None:  # vacuum() finds what is left
-            warnings.warn(
-                f"{self.store.url}: some objects of expired versions are still there: {error}",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+    def _remains_of(self, table: str) -> Callable[[str], bool]:
+        """Whether a node path is one of a table, by any name that it is known to have had."""
+        self.context.uploads.wait()  # for what was rolled back
+        node = self.root.groups[table]
+        segments = {node.segment} | self.context.segments.get(node.id, set())
+        for number in kept_versions(self.base.facts):
+            for path, document in commit.read(self.store, number).below.items():
+                if "/" not in path and document["attributes"].get("id") == node.id:
+                    segments.add(path)
+        others = {other.segment for other in self.root.groups.values() if other is not node}
 
-    def _settle(self) -> dict[int, StoredArray]:
-        """Have every array of the draft in the store, and what each of them is there."""
-        stored: dict[int, StoredArray] = {}
-        tasks: list[Callable[[], None]] = []
-        for path, node in self.root.walk():
-            for role, array in node.arrays.items():
-                target, work = array.settle(path)
-                if not target.document:
-                    document = layout.array_document(target, role)
-                    target = StoredArray(
-                        target.path, target.dtype, target.length, target.chunk, document
-                    )
-                    # Nobody looks at the path yet, and nobody ever writes another document there.
-                    key, data = f"{target.path}/zarr.json", layout.plain(document)
-                    tasks.append(partial(self.store.put, key, data))
-                stored[id(array)] = target
-                tasks += work
-        transfer.each(lambda task: task(), tasks, self.store.concurrency)
-        try:
-            self.store.settle()
-        except FileNotFoundError as error:
-            raise _removed(f"{error.filename}") from error
-        return stored
+        def is_remains(path: str) -> bool:
+            top = path.split("/", 1)[0]
+            # Below a name that another table has now, others may be writing that one.
+            return top in segments and (top not in others or path in self.context.used)
 
-    def _facts(self, number: int, below: Mapping[str, Any], expire: Keep | None) -> dict[str, Any]:
-        facts = self.base.facts
-        facts.pop("checksum")
-        policy = self.policy or Keep.of(facts)
-        present = clock()
-        return {
-            **facts,
-            "version": number,
-            "previous": self.base.facts["checksum"],
-            "draft": self.id,
-            "created": _text(present),
-            "writer": f"exetera_zarr {__version__}",
-            "changed": sorted(_changed(self.base.below, below).values()),
-            "tables": list(self.root.groups),
-            "row_block": self.root.row_block,
-            "keep": {"versions": policy.versions, "seconds": policy.seconds},
-            "kept": (expire or policy).choose(facts.get("kept", []), number, present),
-        }
+        return is_remains
 
 
 def clock() -> float:
     """Seconds since 1970; tests set another one."""
     return time.time()
+
+
+def _nothing(_: str) -> bool:
+    return False
 
 
 def _removed(what: str) -> ConflictError:
@@ -483,48 +497,9 @@ def _removed(what: str) -> ConflictError:
     )
 
 
-def _text(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")
-
-
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
-    """Path segment and name of the root's children that differ, in themselves or below."""
-    differing = {
-        path.split("/", 1)[0]
-        for path in before.keys() | after.keys()
-        if before.get(path) != after.get(path)
-    }
-    return {
-        top: (after.get(top) or before[top])["attributes"].get("name", top) for top in differing
-    }
-
-
-def _move_orphans(node: Node, below: Mapping[str, Any]) -> None:
-    """Have arrays copied that a newer version does not reach: they may be swept any time."""
-    for part in (node, *(child for _, child in node.walk())):
-        for array in part.arrays.values():
-            if array.stored is not None and array.stored.path not in below:
-                array.move()
-
-
 def claim(store: ObjectStore, row_block: int | None) -> commit.Version | None:
     """Create version 0, the empty dataset; None where another process was faster."""
-    present, policy = clock(), Keep()
-    facts = {
-        "format": layout.FORMAT,
-        "requires": [],
-        "version": 0,
-        "previous": None,
-        "draft": secrets.token_hex(8),
-        "created": _text(present),
-        "writer": f"exetera_zarr {__version__}",
-        "changed": [],
-        "tables": [],
-        "row_block": row_block or ROW_BLOCK,
-        "keep": {"versions": policy.versions, "seconds": policy.seconds},
-        "kept": [[0, present]],
-    }
-    data = layout.encode({}, facts, {})
+    data = layout.encode({}, facts.first(secrets.token_hex(8), row_block, clock()), {})
     if not commit.create(store, 0, data):
         return None
     return commit.Version(0, data, layout.decode(data, store.url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Mapping, Sequence
 
+    from exetera_zarr.storage.zarr.draft import Draft
     from exetera_zarr.storage.zarr.handles import ZarrStorage
 
 __all__ = ["ZarrArray", "ZarrGroup"]
@@ -45,6 +47,7 @@ class ZarrGroup(Group):
         self._storage = storage
         self._id = node_id
         self._path = path
+        self._reborn = len(storage.draft.reborn)
         self._kind = self.node.attributes.get("fieldtype")
 
     @property
@@ -53,6 +56,9 @@ class ZarrGroup(Group):
         draft = self._storage.draft
         if self._id is None:
             return draft.root
+        for reborn in draft.reborn[self._reborn :]:
+            self._id = reborn.get(self._id, self._id)
+        self._reborn = len(draft.reborn)
         found = draft.find(self._id)
         if found is not None:
             self._path, node = found
@@ -117,8 +123,7 @@ class ZarrGroup(Group):
             if "fieldtype" not in about:
                 about["row_block"] = block
             child = Node(secrets.token_hex(8), segment, about, block)
-            parent.groups = {**parent.groups, name: child}
-            draft.reindex()
+            _set_groups(draft, parent, {**parent.groups, name: child})
             return ZarrGroup(self._storage, child.id, (*self._path, name))
 
     def _describe(self) -> str:
@@ -130,8 +135,8 @@ class ZarrGroup(Group):
             node = self.node
             if name not in node.groups:
                 raise KeyError(name)
-            node.groups = {n: child for n, child in node.groups.items() if n != name}
-            draft.reindex()
+            left = {n: child for n, child in node.groups.items() if n != name}
+            _set_groups(draft, node, left)
 
     def rename_groups(self, renames: Mapping[str, str]) -> None:
         renames = {old: names.check(new) for old, new in renames.items()}
@@ -148,16 +153,16 @@ class ZarrGroup(Group):
                 segments[old] = names.unique_segment(new, segments.values())
             groups = {}
             for (old, node), new in zip(parent.groups.items(), after, strict=True):
-                node.segment = segments[old]
-                node.attributes = {**node.attributes, "name": new}
-                groups[new] = node
-            parent.groups = groups
-            draft.reindex()
+                if parent is draft.root:
+                    draft.context.segments.setdefault(node.id, set()).add(node.segment)
+                attributes = {**node.attributes, "name": new}
+                groups[new] = replace(node, segment=segments[old], attributes=attributes)
+            _set_groups(draft, parent, groups)
 
     def reorder(self, order: Sequence[str]) -> None:
-        with self._storage.changing():
+        with self._storage.changing() as draft:
             node = self.node
-            node.groups = {name: node.groups[name] for name in order}
+            _set_groups(draft, node, {name: node.groups[name] for name in order})
 
     def arrays(self) -> Mapping[str, Array]:
         return {
@@ -184,6 +189,13 @@ class ZarrGroup(Group):
         with self._storage.changing():
             node = self.node
             node.arrays = {**node.arrays, **made}
+
+
+def _set_groups(draft: Draft, node: Node, groups: dict[str, Node]) -> None:
+    """Give a node other children, all at once; whoever looks for one finds those."""
+    draft.reindex()
+    node.groups = groups
+    draft.reindex()
 
 
 class ZarrArray(Array):

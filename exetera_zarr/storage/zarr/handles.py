@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import CorruptDataError, ReadOnlyError
 from exetera_zarr.storage.base import Capability, Commit, Storage
-from exetera_zarr.storage.zarr import commit, sharing, verify
+from exetera_zarr.storage.zarr import commit, keys, sharing, verify
 from exetera_zarr.storage.zarr.groups import ZarrGroup
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 
@@ -42,7 +42,7 @@ class ZarrStorage(Storage):
         self._draft: Draft | None = draft
         self._writable = writable
         self._url = draft.store.url
-        draft.users.add(id(self))
+        sharing.join(draft, id(self))
 
     @property
     def draft(self) -> Draft:
@@ -69,9 +69,8 @@ class ZarrStorage(Storage):
     def changing(self) -> Iterator[Draft]:
         """A block in which this user alone changes the draft."""
         draft = self.to_change()
-        with draft.context.lock:
+        with draft.changing():
             yield draft
-            draft.dirty = True
 
     @property
     def url(self) -> str:
@@ -115,13 +114,12 @@ class ZarrStorage(Storage):
         all_of: str = "",
     ) -> int:
         draft = self.to_change()
-        said = Keep.of(draft.base.facts)
+        said = draft.keep
         expire = Keep(
             said.versions if keep is None else keep,
             said.seconds if older_than is None else older_than,
         )
-        segment = draft.root.groups[all_of].segment if all_of in draft.root.groups else ""
-        return draft.vacuum(expire, orphans_older_than, segment)
+        return draft.vacuum(expire, orphans_older_than, all_of)
 
     def verify(self) -> None:
         draft = self.draft
@@ -150,8 +148,9 @@ class ZarrStorage(Storage):
         draft = self.draft
         by_path: dict[str, int] = {}
         for entry in draft.store.everything(""):
-            path = entry.key.split("/c/", 1)[0]
-            by_path[path] = by_path.get(path, 0) + entry.size
+            if not entry.key.endswith(f"/{keys.DOCUMENT}"):
+                path = keys.node_of(entry.key)
+                by_path[path] = by_path.get(path, 0) + entry.size
         found: dict[tuple[str, ...], int] = {}
 
         def visit(names: tuple[str, ...], node: Node) -> None:
@@ -168,26 +167,23 @@ class ZarrStorage(Storage):
         draft = self._draft
         if draft is None:
             return
-        # A failed commit leaves it open, so that nothing is lost and it can be tried again.
-        if self._writable and draft.pid == os.getpid():
+        # A failed commit leaves it open, so that nothing is lost and it can be tried again. What a
+        # writer has left who was dropped is committed by the last user, whoever that is.
+        alone = draft.dirty and draft.users == {id(self)}
+        if draft.pid == os.getpid() and (self._writable or alone):
             draft.publish()
-        self._release(draft)
+        self._draft = None
+        if sharing.leave(draft, id(self)):
+            if draft.dirty and draft.pid == os.getpid():
+                sharing.commit_orphan(draft)  # somebody has changed it, and gone, since
+            sharing.forget(draft)
+            draft.finish()
 
     def abandon(self) -> None:
         draft = self._draft
-        if draft is None:
-            return
         self._draft = None
-        draft.users.discard(id(self))
-        if draft.users or draft.pid != os.getpid() or not self._writable:
-            if not draft.users:
+        if draft is not None and sharing.leave(draft, id(self)):
+            if draft.pid == os.getpid():
+                sharing.commit_orphan(draft)
+            else:
                 sharing.forget(draft)
-            return
-        sharing.commit_orphan(draft)
-
-    def _release(self, draft: Draft) -> None:
-        self._draft = None
-        draft.users.discard(id(self))
-        if not draft.users:
-            sharing.forget(draft)
-            draft.finish()

@@ -8,10 +8,11 @@ import fcntl
 import os
 import secrets
 import shutil
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.storage.zarr import keys
 from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 from exetera_zarr.storage.zarr.transfer import each
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalStore"]
 
-_LOCKED = "__exetera__/commits/newest"
+_LOCKED = f"{keys.MANIFESTS}/newest"
 
 
 class LocalStore(ObjectStore):
@@ -129,24 +130,34 @@ class LocalStore(ObjectStore):
         try:
             self._write(temporary, data)
             self._sync(temporary)
-            with self._locked():
-                if not wanted(self._present(key)):
-                    return False
-                os.replace(temporary, path)
+            if not self._replace(temporary, key, wanted):
+                return False
         finally:
             _remove(temporary)
         self._sync(os.path.dirname(path))
         return True
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other publishers out; the lock ends with the process that holds it."""
+    def _replace(self, temporary: str, key: str, wanted: Callable[[bytes | None], bool]) -> bool:
+        """Rename over an object if it is wanted; other publishers are kept out meanwhile."""
         folder = os.open(self._folder_of(self._file(_LOCKED)), os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
+            # Locked and unlocked in one function, so that no interruption leaves it locked; the
+            # lock ends with the process that holds it.
+            self._lock(folder)
+            if not wanted(self._present(key)):
+                return False
+            os.replace(temporary, self._file(key))
+            return True
         finally:
             os.close(folder)
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCK:
+                raise
+            self.swaps = False
 
     def _present(self, key: str) -> bytes | None:
         try:
@@ -167,6 +178,14 @@ class LocalStore(ObjectStore):
                 # link itself is the time of the last change of the file's own record.
                 yield Entry(key, about.st_size, max(about.st_mtime, about.st_ctime))
 
+    def enclosing(self) -> str | None:
+        above = os.path.dirname(self.identity)
+        while not os.path.isdir(f"{above}/{keys.MANIFESTS}"):
+            if above == os.path.dirname(above):
+                return None
+            above = os.path.dirname(above)
+        return above
+
     def empty(self) -> bool:
         if not os.path.lexists(self.path):
             return True
@@ -182,22 +201,38 @@ class LocalStore(ObjectStore):
         self._unsettled.clear()
 
     def settle(self) -> None:
+        thinned, self._thinned = self._thinned, set()
+        left = {self._tidied(folder) for folder in thinned}
         if not self.durable:
             return
+        folders: set[str] = set()
         unsettled = dict(self._unsettled)
         each(self._sync, list(unsettled), self.concurrency)
-        thinned, self._thinned = self._thinned, set()
-        folders = {folder for folder in thinned if os.path.isdir(folder)}
         for path in unsettled:
             folder = os.path.dirname(path)
             while len(folder) >= len(self.path) and folder not in folders:
                 folders.add(folder)
                 folder = os.path.dirname(folder)
         each(self._sync, sorted(folders), self.concurrency)
+        for folder in left - folders:
+            with suppress(FileNotFoundError):  # another sweep may have removed it as well
+                self._sync(folder)
         # Only now: what could not be synced has to be tried again.
         for path, token in unsettled.items():
             if self._unsettled.get(path) is token:
                 del self._unsettled[path]
+
+    def _tidied(self, folder: str) -> str:
+        """Remove the empty folders of an array that was removed; the nearest one that stays."""
+        while keys.is_array_folder(folder[len(self.path) + 1 :].replace(os.sep, "/")):
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError:  # something is in it
+                break
+            folder = os.path.dirname(folder)
+        return folder
 
     def _anchor(self, folder: str) -> None:
         """Have the names that lead to a folder survive, also those of the dataset's own folder."""
@@ -240,6 +275,8 @@ def _existing_above(path: str) -> str:
 _NO_LINK = frozenset(
     [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK]
 )
+# Some network and user-space file systems have no locks; a publisher looks again there.
+_NO_LOCK = frozenset([errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL])
 _NO_REPLACE = 1  # RENAME_NOREPLACE of Linux's renameat2(2)
 
 

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.asyn import sync
 from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr.errors import StorageError, UnsupportedError
+from exetera_zarr.storage.zarr import keys
 from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["FsspecStore", "without_secrets"]
+
+_TRIES = 20
+"""How often a swap is tried: each one that fails says that another writer was faster."""
+_probed: dict[tuple[str, str], tuple[bool, bool]] = {}
+"""By endpoint and bucket: whether it honours If-None-Match, and If-Match."""
 
 
 class FsspecStore(ObjectStore):
@@ -61,6 +69,7 @@ class FsspecStore(ObjectStore):
         self.identity = f"{self.url} at {endpoint}"
         self.concurrency = 4 if self._memory else 32
         self.conditional = self._memory or self._s3
+        self.swaps = self._memory
         self._single_writer = single_writer
 
     @property
@@ -183,7 +192,7 @@ class FsspecStore(ObjectStore):
     def _advance_s3(self, key: str, data: bytes, wanted: Callable[[bytes | None], bool]) -> bool:
         """Compare and swap, by the ETag of what was read."""
         bucket, name, _ = self._fs.split_path(self._path(key))
-        while True:
+        for _ in range(_TRIES):
             present, condition = None, {"IfNoneMatch": "*"}
             with suppress(FileNotFoundError), self._named("read", key):
                 reply = self._fs.call_s3("get_object", Bucket=bucket, Key=name)
@@ -193,6 +202,40 @@ class FsspecStore(ObjectStore):
                 return False
             if self._put_if(key, data, condition):
                 return True
+        raise StorageError(
+            f"could not replace {self.url}/{key}: in {_TRIES} tries the store has not taken the "
+            "ETag that it gives for the one that the object has"
+        )
+
+    def prepare(self) -> None:
+        """Ask a store that is not Amazon's own once whether it honours conditional writes."""
+        if not self._s3 or self._single_writer:
+            return
+        endpoint = str(self._fs.s3.meta.endpoint_url)
+        if _is_amazon(endpoint):
+            self.swaps = True
+            return
+        bucket = self._fs.split_path(self._path("probe"))[0]
+        if (endpoint, bucket) not in _probed:
+            _probed[endpoint, bucket] = self._probe()
+        creates, self.swaps = _probed[endpoint, bucket]
+        if not creates:
+            raise UnsupportedError(
+                f"{self.url}: this store ignores the condition of a write (If-None-Match), so "
+                "two writers could overwrite each other; open with mode 'r', or with "
+                "single_writer=True when no other process writes"
+            )
+
+    def _probe(self) -> tuple[bool, bool]:
+        """Whether an object is not created where it is, and not replaced where it is another."""
+        key = f"__exetera__/probe-{secrets.token_hex(8)}"
+        another = hashlib.md5(b"another", usedforsecurity=False).hexdigest()
+        try:
+            creates = self.create(key, b"probe") and not self.create(key, b"probe")
+            swaps = creates and not self._put_if(key, b"probe", {"IfMatch": f'"{another}"'})
+        finally:
+            self.delete(key)
+        return creates, swaps
 
     def _put_if(self, key: str, data: bytes, condition: Mapping[str, str]) -> bool:
         """Write an object if the condition holds; whether it did."""
@@ -217,6 +260,26 @@ class FsspecStore(ObjectStore):
                 modified.timestamp() if hasattr(modified, "timestamp") else float(modified or 0)
             )
             yield Entry(path[cut:], int(about["size"]), moment)
+
+    def enclosing(self) -> str | None:
+        bucket_or_folder, _, below = self.root.partition("/")
+        above = below.split("/")
+        while above and below:
+            above.pop()
+            place = "/".join([bucket_or_folder, *above])
+            if self._has_manifests(place):
+                return place if "://" in place else f"{self.protocol}://{place.lstrip('/')}"
+        return None
+
+    def _has_manifests(self, place: str) -> bool:
+        try:
+            if self._s3:
+                bucket, key, _ = self._fs.split_path(f"{place}/{keys.MANIFESTS}/")
+                listed = {"Bucket": bucket, "Prefix": key.rstrip("/") + "/", "MaxKeys": 1}
+                return bool(self._fs.call_s3("list_objects_v2", **listed).get("Contents"))
+            return bool(self._fs.isdir(f"{place}/{keys.MANIFESTS}"))
+        except OSError:  # of what is above we may not be allowed to see anything
+            return False
 
     def empty(self) -> bool:
         if self._s3:
@@ -264,6 +327,11 @@ def without_secrets(url: str) -> str:
     rest = rest.partition("?")[0].partition("#")[0]
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _is_amazon(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def _is_conflict(error: OSError) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,23 +24,43 @@ class Keep:
     Parameters
     ----------
     versions
-        At least so many, the newest included.
+        At least so many, the newest included; any whole number.
     seconds
-        All that are not older than that.
+        All that are not older than that; infinity keeps all of them, and 0 asks no clock.
     """
 
     versions: int = 3
     seconds: float = 86_400.0
 
     def __post_init__(self) -> None:
-        if self.versions < 1 or self.seconds < 0:
-            raise ValueError("at least one version is kept, and none younger than 0 seconds")
+        try:
+            versions, seconds = operator.index(self.versions), float(self.seconds)
+        except TypeError as error:
+            raise TypeError(
+                f"versions are kept by a whole number and by seconds, not by {self.versions!r} and "
+                f"{self.seconds!r}"
+            ) from error
+        if versions < 1 or seconds < 0 or math.isnan(seconds):
+            raise ValueError(
+                "at least one version is kept, and none younger than 0 seconds; not "
+                f"{versions} versions and {seconds} seconds"
+            )
+        object.__setattr__(self, "versions", versions)
+        object.__setattr__(self, "seconds", seconds)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Keep:
         """What a manifest says."""
         said = facts.get("keep", {})
-        return cls(said.get("versions", cls.versions), said.get("seconds", cls.seconds))
+        seconds = said.get("seconds", cls.seconds)
+        return cls(said.get("versions", cls.versions), math.inf if seconds is None else seconds)
+
+    def document(self) -> dict[str, Any]:
+        """As a manifest says it; JSON has no infinity."""
+        return {
+            "versions": self.versions,
+            "seconds": None if math.isinf(self.seconds) else self.seconds,
+        }
 
     def choose(
         self, before: Sequence[Sequence[float]], number: int, present: float
@@ -60,7 +82,9 @@ class Keep:
         """
         ages = [*before, [number, present]]
         for start, (_, created) in enumerate(ages):
-            if len(ages) - start <= max(self.versions, 1) or present - created < self.seconds:
+            # A version that a fast clock wrote is not young for ever: 0 seconds keeps none by age.
+            young = self.seconds > 0 and present - created < self.seconds
+            if len(ages) - start <= self.versions or young:
                 return [list(pair) for pair in ages[start:]]
         return [[number, present]]
 

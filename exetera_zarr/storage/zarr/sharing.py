@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from exetera_zarr.storage.zarr.draft import Draft
 
-__all__ = ["commit_orphan", "drafts", "forget", "lock"]
+__all__ = ["commit_orphan", "drafts", "drop", "forget", "join", "leave", "lock", "opening"]
 
 drafts: dict[str, Draft] = {}
 """Writable drafts by the identity of their store."""
@@ -34,8 +34,28 @@ _PATIENCE = 10.0
 """Seconds that the end of the process waits for a thread that is changing a dataset."""
 
 
+def join(draft: Draft, user: int) -> None:
+    """Note a user of a draft."""
+    with lock:
+        draft.users.add(user)
+
+
+def leave(draft: Draft, user: int) -> bool:
+    """Note that a user is gone; whether there is none left."""
+    with lock:
+        draft.users.discard(user)
+        return not draft.users
+
+
 def forget(draft: Draft) -> None:
-    """Let go of a draft that nobody uses any more."""
+    """Let go of a draft, unless somebody uses it."""
+    with lock:
+        if not draft.users:
+            drop(draft)
+
+
+def drop(draft: Draft) -> None:
+    """Have nobody else share a draft."""
     with lock:
         if drafts.get(draft.store.identity) is draft:
             del drafts[draft.store.identity]
@@ -70,10 +90,12 @@ def _commit_quietly(draft: Draft) -> None:
     try:
         draft.publish()
     except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
-        _say(f"what was not committed of {draft.store.url} is lost: {error}")
+        if not draft.users:  # else whoever has opened it meanwhile has it all
+            _say(f"what was not committed of {draft.store.url} is lost: {error}")
         forget(draft)
         return
     forget(draft)
+    draft.finish(_PATIENCE)
     warnings.warn(
         f"the dataset {draft.store.url} was not closed; its changes were committed when it was "
         "dropped",
@@ -87,7 +109,7 @@ def _at_exit() -> None:
     for draft in list(drafts.values()):
         if draft.pid != os.getpid():
             continue
-        if not draft.context.lock.acquire(timeout=_PATIENCE):
+        if not _acquire(draft):
             _say(f"{draft.store.url} is still being changed; what was not committed is lost")
             continue
         try:
@@ -97,8 +119,17 @@ def _at_exit() -> None:
             draft.users.clear()
             with contextlib.suppress(ResourceWarning):
                 commit_orphan(draft)
+            draft.finish(_PATIENCE)
         finally:
             draft.context.lock.release()
+
+
+def _acquire(draft: Draft) -> bool:
+    """Have the draft to ourselves; a commit that is under way may take its time."""
+    while not draft.context.lock.acquire(timeout=_PATIENCE):
+        if draft.committing is None:
+            return False
+    return True
 
 
 def _say(text: str) -> None:

@@ -36,6 +36,8 @@ class ObjectStore(ABC):
     """How many requests at a time are worth while."""
     conditional: bool
     """Whether `create` is known to be atomic here."""
+    swaps: bool = True
+    """Whether `advance` is known to keep others out between the look and the change."""
     durable: bool = True
     """Whether `settle` waits for the disk; a store elsewhere is durable once it has answered."""
 
@@ -102,6 +104,13 @@ class ObjectStore(ABC):
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove an object; none there is no error."""
+
+    def enclosing(self) -> str | None:
+        """The dataset whose folder this place is in, if there is one."""
+        return None
+
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Find out what the store can do, before a first write; UnsupportedError if too little."""
 
     def forget(self) -> None:  # noqa: B027 - as below
         """Note that nobody needs what was written since `settle`."""

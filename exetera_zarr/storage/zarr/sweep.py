@@ -6,16 +6,14 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.storage.zarr import commit, transfer
+from exetera_zarr.storage.zarr import commit, keys, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 
 __all__ = ["sweep_orphans", "sweep_versions"]
-
-_DOCUMENT = "zarr.json"
 
 
 def sweep_versions(
@@ -45,39 +43,65 @@ def sweep_versions(
     dead: dict[str, Any] = {}
     for number in expired:
         dead |= {p: d for p, d in commit.read(store, number).below.items() if p not in live}
-    groups = [path for path in dead if path not in newest.below]
-    transfer.each(store.delete, [f"{path}/{_DOCUMENT}" for path in groups], store.concurrency)
-    transfer.each(store.delete, _chunk_keys(dead), store.concurrency)
+    arrays = {path: about for path, about in dead.items() if about["node_type"] == "array"}
+    transfer.each(store.delete, _documents(arrays), store.concurrency)
+    _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
+    transfer.each(store.delete, _chunk_keys(arrays), store.concurrency)
     store.settle()
+
+
+def _documents(paths: Iterable[str]) -> list[str]:
+    return [f"{path}/{keys.DOCUMENT}" for path in paths]
+
+
+def _remove_groups(store: ObjectStore, paths: Collection[str], newest: int) -> None:
+    """
+    Remove documents of tables and fields that a version has no more.
+
+    A table of the same name may come back meanwhile. Its writer commits before he shows it, so what
+    he has shown before it was removed here is in a version that is there now, and is shown again.
+    """
+    if not paths:
+        return
+    transfer.each(store.delete, _documents(paths), store.concurrency)
+    latest = commit.newest(store)
+    if latest is not None and latest > newest:
+        version = commit.read(store, latest)
+        commit.show_groups(store, version, [path for path in paths if path in version.below])
 
 
 def _chunk_keys(documents: Mapping[str, Any]) -> Iterable[str]:
     for path, document in documents.items():
-        if document["node_type"] == "array":
-            shape = document["shape"]
-            chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
-            tail = "/0" * (len(shape) - 1)
-            for number in range(-(-shape[0] // chunk[0])):
-                yield f"{path}/c/{number}{tail}"
+        shape = document["shape"]
+        chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
+        tail = "/0" * (len(shape) - 1)
+        for number in range(-(-shape[0] // chunk[0])):
+            yield f"{path}/c/{number}{tail}"
 
 
 def sweep_orphans(
-    store: ObjectStore, kept: Sequence[int], older_than: float, all_below: str = ""
+    store: ObjectStore,
+    kept: Sequence[int],
+    older_than: float,
+    at_once: Callable[[str], bool],
 ) -> int:
     """
     Remove objects that no kept version reaches: what crashed drafts and interrupted sweeps left.
+
+    Only keys that this format makes are looked at. What belongs to another dataset or another Zarr
+    group in the same folder, or to nobody, stays.
 
     Parameters
     ----------
     store
         The store.
     kept
-        Numbers of the versions that are kept.
+        Numbers of the versions that are kept, ascending.
     older_than
         Seconds, by the store's own clock: younger objects may belong to a draft that is alive,
         unless a version had them that is no longer kept.
-    all_below
-        Node path of a table whose orphans are removed whatever their age.
+    at_once
+        Whether orphans of the node at a path are removed whatever their age.
 
     Returns
     -------
@@ -87,6 +111,33 @@ def sweep_orphans(
     live: set[str] = set()
     for number in kept:
         live |= commit.read(store, number).below.keys()
+    entries, present = _listed(store)
+    orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
+    expired = _reached(store, min(kept)) if orphans else {}
+    foreign = _foreign(entries, live | expired.keys())
+    groups, arrays = [], []
+    for entry in orphans:
+        node = keys.node_of(entry.key)
+        old = present - entry.modified > older_than
+        if expired.get(node) == "group":
+            groups.append(node)
+        elif _is_below(entry.key, foreign):
+            continue
+        elif keys.is_passing(entry.key):
+            arrays += [entry.key] if old else []
+        elif keys.is_array_key(entry.key) and (node in expired or old or at_once(node)):
+            arrays.append(entry.key)
+    documents = [key for key in arrays if key.endswith(f"/{keys.DOCUMENT}")]
+    transfer.each(store.delete, documents, store.concurrency)
+    _remove_groups(store, groups, max(kept))
+    rest = [key for key in arrays if not key.endswith(f"/{keys.DOCUMENT}")]
+    transfer.each(store.delete, rest, store.concurrency)
+    store.settle()
+    return len(groups) + len(arrays)
+
+
+def _listed(store: ObjectStore) -> tuple[list[Entry], float]:
+    """Everything there is, and the time by the store's clock."""
     probe = f"__exetera__/clock-{secrets.token_hex(8)}"
     store.put(probe, b"")
     try:
@@ -94,47 +145,40 @@ def sweep_orphans(
     finally:
         store.delete(probe)
     present = next(entry.modified for entry in entries if entry.key == probe)
-    orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
-    old = [
-        entry.key
-        for entry in orphans
-        if present - entry.modified > older_than
-        or (all_below and entry.key.startswith(f"{all_below}/"))
-    ]
-    young = {entry.key for entry in orphans}.difference(old)
-    if young:
-        expired = _reached(store, kept)
-        old += [key for key in young if _node(key) in expired]
-    documents = [key for key in old if key.endswith(f"/{_DOCUMENT}")]
-    rest = [key for key in old if not key.endswith(f"/{_DOCUMENT}")]
-    for keys in (documents, rest):
-        transfer.each(store.delete, keys, store.concurrency)
-    store.settle()
-    return len(old)
+    return [entry for entry in entries if entry.key != probe], present
 
 
-def _reached(store: ObjectStore, kept: Sequence[int]) -> set[str]:
+def _reached(store: ObjectStore, end: int) -> dict[str, str]:
     """
-    Node paths that expired versions reached, and so no draft is writing.
+    Node paths that expired versions reached, and so no draft is writing, and what each is.
 
     They are still there where a sweep was interrupted.
     """
-    numbers = range(min(kept))
-    reached: set[str] = set()
-    for version in transfer.ordered(partial(commit.read, store), numbers, store.concurrency):
-        reached |= version.below.keys()
+    reached: dict[str, str] = {}
+    for version in transfer.ordered(partial(commit.read, store), range(end), store.concurrency):
+        reached |= {path: about["node_type"] for path, about in version.below.items()}
     return reached
 
 
-def _node(key: str) -> str:
-    """Path of the node that an object belongs to."""
-    return key.split("/c/", 1)[0].removesuffix(f"/{_DOCUMENT}")
-
-
 def _is_orphan(key: str, live: Collection[str]) -> bool:
-    """Whether no version that is kept, nor the history, has to do with an object."""
-    if "/.tmp-" in f"/{key}":
-        return True
-    if key == _DOCUMENT or key.startswith("__exetera__/commits/"):
-        return False
-    return _node(key) not in live
+    """Whether an object can be one of ours that no kept version has to do with."""
+    if keys.is_array_key(key) or keys.is_group_document(key):
+        return keys.node_of(key) not in live
+    return keys.is_passing(key)
+
+
+def _foreign(entries: Iterable[Entry], known: Collection[str]) -> set[str]:
+    """Folders of other datasets, and of Zarr nodes that no version ever had."""
+    found = set()
+    for key in (entry.key for entry in entries):
+        above, mark, _ = key.partition("/__exetera__/")
+        if mark:
+            found.add(above)
+        elif keys.is_group_document(key) and not keys.is_array_key(key):
+            found.add(keys.node_of(key))
+    return found.difference(known)
+
+
+def _is_below(key: str, folders: Collection[str]) -> bool:
+    parts = key.split("/")
+    return any("/".join(parts[:end]) in folders for end in range(1, len(parts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import deque
@@ -132,8 +133,13 @@ class Upload:
     sent again after a failure.
     """
 
+    _serials = itertools.count(1)
+
     def __init__(self, key: str) -> None:
         self.key = key
+        self.serial = next(self._serials)
+        self.landed = False
+        """Whether the store has answered the only request that there was."""
         self.encoded: bytes | None = None
         self.error: BaseException | None = None
         self._made = threading.Event()
@@ -159,7 +165,7 @@ class Upload:
             self.encoded = encode()
             self._made.set()
             store.put(self.key, self.encoded)
-            self.encoded = None
+            self.encoded, self.landed = None, True
         except BaseException as failure:  # noqa: BLE001 - raised by wait() in the user's thread
             self.error = failure
         finally:
@@ -240,6 +246,12 @@ class Uploads:
             yield
         finally:
             self._leave(size)
+
+    def wait(self) -> None:
+        """Return when none is under way."""
+        with self._room:
+            while self._flying:
+                self._room.wait()
 
     def _enter(self, size: int) -> None:
         with self._room:

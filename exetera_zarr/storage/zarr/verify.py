@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.errors import ExeteraError
-from exetera_zarr.storage.zarr import commit, layout, transfer
+from exetera_zarr.storage.zarr import commit, keys, layout, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ def problems(draft: Draft, kept: list[int]) -> Iterator[str]:
     """
     yield from _manifests(draft, kept)
     yield from _documents(draft)
+    yield from _identities(draft.root)
     for name, node in draft.root.groups.items():
         if node.arrays:
             yield from _field(f"field {name!r}", node)
@@ -61,10 +62,14 @@ def _manifests(draft: Draft, kept: list[int]) -> Iterator[str]:
 
 
 def _documents(draft: Draft) -> Iterator[str]:
-    """What other Zarr readers see is this version."""
-    expected = {"zarr.json": draft.base.data}
+    """What other Zarr readers see is this version; or a later one, beside the same arrays."""
+    expected = {keys.DOCUMENT: draft.base.data}
+    later = commit.is_shown_after(draft.store, draft.base)
+    if later:
+        expected.clear()
     for path, document in draft.base.below.items():
-        expected[f"{path}/zarr.json"] = layout.plain(document)
+        if document["node_type"] == "array" or not later:
+            expected[f"{path}/{keys.DOCUMENT}"] = layout.plain(document)
 
     def check(key: str) -> str | None:
         try:
@@ -76,6 +81,15 @@ def _documents(draft: Draft) -> Iterator[str]:
     for said in transfer.ordered(check, expected, draft.store.concurrency):
         if said is not None:
             yield said
+
+
+def _identities(root: Node) -> Iterator[str]:
+    """No two tables or fields have the same id."""
+    paths: dict[str, str] = {}
+    for path, node in root.walk():
+        if node.id in paths:
+            yield f"{path} and {paths[node.id]} have the same id"
+        paths[node.id] = path
 
 
 def _field(where: str, node: Node) -> Iterator[str]:

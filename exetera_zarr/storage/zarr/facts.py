@@ -1,0 +1,89 @@
+"""What a manifest says of its version."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from exetera_zarr._version import __version__
+from exetera_zarr.storage.base import ROW_BLOCK
+from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr.rebase import changed
+from exetera_zarr.storage.zarr.retention import Keep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exetera_zarr.storage.zarr.state import State
+
+__all__ = ["first", "following"]
+
+
+def first(draft: str, row_block: int | None, present: float) -> dict[str, Any]:
+    """
+    Of version 0, the empty dataset.
+
+    Parameters
+    ----------
+    draft
+        Random identity of the writer.
+    row_block
+        Rows of a block of tables that do not say otherwise.
+    present
+        Seconds since 1970.
+    """
+    return {
+        "format": layout.FORMAT,
+        "requires": [],
+        "version": 0,
+        "previous": None,
+        "draft": draft,
+        **_made(present),
+        "changed": [],
+        "tables": [],
+        "row_block": row_block or ROW_BLOCK,
+        "keep": Keep().document(),
+        "kept": [[0, present]],
+    }
+
+
+def following(
+    state: State, below: Mapping[str, Any], draft: str, expire: Keep | None, present: float
+) -> dict[str, Any]:
+    """
+    Of the version that a draft would be.
+
+    Parameters
+    ----------
+    state
+        The draft.
+    below
+        The documents of its nodes.
+    draft
+        Random identity of the draft.
+    expire
+        What is kept of the versions before, this time; what the dataset says if not given.
+    present
+        Seconds since 1970.
+    """
+    facts = state.base.facts
+    number = state.base.number + 1
+    policy = state.policy or Keep.of(facts)
+    checksum = facts.pop("checksum")
+    return {
+        **facts,
+        "version": number,
+        "previous": checksum,
+        "draft": draft,
+        **_made(present),
+        "changed": changed(state.base.below, below),
+        "tables": list(state.root.groups),
+        "row_block": state.root.row_block,
+        "keep": policy.document(),
+        "kept": (expire or policy).choose(facts.get("kept", []), number, present),
+    }
+
+
+def _made(present: float) -> dict[str, str]:
+    moment = dt.datetime.fromtimestamp(present, dt.UTC).isoformat(timespec="milliseconds")
+    return {"created": moment, "writer": f"exetera_zarr {__version__}"}

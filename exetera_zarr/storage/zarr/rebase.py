@@ -1,0 +1,165 @@
+"""Putting the changes of a draft over a version that another writer committed meanwhile."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from exetera_zarr.errors import ConflictError, listing
+from exetera_zarr.storage import names
+from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr.arrays import StoredArray
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from exetera_zarr.storage.zarr.commit import Version
+    from exetera_zarr.storage.zarr.layout import Node
+    from exetera_zarr.storage.zarr.state import State
+
+__all__ = ["Merged", "changed", "differs", "rebased"]
+
+
+@dataclass
+class Merged:
+    """
+    A state over another version, and what is called otherwise there.
+
+    Parameters
+    ----------
+    state
+        The new one.
+    reborn
+        Ids that the draft's own nodes have now, by those that they had: the other writer's have
+        these.
+    """
+
+    state: State
+    reborn: dict[str, str] = field(default_factory=dict)
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names that the root's children have, or had, that differ in themselves or below; sorted."""
+    tops = {
+        path.split("/", 1)[0]
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path)
+    }
+    return sorted(
+        {
+            side[top]["attributes"].get("name", top)
+            for top in tops
+            for side in (before, after)
+            if top in side
+        }
+    )
+
+
+def _own(state: State) -> list[str]:
+    """The same of what a draft makes of its base, without storing anything of it."""
+    assumed = {}
+    for path, node in state.root.walk():
+        for role, array in node.arrays.items():
+            unsettled = StoredArray(f"{path}/{role}?", array.dtype, 0, 1, {"unsettled": True})
+            keep = array.stored is not None and not array.changed
+            assumed[id(array)] = array.stored if keep and array.stored else unsettled
+    before = state.base.below
+    return changed(before, layout.documents(state.root, assumed, before, state.base.number + 1))
+
+
+def differs(state: State) -> bool:
+    """Whether a draft has anything that its base has not."""
+    return bool(
+        _own(state)
+        or state.policy is not None
+        or state.root.attributes != _attributes(state.base)
+        or list(state.root.groups) != list(state.base.facts["tables"])
+    )
+
+
+def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: bool) -> Merged:
+    """
+    The changes of a draft over a newer version.
+
+    Parameters
+    ----------
+    state
+        The draft; it stays as it is.
+    newest
+        The version.
+    theirs
+        Its tree, which is used up.
+    url
+        For messages.
+    force
+        Whether the draft wins where both changed the same table.
+
+    Raises
+    ------
+    ConflictError
+        Both changed the same table, and it does not.
+    """
+    by_them = set(changed(state.base.below, newest.below))
+    ours = set(_own(state))
+    if state.emptied:
+        ours |= by_them | set(changed({}, state.base.below))
+    both = sorted(ours & by_them)
+    if both and not force:
+        raise ConflictError(
+            f"{url}: {listing(both)} changed in this draft, which is over version "
+            f"{state.base.number}, and by another writer up to version {newest.number}; the "
+            "draft is kept: commit(force=True) lets it win, rollback() and refresh() drop it"
+        )
+    mine = {name: node for name, node in state.root.groups.items() if name in ours}
+    others = {name: node for name, node in theirs.groups.items() if name not in ours}
+    reborn = _beside(mine, others.values())
+    theirs.groups = {
+        name: mine.get(name, node)
+        for name, node in theirs.groups.items()
+        if name in others or name in mine
+    } | mine
+    if state.root.attributes != _attributes(state.base):
+        theirs.attributes = state.root.attributes
+    for node in mine.values():
+        _move_orphans(node, newest.below)
+    return Merged(replace(state, base=newest, root=theirs, sent=()), reborn)
+
+
+def _attributes(version: Version) -> dict[str, Any]:
+    """Attributes of the root that are not the format's own."""
+    return {k: v for k, v in version.document["attributes"].items() if k != "exetera"}
+
+
+def _beside(mine: dict[str, Node], others: Collection[Node]) -> dict[str, str]:
+    """
+    Give nodes other segments and ids than those that others have; the ids that changed.
+
+    A table that differs by case alone from one that the other writer made is another table, but
+    would be the same folder on some systems. One that the other writer renamed is another one now.
+    """
+    ids = {node.id for node in others}
+    segments = [node.segment for node in others]
+    reborn: dict[str, str] = {}
+    for name, node in mine.items():
+        if node.id in ids:
+            node = _reborn(node, reborn)  # noqa: PLW2901
+        if node.segment.casefold() in {segment.casefold() for segment in segments}:
+            node = replace(node, segment=names.unique_segment(name, segments))  # noqa: PLW2901
+        segments.append(node.segment)
+        mine[name] = node
+    return reborn
+
+
+def _reborn(node: Node, reborn: dict[str, str]) -> Node:
+    reborn[node.id] = secrets.token_hex(8)
+    groups = {name: _reborn(below, reborn) for name, below in node.groups.items()}
+    return replace(node, id=reborn[node.id], groups=groups)
+
+
+def _move_orphans(node: Node, below: Mapping[str, Any]) -> None:
+    """Have arrays copied that a newer version does not reach: they may be swept any time."""
+    for part in (node, *(child for _, child in node.walk())):
+        for array in part.arrays.values():
+            if array.stored is not None and array.stored.path not in below:
+                array.move()

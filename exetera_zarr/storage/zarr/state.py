@@ -1,0 +1,60 @@
+"""What a draft is at one moment: replaced as a whole, so that nothing sees or leaves a half."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
+    from exetera_zarr.storage.zarr.commit import Version
+    from exetera_zarr.storage.zarr.layout import Node
+    from exetera_zarr.storage.zarr.retention import Keep
+
+__all__ = ["Sent", "State"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """
+    A manifest of which it is not known whether it was written.
+
+    Parameters
+    ----------
+    checksum
+        What tells it from every other one.
+    arrays
+        Each array that it has, how often it had been changed, and what it is in that version.
+    """
+
+    checksum: str
+    arrays: tuple[tuple[DraftArray, int, StoredArray], ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    A version, and a tree with the changes over it.
+
+    Parameters
+    ----------
+    base
+        The committed version.
+    root
+        The tree.
+    dirty
+        Whether there may be something to commit.
+    emptied
+        Whether it started empty, and so changes every table that others have.
+    policy
+        Which versions are to be kept, where that was changed.
+    sent
+        Manifests sent for the number after the base's, until it is known whose that is.
+    """
+
+    base: Version
+    root: Node
+    dirty: bool = False
+    emptied: bool = False
+    policy: Keep | None = None
+    sent: tuple[Sent, ...] = ()
