@@ -288,7 +288,13 @@ CASES = [
         "open quote in the header",
         b'a,"b\n1,2\n',
         AB,
-        "a.csv: the header is not CSV: unexpected end of data",
+        "a.csv, line 1: the header has a quoted cell that is never closed",
+    ),
+    Hopeless(
+        "inches in the header",
+        b'a,b (")\n1,2\n3,4\n',
+        AB,
+        'a.csv, line 1: the header has a quote (") in a cell that is not quoted',
     ),
     # Cells and quotes
     Case("empty cells", b'a,b\n,\n"",""\n', AB, {"a": ["", ""], "b": ["", ""]}),

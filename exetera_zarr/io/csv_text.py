@@ -37,6 +37,7 @@ RECORD_LIMIT = 256 << 20
 # After a bad record, look at so much at first: there may be many of them.
 SMALL_WINDOW = 1 << 16
 
+NEVER_CLOSED = "a quoted cell that is never closed"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 ENCODED = pa.dictionary(pa.int32(), pa.binary())
 FOREIGN_MARKS = {
@@ -48,6 +49,7 @@ FOREIGN_MARKS = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+LONGEST_MARK = max(map(len, FOREIGN_MARKS))
 
 
 class CsvError(DataError):
@@ -260,7 +262,7 @@ class CsvText:
         """Take the records before the one whose last cell is never closed, or else that one."""
         if len(text.record_ends):
             return Block(text.data[: int(text.record_ends[-1]) + 1])
-        return Block(text.data, "has a quoted cell that is never closed")
+        return Block(text.data, f"has {NEVER_CLOSED}")
 
     def _bad_record(
         self, text: RecordText, position: int, reason: str, *, at_end: bool
@@ -283,24 +285,38 @@ class CsvText:
         while True:
             self._fill()
             data = self._held
+            if len(data) < LONGEST_MARK and not self._at_end:
+                continue
             ends = RecordText(data).record_ends
+            header = data[: int(ends[0]) + 1] if len(ends) else data
+            self._check_header(header)
             # A CR that ends what was read so far may be half of a CRLF.
-            whole = len(ends) and (ends[0] < len(data) - 1 or data.endswith(b"\n"))
+            whole = len(ends) and (len(header) < len(data) or data.endswith(b"\n"))
             if whole or self._at_end or len(data) > RECORD_LIMIT:
                 break
-        self._start = int(ends[0]) + 1 if len(ends) else len(data)
+        self._start = len(header)
         self._window = self._block_bytes
-        header = data[: self._start]
-        self.header_lines = RecordText(header).lines
+        text = RecordText(header)
+        self.header_lines = text.lines
+        if len(text.quotes) % 2:
+            raise DataError(f"{self._file.name}, line 1: the header has {NEVER_CLOSED}")
         return self._header_names(header)
 
-    def _header_names(self, data: bytes) -> list[str]:
+    def _check_header(self, data: bytes) -> None:
+        """Refuse what is no CSV text, and quotes out of order: they would hide where it ends."""
         name = self._file.name
         for mark, encoding in FOREIGN_MARKS.items():
             if data.startswith(mark):
                 raise DataError(f"{name} is {encoding}, not CSV text in UTF-8")
         if b"\0" in data:
             raise DataError(f"{name}: the header has NUL bytes; perhaps it is UTF-16, not UTF-8")
+        text = RecordText(data.removeprefix(BYTE_ORDER_MARK))
+        if problem := text.quote_problem():
+            line = 1 + int(np.searchsorted(text.line_ends, problem.position))
+            raise DataError(f"{name}, line {line}: the header {problem.reason}")
+
+    def _header_names(self, data: bytes) -> list[str]:
+        name = self._file.name
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
