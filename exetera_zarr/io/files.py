@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from exetera_zarr.io.options import PathLike
 
-__all__ = ["InputFile", "expand", "is_url", "open_binary", "shown", "suffix_of"]
+__all__ = ["InputFile", "expand", "identity", "is_url", "open_binary", "shown", "suffix_of"]
 
 # Suffix to the name by which Arrow knows the codec; Python's own module reads the one it does not.
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 PATTERN = re.compile(r"[*?\[]")
 # What follows a "?" here is a query, and often a signature.
 HTTP = ("http://", "https://")
+LOCAL = ("file://", "local://")
 
 
 def is_url(name: str) -> bool:
@@ -37,6 +38,19 @@ def shown(name: str) -> str:
     from exetera_zarr.storage import shown as without_credentials
 
     return without_credentials(name)
+
+
+def identity(name: str) -> object:
+    """Return what is equal for two names of one file: through links, and as a file:// URL."""
+    for scheme in LOCAL:
+        name = name.removeprefix(scheme)
+    if is_url(name):
+        return name
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return os.path.realpath(name)
+    return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(name)
 
 
 def suffix_of(name: str) -> str:
@@ -98,7 +112,7 @@ def expand(
     FileNotFoundError
         Nothing fits a pattern.
     ValueError
-        There are no paths, or one of them twice.
+        There are no paths, or one file twice, perhaps by other names.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not given:
@@ -112,9 +126,17 @@ def expand(
         if not fitting:
             raise FileNotFoundError(f"no file fits the pattern {shown(name)}")
         found += fitting
-    if twice := next((name for name in found if found.count(name) > 1), None):
-        raise ValueError(f"{shown(twice)} is given more than once")
+    _check_repeats(found)
     return found
+
+
+def _check_repeats(names: Sequence[str]) -> None:
+    first: dict[object, str] = {}
+    for name in names:
+        known = first.setdefault(identity(name), name)
+        if known is not name:
+            also = "" if known == name else f", also as {shown(known)}"
+            raise ValueError(f"{shown(name)} is given more than once{also}")
 
 
 def _is_pattern(name: str) -> bool:
