@@ -37,6 +37,7 @@ from exetera_zarr.io import (
 from exetera_zarr.io.cells import CellError
 from exetera_zarr.io.convert import convert
 from exetera_zarr.io.convert_time import parse_moment
+from exetera_zarr.io.csv_cells import parse_block
 
 S = String()
 INT = Numeric("int32", validation_mode="strict")
@@ -896,7 +897,7 @@ def test_what_is_written_is_read(
     found: list[list[str]] = []
     for block in source.blocks():
         assert block.problem is None
-        parsed = csv_text.parse_block(block.data, 2, [0, 1])
+        parsed = parse_block(block.data, 2, [0, 1])
         assert not parsed.problems
         columns = [parsed.cells[number].to_pylist() for number in (0, 1)]
         found += [[cell.decode() for cell in row] for row in zip(*columns, strict=True)]
@@ -923,7 +924,7 @@ def test_what_is_accepted_is_what_python_reads(body: str, width: int, size: int)
         for block in source.blocks():
             if block.problem:
                 return len(rows), block.problem
-            parsed = csv_text.parse_block(block.data, width, range(width))
+            parsed = parse_block(block.data, width, range(width))
             columns = [parsed.cells[number].to_pylist() for number in range(width)]
             if parsed.problems:
                 first = min(parsed.problems)

@@ -296,6 +296,13 @@ CASES = [
         AB,
         'a.csv, line 1: the header has a quote (") in a cell that is not quoted',
     ),
+    Case(
+        "ragged rows that are not UTF-8",
+        b"a,b\n1,2\n2,M\xfcller,x\n\n3,4\nM\xfcller",
+        AB,
+        ONE_TWO,
+        (Bad(2, 3, LONG), Bad(3, 4, BLANK), Bad(5, 6, SHORT)),
+    ),
     # Cells and quotes
     Case("empty cells", b'a,b\n,\n"",""\n', AB, {"a": ["", ""], "b": ["", ""]}),
     Case("quotes in quotes", b'a,b\n"x ""y"" z",""""\n', AB, {"a": ['x "y" z'], "b": ['"']}),

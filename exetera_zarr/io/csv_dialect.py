@@ -14,12 +14,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["QuoteProblem", "RecordText"]
+__all__ = ["BYTE_ORDER_MARK", "QuoteProblem", "RecordText"]
 
 Positions: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COMMA, QUOTE, SPACE, LF, CR = b'," \n\r'
 NO_POSITIONS: Positions = np.empty(0, np.int64)
 
@@ -91,11 +92,15 @@ class RecordText:
         return self.has_quotes and len(self.record_ends) < len(self.line_ends)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the last line has no end."""
+        return not self.data.endswith((b"\n", b"\r"))
+
+    @property
     def records(self) -> int:
         """Number of records, blank lines counted."""
-        open_end = not self.data.endswith((b"\n", b"\r"))
         if not self.has_quotes and not self.has_returns:
-            return self.lines + open_end
+            return self.lines + self.is_open
         ends = self.record_ends
         return len(ends) + (not len(ends) or bool(ends[-1] < len(self.array) - 1))
 
