@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import gzip
+import http.server
 import json
 import lzma
 import os
@@ -24,7 +26,7 @@ import pytest
 
 from exetera_zarr import Session, import_csv
 from exetera_zarr.dataset import Dataset
-from exetera_zarr.errors import DataError, SchemaError
+from exetera_zarr.errors import DataError, SchemaError, StorageError
 from exetera_zarr.io import (
     CsvError,
     Numeric,
@@ -381,6 +383,66 @@ def test_a_failed_import_leaves_older_rejects(dataset: Dataset, tmp_path: Path) 
             block_bytes=100,
         )
     assert (tmp_path / "r.csv").read_text() == "older"
+
+
+# -- servers
+
+
+@pytest.fixture
+def plain_server() -> Iterator[str]:
+    """A server without ranges: of a good file, one that is cut off, and of errors."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            data = b"n\n" + b"0000001\n" * 900_000
+            if "error" in self.path:
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command == "GET":
+                with contextlib.suppress(OSError):
+                    self.wfile.write(data[:-10] if "cut" in self.path else data)
+
+        do_GET = do_HEAD  # noqa: N815 - the name that its base looks for
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_without_ranges(dataset: Dataset, plain_server: str) -> None:
+    """More than fsspec reads ahead: the file is one stream then."""
+    summary = import_tables(dataset, {"t": {"n": INT}}, {"t": f"{plain_server}/good.csv"})
+    assert summary.rows == 900_000
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("error.csv?signature=secret", r"error\.csv.* cannot be read: HTTP status 503 \(Service"),
+        ("cut.csv", r"cut\.csv cannot be read to its end: ClientPayloadError"),
+    ],
+)
+def test_a_server_that_fails(dataset: Dataset, plain_server: str, path: str, message: str) -> None:
+    """Said with the URL, but nothing of its signature; and nothing is imported."""
+    with pytest.raises(StorageError, match=message) as raised:
+        import_tables(dataset, {"t": {"n": INT}}, {"t": f"{plain_server}/{path}"})
+    assert "secret" not in str(raised.value)
+    assert "t" not in dataset
+
+
+def test_a_server_that_is_not_there(dataset: Dataset) -> None:
+    with pytest.raises(StorageError, match="cannot be read: ClientConnectorError"):
+        import_tables(dataset, {"t": {"n": INT}}, {"t": "http://127.0.0.1:1/a.csv"})
 
 
 # -- commits

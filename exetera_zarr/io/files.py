@@ -9,7 +9,7 @@ from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 PATTERN = re.compile(r"[*?\[]")
 # What follows a "?" here is a query, and often a signature.
 HTTP = ("http://", "https://")
+NOT_FOUND = (404, 410)
 LOCAL = ("file://", "local://")
 
 
@@ -84,8 +85,31 @@ def open_binary(
         return local.open("rb"), local.stat().st_size or None
     from exetera_zarr.storage import open_file
 
-    file = open_file(name, storage_options)
+    options = dict(storage_options or {})
+    try:
+        file = open_file(name, options)
+        # A server that does not offer ranges can still be read from the start.
+        if name.startswith(HTTP) and not getattr(file, "details", {}).get("partial"):
+            file.close()
+            file = open_file(name, options | {"block_size": 0})
+    except FileNotFoundError as error:
+        # fsspec takes every answer for that one, and no answer too.
+        cause = error.__cause__
+        while isinstance(cause, FileNotFoundError):
+            cause = cause.__cause__
+        if cause is None or getattr(cause, "status", None) in NOT_FOUND:
+            raise
+        raise StorageError(f"{shown(name)} cannot be read: {_told(cause)}") from None
     return file, getattr(file, "size", None)
+
+
+def _told(error: BaseException) -> str:
+    """Say what a server said; the whole message may hold a URL with credentials."""
+    status = getattr(error, "status", None)
+    words = " ".join(str(getattr(error, "message", "")).split())
+    if status is None or not words:
+        return type(error).__name__
+    return f"HTTP status {status} ({words})"
 
 
 def expand(
@@ -177,6 +201,7 @@ class InputFile:
     def __init__(self, path: PathLike, storage_options: Mapping[str, Any] | None = None) -> None:
         self.name = shown(os.fspath(path))
         self._stored, self.size = open_binary(path, storage_options)
+        self._remote = is_url(os.fspath(path))
         self._codec = CODECS.get(suffix_of(os.fspath(path)))
         self._content = self._decompressed()
         self._count = 0
@@ -213,6 +238,8 @@ class InputFile:
         ------
         DataError
             It cannot be decompressed.
+        StorageError
+            It is behind a URL, and could not be read on.
         """
         try:
             data: bytes = self._content.read(size)
@@ -222,6 +249,12 @@ class InputFile:
             raise DataError(
                 f"{self.name} cannot be decompressed as {self._codec}: {error}"
             ) from None
+        except Exception as error:
+            if not self._remote:
+                raise
+            # What the libraries of fsspec raise is not always an OSError.
+            kind = type(error).__name__
+            raise StorageError(f"{self.name} cannot be read to its end: {kind}") from None
         self._count += len(data)
         return data
 
