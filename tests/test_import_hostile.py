@@ -297,6 +297,13 @@ CASES = [
         'a.csv, line 1: the header has a quote (") in a cell that is not quoted',
     ),
     Case(
+        "CR CR LF in one column",
+        b"n\r\n1\r\r\n2\r\r\n\r\n",
+        {"n": S},
+        {"n": ["1", "2", ""]},
+        (Bad(2, 3, BLANK), Bad(4, 5, BLANK)),
+    ),
+    Case(
         "ragged rows that are not UTF-8",
         b"a,b\n1,2\n2,M\xfcller,x\n\n3,4\nM\xfcller",
         AB,

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from exetera_zarr.io.csv_dialect import BYTE_ORDER_MARK, RecordText
+from exetera_zarr.io.csv_dialect import BYTE_ORDER_MARK, NO_POSITIONS, RecordText
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -75,11 +75,13 @@ def parse_block(
     """
     text = RecordText(data).without_leading_spaces()
     types = {column: ENCODED if column in few_texts else pa.binary() for column in wanted}
-    parsed = _split(text, width, types)
+    # In one column blank lines are cells, but not those of a line end that was translated twice.
+    blank = RecordText(data).rows_between_returns() if width == 1 else NO_POSITIONS
+    parsed = None if len(blank) else _split(text, width, types)
     if parsed is not None:
         return parsed
     # Where a cell is missing a blank line would be taken for none at all: number the rest anew.
-    blank = text.blank_rows()
+    blank = blank if width == 1 else text.blank_rows()
     parsed = _split(text.without_records(blank), width, types)
     assert parsed is not None
     numbers = np.delete(np.arange(text.records), blank)

@@ -26,8 +26,9 @@ __all__ = ["BLOCK_BYTES", "Block", "CsvError", "CsvText"]
 
 # Measured on 60 columns, 2 cores: 2 to 8 MiB are equal within noise; 16 MiB took twice the time.
 BLOCK_BYTES = 4 << 20
-# A quote that is never closed makes the rest of the file one cell. Better an error than all memory.
-RECORD_LIMIT = 256 << 20
+# A quote that is never closed makes the rest of the file one cell. Better an error than all memory:
+# a record of this size takes some 15 times as much while it is read.
+RECORD_LIMIT = 32 << 20
 # After a bad record, look at so much at first: there may be many of them.
 SMALL_WINDOW = 1 << 16
 
@@ -210,8 +211,8 @@ class CsvText:
 
     def _first_block(self, data: bytes, *, at_end: bool) -> Block | None:
         """Take what is surely whole from the start of the text that is at hand, if anything is."""
-        # A CR at the very end may be half of a CRLF.
-        text = RecordText(data[:-1] if data.endswith(b"\r") and not at_end else data)
+        # A CR at the very end may be half of a CRLF, or of a CRCRLF.
+        text = RecordText(data if at_end else data.rstrip(b"\r"))
         problem = text.quote_problem()
         if problem is None and at_end and len(text.quotes) % 2:
             return self._until_open_quote(text)
