@@ -263,6 +263,25 @@ def test_a_file_without_a_header_is_an_error(
         propose_schema(tmp_path / "t.csv")
 
 
+def test_a_name_that_no_field_can_have(tmp_path: Path) -> None:
+    """The schema leaves it out; the import says so before it reads a row."""
+    (tmp_path / "t.csv").write_text("id,..\n1,x\n")
+    proposal = propose_schema(tmp_path / "t.csv")
+    assert list(proposal.document["schema"]["t"]["fields"]) == ["id"]
+    assert "'..' cannot be the name of a table or field, so" in proposal.notes[0].text
+    with Session() as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "ds")
+        with pytest.raises(SchemaError, match=r"t\.csv, column '\.\.': '\.\.' cannot be the name"):
+            import_tables(dataset, proposal.schema(), {"t": tmp_path / "t.csv"})
+
+
+def test_another_separator_is_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id;name\n1;x\n")
+    notes = propose_schema(tmp_path / "t.csv").notes
+    assert "the header of" in notes[0].text
+    assert "has ';' and no comma" in notes[0].text
+
+
 def test_two_files_of_one_name_are_asked_about(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="several files would be the table 't'"):
         propose_schema([tmp_path / "a" / "t.csv", tmp_path / "b" / "t.csv"])

@@ -307,16 +307,22 @@ def _check_missing(
 
 
 def _check_fields(file: str, sources: Iterable[Source]) -> None:
-    """Find two columns that would become fields of one name: 'a_valid', and the flag of 'a'."""
+    """Find names that no field can have, and two columns that would become fields of one name."""
+    from exetera_zarr.storage.names import check
+
     makers: dict[str, str] = dict.fromkeys(RESERVED_NAMES, "every table")
     for source in sources:
         for column in source.columns:
-            if column.name in makers:
+            try:
+                name = check(column.name)
+            except DataError as error:
+                raise SchemaError(f"{file}, column {source.name!r}: {error}") from None
+            if name in makers:
                 raise SchemaError(
                     f"{file}: column {source.name!r} makes the field {column.name!r}, which "
-                    f"{makers[column.name]} already has"
+                    f"{makers[name]} already has"
                 )
-            makers[column.name] = f"column {source.name!r}"
+            makers[name] = f"column {source.name!r}"
 
 
 def _aligned(
