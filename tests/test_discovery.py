@@ -77,10 +77,14 @@ TEXT = {"field_type": "string"}
         (["0.1", "2"], numeric("float64")),
         (["1e39", "2"], numeric("float64")),
         (["nan", "1.5", "inf"], numeric("float32")),
+        (["0.0", "-0.0", "1.5", "inf", "Infinity"], numeric("float32")),
         (["True", "false", "TRUE"], numeric("bool")),
         (["True", "", "False"], numeric("bool", "allow_empty")),
         (["2020-02-29", "1999-1-2"], moments("date")),
         (["2020-02-29", "", "1999-12-31"], moments("date", flag=True)),
+        (["2020-02-29", " ", "1999-12-31"], moments("date", flag=True)),
+        (["2020-02-29", "\t"], moments("date", flag=True)),
+        (["2020-02-29 10:00:00", " "], moments("datetime", flag=True)),
         (["2020-02-29 10:00:00", "2020-02-29T10:00:00.5"], moments("datetime")),
         (["yes", "no", "yes", "no"] * 2, categorical("no", "yes")),
         (["a", "", "a", "", "a", "a"], categorical("a")),
@@ -104,6 +108,10 @@ def test_what_a_column_becomes(tmp_path: Path, cells: list[str], entry: dict[str
         (["007", "008", "9"], "string", "'007' would lose characters"),
         (["+44", "+49", "1"], "string", "'+44' would lose characters"),
         (["1_000", "2_000", "3"], "string", "'1_000' would lose characters"),
+        (["250.00", "250.0", "250"], "string", "'250.00' and '250.0' are one number"),
+        (["007.5", "1.5"], "string", "'007.5' would lose characters"),
+        (["1_0.5", "2.5"], "string", "'1_0.5' would lose characters"),
+        ([" ", "\t"], "string", "it has no values"),
         (["9223372036854775809", "1"], "string", "is more than a number here can hold"),
         (["9007199254740993", "1.5"], "string", "'9007199254740993' is more than a number"),
         (["0", "1", "1"], "numeric", "'bool' would do as well"),
@@ -253,6 +261,25 @@ def test_a_file_without_a_header_is_an_error(
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(error, match=message):
         propose_schema(tmp_path / "t.csv")
+
+
+def test_a_name_that_no_field_can_have(tmp_path: Path) -> None:
+    """The schema leaves it out; the import says so before it reads a row."""
+    (tmp_path / "t.csv").write_text("id,..\n1,x\n")
+    proposal = propose_schema(tmp_path / "t.csv")
+    assert list(proposal.document["schema"]["t"]["fields"]) == ["id"]
+    assert "'..' cannot be the name of a table or field, so" in proposal.notes[0].text
+    with Session() as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "ds")
+        with pytest.raises(SchemaError, match=r"t\.csv, column '\.\.': '\.\.' cannot be the name"):
+            import_tables(dataset, proposal.schema(), {"t": tmp_path / "t.csv"})
+
+
+def test_another_separator_is_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id;name\n1;x\n")
+    notes = propose_schema(tmp_path / "t.csv").notes
+    assert "the header of" in notes[0].text
+    assert "has ';' and no comma" in notes[0].text
 
 
 def test_two_files_of_one_name_are_asked_about(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from exetera_zarr.io import (
 from exetera_zarr.io.cells import CellError
 from exetera_zarr.io.convert import convert
 from exetera_zarr.io.convert_time import parse_moment
+from exetera_zarr.io.csv_cells import parse_block
 
 S = String()
 INT = Numeric("int32", validation_mode="strict")
@@ -212,7 +213,18 @@ def test_a_blank_line_in_a_file_of_one_column_is_an_empty_cell(
         (b"\xef\xbb\xbf", "a.csv has no header: its first line is blank"),
         (b"\xff\xfea\x00", "a.csv is UTF-16, not CSV text in UTF-8"),
         (b"PK\x03\x04rest", "a.csv is zip (or a spreadsheet), not CSV text in UTF-8"),
-        (b'a,"b\n1,2\n', "a.csv: the header is not CSV: unexpected end of data"),
+        (
+            b'a,"b\n1,2\n',
+            "a.csv, line 1: the header has a quoted cell that is never closed",
+        ),
+        (
+            b'id,waist (")\n1,2\n3,4\n',
+            'a.csv, line 1: the header has a quote (") in a cell that is not quoted',
+        ),
+        (
+            b'\xef\xbb\xbf"a\nb",6"\n"x",5\n',
+            'a.csv, line 2: the header has a quote (") in a cell that is not quoted',
+        ),
         (b"a,b,a\n1,2,3\n", "a.csv: the header has 'a' more than once"),
         (b"a, a ,b\n1,2,3\n", "a.csv: the header has 'a' more than once"),
         (b"a,b,\n1,2,3\n", "a.csv: column 3 of 3 has no name in the header"),
@@ -260,6 +272,18 @@ def test_a_record_without_end_does_not_take_all_memory(
 
 
 # -- the values
+
+
+def test_a_float32_does_not_depend_on_its_neighbours(read: Callable[..., Any]) -> None:
+    """What only Python reads beside it changes neither its rounding nor its range."""
+    texts = ["3.4028235e+38", "1.000000059604644775390626", " +3.4028235e+38", "4e38", "-"]
+    largest = 3.4028234663852886e38
+    found = read(
+        b"x,k\n" + b"".join(f"{text},1\n".encode() for text in texts),
+        {"x": Numeric("float32", -1.0, "relaxed"), "k": INT},
+    )
+    assert found["x"] == [largest, 1.0000001192092896, largest, -1.0, -1.0]
+    assert found["x_valid"] == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -873,7 +897,7 @@ def test_what_is_written_is_read(
     found: list[list[str]] = []
     for block in source.blocks():
         assert block.problem is None
-        parsed = csv_text.parse_block(block.data, 2, [0, 1])
+        parsed = parse_block(block.data, 2, [0, 1])
         assert not parsed.problems
         columns = [parsed.cells[number].to_pylist() for number in (0, 1)]
         found += [[cell.decode() for cell in row] for row in zip(*columns, strict=True)]
@@ -900,7 +924,7 @@ def test_what_is_accepted_is_what_python_reads(body: str, width: int, size: int)
         for block in source.blocks():
             if block.problem:
                 return len(rows), block.problem
-            parsed = csv_text.parse_block(block.data, width, range(width))
+            parsed = parse_block(block.data, width, range(width))
             columns = [parsed.cells[number].to_pylist() for number in range(width)]
             if parsed.problems:
                 first = min(parsed.problems)

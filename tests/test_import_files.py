@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import gzip
+import http.server
 import json
 import lzma
 import os
@@ -24,7 +26,7 @@ import pytest
 
 from exetera_zarr import Session, import_csv
 from exetera_zarr.dataset import Dataset
-from exetera_zarr.errors import DataError, SchemaError
+from exetera_zarr.errors import DataError, SchemaError, StorageError
 from exetera_zarr.io import (
     CsvError,
     Numeric,
@@ -303,6 +305,70 @@ def test_rejects_that_cannot_be(dataset: Dataset, tmp_path: Path) -> None:
     assert "t" not in dataset
 
 
+@pytest.mark.parametrize("rejects", ["r.csv", "file://{}/r.a.csv", "{}/./schema.json", "link.csv"])
+def test_rejects_overwrite_nothing_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rejects: str
+) -> None:
+    """No file of any table, nor the schema, by whatever name."""
+    monkeypatch.chdir(tmp_path)
+    table = "ab" if rejects == "r.csv" else "a"
+    Path("a.csv").write_text("n\nx\n")
+    Path("r.a.csv").write_text("n\n1\n")
+    Path("link.csv").symlink_to("r.a.csv")
+    files = {"a": ["a.csv", "r.a.csv"]} if table == "a" else {"a": "a.csv", "b": "r.a.csv"}
+    schema = write_schema(Path("schema.json"), table)
+    before = Path(schema).read_text()
+    with Session() as session, pytest.raises(DataError, match="rejects would overwrite"):
+        import_with_schema(
+            session,
+            tmp_path / "d",
+            "d",
+            schema,
+            files,
+            False,
+            on_error="skip",
+            rejects=rejects.format(tmp_path),
+        )
+    assert (Path("r.a.csv").read_text(), Path(schema).read_text()) == ("n\n1\n", before)
+    assert not Path("d").exists()
+
+
+@pytest.mark.parametrize("other", ["./a.csv", "link.csv", "file://{}/a.csv", "[a].csv"])
+def test_a_file_by_two_names_is_one_file(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """Its rows would be there twice."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("n\n1\n")
+    Path("link.csv").symlink_to("a.csv")
+    with pytest.raises(ValueError, match=r"a\.csv|link\.csv is given more than once"):
+        import_tables(dataset, {"t": {"n": INT}}, {"t": ["a.csv", other.format(tmp_path)]})
+    assert "t" not in dataset
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_rejects_are_those_of_the_tables_that_stand(tmp_path: Path, each: bool) -> None:
+    """A failure in a later table replaces the rejects of an earlier one only if that is kept."""
+    (tmp_path / "a.csv").write_text("n\nx\n")
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"n\n" + b"1\n" * 5000)[:-3])
+    (tmp_path / "r.a.csv").write_text("older")
+    schema = write_schema(tmp_path / "schema.json", "ab")
+    with Session() as session, pytest.raises(DataError, match="cannot be decompressed"):
+        import_with_schema(
+            session,
+            tmp_path / "d",
+            "d",
+            schema,
+            {"a": tmp_path / "a.csv", "b": tmp_path / "b.csv.gz"},
+            False,
+            on_error="skip",
+            rejects=tmp_path / "r.csv",
+            commit_each_table=each,
+            block_bytes=100,
+        )
+    assert ((tmp_path / "r.a.csv").read_text() == "older") is not each
+
+
 def test_a_failed_import_leaves_older_rejects(dataset: Dataset, tmp_path: Path) -> None:
     """And no half of its own."""
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"n\nx\n" + b"1\n" * 5000)[:-3])
@@ -317,6 +383,66 @@ def test_a_failed_import_leaves_older_rejects(dataset: Dataset, tmp_path: Path) 
             block_bytes=100,
         )
     assert (tmp_path / "r.csv").read_text() == "older"
+
+
+# -- servers
+
+
+@pytest.fixture
+def plain_server() -> Iterator[str]:
+    """A server without ranges: of a good file, one that is cut off, and of errors."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            data = b"n\n" + b"0000001\n" * 900_000
+            if "error" in self.path:
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command == "GET":
+                with contextlib.suppress(OSError):
+                    self.wfile.write(data[:-10] if "cut" in self.path else data)
+
+        do_GET = do_HEAD  # noqa: N815 - the name that its base looks for
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_without_ranges(dataset: Dataset, plain_server: str) -> None:
+    """More than fsspec reads ahead: the file is one stream then."""
+    summary = import_tables(dataset, {"t": {"n": INT}}, {"t": f"{plain_server}/good.csv"})
+    assert summary.rows == 900_000
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("error.csv?signature=secret", r"error\.csv.* cannot be read: HTTP status 503 \(Service"),
+        ("cut.csv", r"cut\.csv cannot be read to its end: ClientPayloadError"),
+    ],
+)
+def test_a_server_that_fails(dataset: Dataset, plain_server: str, path: str, message: str) -> None:
+    """Said with the URL, but nothing of its signature; and nothing is imported."""
+    with pytest.raises(StorageError, match=message) as raised:
+        import_tables(dataset, {"t": {"n": INT}}, {"t": f"{plain_server}/{path}"})
+    assert "secret" not in str(raised.value)
+    assert "t" not in dataset
+
+
+def test_a_server_that_is_not_there(dataset: Dataset) -> None:
+    with pytest.raises(StorageError, match="cannot be read: ClientConnectorError"):
+        import_tables(dataset, {"t": {"n": INT}}, {"t": "http://127.0.0.1:1/a.csv"})
 
 
 # -- commits

@@ -288,7 +288,27 @@ CASES = [
         "open quote in the header",
         b'a,"b\n1,2\n',
         AB,
-        "a.csv: the header is not CSV: unexpected end of data",
+        "a.csv, line 1: the header has a quoted cell that is never closed",
+    ),
+    Hopeless(
+        "inches in the header",
+        b'a,b (")\n1,2\n3,4\n',
+        AB,
+        'a.csv, line 1: the header has a quote (") in a cell that is not quoted',
+    ),
+    Case(
+        "CR CR LF in one column",
+        b"n\r\n1\r\r\n2\r\r\n\r\n",
+        {"n": S},
+        {"n": ["1", "2", ""]},
+        (Bad(2, 3, BLANK), Bad(4, 5, BLANK)),
+    ),
+    Case(
+        "ragged rows that are not UTF-8",
+        b"a,b\n1,2\n2,M\xfcller,x\n\n3,4\nM\xfcller",
+        AB,
+        ONE_TWO,
+        (Bad(2, 3, LONG), Bad(3, 4, BLANK), Bad(5, 6, SHORT)),
     ),
     # Cells and quotes
     Case("empty cells", b'a,b\n,\n"",""\n', AB, {"a": ["", ""], "b": ["", ""]}),

@@ -203,6 +203,33 @@ def test_a_document_that_is_no_schema(source: Any, message: str) -> None:
             },
             "free text is stored as -1, which value_type 'uint8' cannot hold",
         ),
+        (
+            {
+                "field_type": "categorical",
+                "categorical": CATEGORIES
+                | {"strings_to_values": {"a": -1}, "out_of_range": "other"},
+            },
+            "category 'a' has the value -1, as which free text is stored",
+        ),
+        (
+            {
+                "field_type": "categorical",
+                "categorical": CATEGORIES | {"strings_to_values": {"\ud800": 1}},
+            },
+            r"category '\\ud800' is not text that UTF-8 can hold",
+        ),
+        (
+            {"field_type": "numeric", "value_type": "float64", "invalid_value": 10**400},
+            r"invalid_value 10+\.\.\. is outside float64",
+        ),
+        (
+            {"field_type": "numeric", "value_type": "int64", "invalid_value": 10**400},
+            r"invalid_value, 10+\.\.\., is outside int64",
+        ),
+        (
+            {"field_type": "numeric", "value_type": "float64", "invalid_value": "1e999"},
+            "invalid_value '1e999' is outside float64",
+        ),
         ({"field_type": "numeric"}, "'value_type' is missing"),
         ({"field_type": "numeric", "value_type": "int128"}, "numeric type 'int128' is not one of"),
         ({"field_type": "numeric", "value_type": []}, "numeric type \\[\\] is not one of"),
@@ -285,6 +312,7 @@ def test_the_names_that_every_table_gets_are_reserved(name: str) -> None:
         ("float32", "min", -2147483648),
         ("float64", "max", 2.0**63),
         ("float", "1.5", 1.5),
+        ("float32", "3.4028235e+38", 3.4028235e38),
         ("float64", "-inf", -math.inf),
         ("bool", 0, False),
         ("bool", "true", True),

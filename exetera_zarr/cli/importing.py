@@ -20,7 +20,7 @@ from exetera_zarr.cli.options import (
 )
 from exetera_zarr.cli.progress import progress_bars
 from exetera_zarr.cli.reporting import InterruptedAtError, UsageError, say
-from exetera_zarr.errors import DatasetNotFoundError
+from exetera_zarr.errors import ConflictError, DatasetNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,6 +126,7 @@ def import_files(
     command 'schema' proposes a schema.
     """
     from exetera_zarr.io import import_with_schema
+    from exetera_zarr.io.files import shown
     from exetera_zarr.session import Session
 
     del territories
@@ -160,6 +161,11 @@ def import_files(
                 )
         except KeyboardInterrupt:
             raise InterruptedAtError(_standing(session, dataset, options)) from None
+        except ConflictError:
+            raise ConflictError(
+                f"another writer changed {shown(dataset)} during the import, of which nothing was "
+                "kept but tables committed one by one: import again"
+            ) from None
         written = session.get_dataset(name)
         found = _described(summary, written.url, written.version, time.monotonic() - began)
     if as_json:

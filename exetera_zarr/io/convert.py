@@ -8,6 +8,7 @@ distinct text once.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -36,6 +37,8 @@ Lookup: TypeAlias = tuple[pa.Array, npt.NDArray[Any]]
 
 INTEGER_BYTES = byte_set(b"-0123456789")
 FLOAT_BYTES = byte_set(b"-+.0123456789eE")
+PLAIN_INTEGER = r"^-?[0-9]+$"
+PLAIN_FLOAT = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 TRUE_TEXTS = (b"1", b"y", b"t", b"yes", b"on", b"true")
 FALSE_TEXTS = (b"0", b"n", b"f", b"no", b"off", b"false")
 
@@ -166,12 +169,7 @@ def _numbers(cells: Cells, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
     floating = nformat.startswith("float")
     unusual = cells.rows_with_other_bytes(FLOAT_BYTES if floating else INTEGER_BYTES)
     plain = cells.filled & ~unusual
-    try:
-        read = pc.cast(cells.as_text(plain), pa.from_numpy_dtype(np.dtype(nformat)))
-        values = _values(read, nformat)
-    except pa.ArrowInvalid:
-        values = np.zeros(len(cells), nformat)
-        plain = np.zeros(len(cells), bool)
+    values, plain = _read_plain(cells, plain, nformat)
     if floating:
         # Arrow reads 1e999 as infinity without a word.
         plain &= ~np.isinf(values)
@@ -184,6 +182,21 @@ def _numbers(cells: Cells, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
     valid = plain.copy()
     valid[rest] = ~failed
     return values, valid
+
+
+def _read_plain(cells: Cells, plain: Mask, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
+    """Let Arrow read the plain cells; return the values and which cells it read."""
+    kind = pa.from_numpy_dtype(np.dtype(nformat))
+    pattern = PLAIN_FLOAT if nformat.startswith("float") else PLAIN_INTEGER
+    try:
+        return _values(pc.cast(cells.as_text(plain), kind), nformat), plain
+    except pa.ArrowInvalid:
+        # One '-' should not make Python read all the others.
+        plain = plain & np.asarray(pc.match_substring_regex(cells.array, pattern))
+    try:
+        return _values(pc.cast(cells.as_text(plain), kind), nformat), plain
+    except pa.ArrowInvalid:
+        return np.zeros(len(cells), nformat), np.zeros(len(cells), bool)
 
 
 def _values(array: pa.Array, nformat: str) -> npt.NDArray[Any]:
@@ -207,11 +220,13 @@ def _integer_parser(nformat: str) -> Any:
 
 
 def _float_parser(nformat: str) -> Any:
-    largest = float(np.finfo(nformat).max)
-
     def parse(text: bytes) -> float:
         value = float(text)
-        if abs(value) > largest and b"inf" not in text.lower():
+        if nformat == "float32" and math.isfinite(value):
+            # As Arrow reads the others: rounded once, from the text, and only then too large.
+            plain = text.strip().replace(b"_", b"").removeprefix(b"+")
+            value = pa.scalar(plain.decode()).cast(pa.float32()).as_py()
+        if math.isinf(value) and b"inf" not in text.lower():
             raise ValueError
         return value
 

@@ -14,12 +14,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["QuoteProblem", "RecordText"]
+__all__ = ["BYTE_ORDER_MARK", "NO_POSITIONS", "QuoteProblem", "RecordText"]
 
 Positions: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COMMA, QUOTE, SPACE, LF, CR = b'," \n\r'
 NO_POSITIONS: Positions = np.empty(0, np.int64)
 
@@ -91,11 +92,15 @@ class RecordText:
         return self.has_quotes and len(self.record_ends) < len(self.line_ends)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the last line has no end."""
+        return not self.data.endswith((b"\n", b"\r"))
+
+    @property
     def records(self) -> int:
         """Number of records, blank lines counted."""
-        open_end = not self.data.endswith((b"\n", b"\r"))
         if not self.has_quotes and not self.has_returns:
-            return self.lines + open_end
+            return self.lines + self.is_open
         ends = self.record_ends
         return len(ends) + (not len(ends) or bool(ends[-1] < len(self.array) - 1))
 
@@ -187,6 +192,17 @@ class RecordText:
         starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
         pairs = (array[ends] == LF) & (array[np.maximum(ends - 1, 0)] == CR) & (ends > starts)
         return np.flatnonzero(ends - starts - pairs == 0)
+
+    def rows_between_returns(self) -> Positions:
+        """Return the blank lines that are the second half of a CR CR LF."""
+        if b"\r\r\n" not in self.data:
+            return NO_POSITIONS
+        rows = self.blank_rows()
+        starts = self.starts(rows)
+        array = self.array
+        found = (starts > 0) & (array[np.maximum(starts - 1, 0)] == CR) & (array[starts] == CR)
+        follows: Positions = rows[found & (array[self.record_ends[rows]] == LF)]
+        return follows
 
     def without_records(self, rows: Positions) -> RecordText:
         """Return the records but the given ones, all of which have a line end."""

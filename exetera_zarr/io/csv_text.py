@@ -1,10 +1,8 @@
-"""CSV text to columns of bytes: whole records at a time, exactly, or an error that says where.
+"""CSV text to blocks: whole records at a time, exactly, or an error that says where.
 
 The file is cut into blocks of complete records, so that blocks can be parsed and converted in
 several threads and every row has a number. Where quotes are not in order, the record that they are
-in is a block of its own, so that whoever skips it meets the next record where it begins. Within a
-block `pyarrow.csv` does the splitting. What it would let pass in silence is checked before, by
-`csv_dialect`.
+in is a block of its own, so that whoever skips it meets the next record where it begins.
 """
 
 from __future__ import annotations
@@ -15,30 +13,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.io.csv_dialect import RecordText
+from exetera_zarr.io.csv_dialect import BYTE_ORDER_MARK, RecordText
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    import numpy.typing as npt
+    from collections.abc import Iterator
 
     from exetera_zarr.io.files import InputFile
 
-__all__ = ["BLOCK_BYTES", "Block", "CsvError", "CsvText", "Parsed", "parse_block"]
+__all__ = ["BLOCK_BYTES", "Block", "CsvError", "CsvText"]
 
 # Measured on 60 columns, 2 cores: 2 to 8 MiB are equal within noise; 16 MiB took twice the time.
 BLOCK_BYTES = 4 << 20
-# A quote that is never closed makes the rest of the file one cell. Better an error than all memory.
-RECORD_LIMIT = 256 << 20
+# A quote that is never closed makes the rest of the file one cell. Better an error than all memory:
+# a record of this size takes some 15 times as much while it is read.
+RECORD_LIMIT = 32 << 20
 # After a bad record, look at so much at first: there may be many of them.
 SMALL_WINDOW = 1 << 16
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-ENCODED = pa.dictionary(pa.int32(), pa.binary())
+NEVER_CLOSED = "a quoted cell that is never closed"
 FOREIGN_MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -48,6 +42,7 @@ FOREIGN_MARKS = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+LONGEST_MARK = max(map(len, FOREIGN_MARKS))
 
 
 class CsvError(DataError):
@@ -126,32 +121,6 @@ class Block:
 
     data: bytes
     problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """
-    The cells of a block.
-
-    Parameters
-    ----------
-    records
-        Number of records, with those that are not well-formed.
-    cells
-        For each wanted column its cells: binary, without nulls.
-    problems
-        What is wrong with the records that are not well-formed, which `cells` lacks.
-    """
-
-    records: int
-    cells: dict[int, pa.Array]
-    problems: Mapping[int, str]
-
-    @property
-    def rows(self) -> npt.NDArray[np.int64]:
-        """For each row of `cells`, which record it is."""
-        rows = np.arange(self.records)
-        return np.delete(rows, list(self.problems)) if self.problems else rows
 
 
 class CsvText:
@@ -242,8 +211,8 @@ class CsvText:
 
     def _first_block(self, data: bytes, *, at_end: bool) -> Block | None:
         """Take what is surely whole from the start of the text that is at hand, if anything is."""
-        # A CR at the very end may be half of a CRLF.
-        text = RecordText(data[:-1] if data.endswith(b"\r") and not at_end else data)
+        # A CR at the very end may be half of a CRLF, or of a CRCRLF.
+        text = RecordText(data if at_end else data.rstrip(b"\r"))
         problem = text.quote_problem()
         if problem is None and at_end and len(text.quotes) % 2:
             return self._until_open_quote(text)
@@ -260,7 +229,7 @@ class CsvText:
         """Take the records before the one whose last cell is never closed, or else that one."""
         if len(text.record_ends):
             return Block(text.data[: int(text.record_ends[-1]) + 1])
-        return Block(text.data, "has a quoted cell that is never closed")
+        return Block(text.data, f"has {NEVER_CLOSED}")
 
     def _bad_record(
         self, text: RecordText, position: int, reason: str, *, at_end: bool
@@ -283,24 +252,38 @@ class CsvText:
         while True:
             self._fill()
             data = self._held
+            if len(data) < LONGEST_MARK and not self._at_end:
+                continue
             ends = RecordText(data).record_ends
+            header = data[: int(ends[0]) + 1] if len(ends) else data
+            self._check_header(header)
             # A CR that ends what was read so far may be half of a CRLF.
-            whole = len(ends) and (ends[0] < len(data) - 1 or data.endswith(b"\n"))
+            whole = len(ends) and (len(header) < len(data) or data.endswith(b"\n"))
             if whole or self._at_end or len(data) > RECORD_LIMIT:
                 break
-        self._start = int(ends[0]) + 1 if len(ends) else len(data)
+        self._start = len(header)
         self._window = self._block_bytes
-        header = data[: self._start]
-        self.header_lines = RecordText(header).lines
+        text = RecordText(header)
+        self.header_lines = text.lines
+        if len(text.quotes) % 2:
+            raise DataError(f"{self._file.name}, line 1: the header has {NEVER_CLOSED}")
         return self._header_names(header)
 
-    def _header_names(self, data: bytes) -> list[str]:
+    def _check_header(self, data: bytes) -> None:
+        """Refuse what is no CSV text, and quotes out of order: they would hide where it ends."""
         name = self._file.name
         for mark, encoding in FOREIGN_MARKS.items():
             if data.startswith(mark):
                 raise DataError(f"{name} is {encoding}, not CSV text in UTF-8")
         if b"\0" in data:
             raise DataError(f"{name}: the header has NUL bytes; perhaps it is UTF-16, not UTF-8")
+        text = RecordText(data.removeprefix(BYTE_ORDER_MARK))
+        if problem := text.quote_problem():
+            line = 1 + int(np.searchsorted(text.line_ends, problem.position))
+            raise DataError(f"{name}, line {line}: the header {problem.reason}")
+
+    def _header_names(self, data: bytes) -> list[str]:
+        name = self._file.name
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -328,82 +311,3 @@ def _without_blank_lines(data: bytes, cut: int) -> int:
     while data[end : end + 1] == b" ":
         end += 1
     return end + (2 if data[end : end + 2] == b"\r\n" else 1)
-
-
-def parse_block(
-    data: bytes, width: int, wanted: Sequence[int], few_texts: Collection[int] = ()
-) -> Parsed:
-    """
-    Split records into columns.
-
-    Parameters
-    ----------
-    data
-        Complete records, of which the quotes are in order.
-    width
-        Number of cells that each must have.
-    wanted
-        Numbers of the columns to return.
-    few_texts
-        Which of them have the same few texts over and over: they are returned as dictionaries.
-
-    Returns
-    -------
-    Parsed
-        The cells, and what is wrong with records that are not well-formed.
-    """
-    text = RecordText(data).without_leading_spaces()
-    types = {column: ENCODED if column in few_texts else pa.binary() for column in wanted}
-    parsed = _split(text, width, types)
-    if parsed is not None:
-        return parsed
-    # Where a cell is missing a blank line would be taken for none at all: number the rest anew.
-    blank = text.blank_rows()
-    parsed = _split(text.without_records(blank), width, types)
-    assert parsed is not None
-    numbers = np.delete(np.arange(text.records), blank)
-    problems = {int(numbers[row]): reason for row, reason in parsed.problems.items()}
-    problems |= dict.fromkeys(blank.tolist(), "is a blank line")
-    return Parsed(text.records, parsed.cells, problems)
-
-
-def _split(text: RecordText, width: int, types: Mapping[int, pa.DataType]) -> Parsed | None:
-    """Split records into cells; None if there are blank lines that should not be there."""
-    if not text.data:
-        return Parsed(0, {column: pa.array([], kind) for column, kind in types.items()}, {})
-    problems: dict[int, str] = {}
-
-    def skip(row: pa_csv.InvalidRow) -> str:
-        cells = f"{row.actual_columns} cell{'s' if row.actual_columns > 1 else ''}"
-        problems[row.number - 1] = f"has {cells}; the header has {width}"
-        return "skip"
-
-    names = [str(column) for column in range(width)]
-    # Only a file may start with such a mark; Arrow would drop one from the first cell of a block.
-    data = BYTE_ORDER_MARK + text.data if text.data.startswith(BYTE_ORDER_MARK) else text.data
-    table = pa_csv.read_csv(
-        pa.BufferReader(data),
-        read_options=pa_csv.ReadOptions(
-            column_names=names, block_size=len(data) + 1, use_threads=False
-        ),
-        parse_options=pa_csv.ParseOptions(
-            newlines_in_values=text.has_quoted_ends,
-            # Otherwise a blank line would be a record of as many empty cells as there are columns.
-            ignore_empty_lines=width > 1,
-            invalid_row_handler=skip,
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            column_types={names[column]: kind for column, kind in types.items()},
-            # An empty list would mean all of them.
-            include_columns=[names[column] for column in types or (0,)],
-            strings_can_be_null=False,
-        ),
-    )
-    if table.num_rows + len(problems) != text.records:
-        return None
-    cells = {column: _one_chunk(table.column(names[column])) for column in types}
-    return Parsed(text.records, cells, problems)
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

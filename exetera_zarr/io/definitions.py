@@ -124,9 +124,17 @@ class Categorical:
     def _check(self, text: object, value: object) -> None:
         if not isinstance(text, str):
             raise SchemaError(f"category {text!r} is {type(text).__name__}, not text")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise SchemaError(f"category {text!r} is not text that UTF-8 can hold") from None
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise SchemaError(f"category {text!r} has the value {value!r}, not an integer")
         _check_range(int(value), self.nformat, f"the value of category {text!r}")
+        if self.allow_freetext and value == FREETEXT_VALUE:
+            raise SchemaError(
+                f"category {text!r} has the value {FREETEXT_VALUE}, as which free text is stored"
+            )
 
     @property
     def nformat(self) -> str:
@@ -344,7 +352,9 @@ def _settle_flags(definition: object, *names: str) -> None:
 def _check_range(value: int, nformat: str, what: str) -> None:
     info = np.iinfo(nformat)
     if not info.min <= value <= info.max:
-        raise SchemaError(f"{what}, {value}, is outside {nformat} ({info.min} to {info.max})")
+        raise SchemaError(
+            f"{what}, {_shown(value)}, is outside {nformat} ({info.min} to {info.max})"
+        )
 
 
 def _extreme(which: str, nformat: str) -> int | float:
@@ -368,13 +378,23 @@ def _fill_value(value: object, nformat: str) -> bool | int | float:
             raise SchemaError(f"invalid_value {value!r} is not true or false")
         return bool(number)
     if nformat.startswith("float"):
-        if math.isfinite(number) and abs(number) > float(np.finfo(nformat).max):
-            raise SchemaError(f"invalid_value {value!r} is outside {nformat}")
-        return float(number)
-    if not math.isfinite(number) or number != int(number):
+        return _fill_float(number, value, nformat)
+    if isinstance(number, float) and not number.is_integer():
         raise SchemaError(f"invalid_value {value!r} is not an integer, as {nformat} needs")
     _check_range(int(number), nformat, "invalid_value")
     return int(number)
+
+
+def _fill_float(number: float, value: object, nformat: str) -> float:
+    try:
+        found = float(number)
+        with np.errstate(over="ignore"):
+            too_large = math.isfinite(found) and np.isinf(np.dtype(nformat).type(found))
+    except OverflowError:
+        too_large = True
+    if too_large or (math.isinf(found) and isinstance(value, str) and "inf" not in value.lower()):
+        raise SchemaError(f"invalid_value {_shown(value)} is outside {nformat}")
+    return found
 
 
 def _number(value: object, text: str) -> int | float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import SchemaError, listing
+from exetera_zarr.errors import DataError, SchemaError, listing
 from exetera_zarr.io.files import expand
 from exetera_zarr.io.profiling import ColumnProfile
 from exetera_zarr.io.proposing import propose
@@ -36,6 +36,7 @@ MOST_PROBLEMS = 5
 COLUMN_DEPTH = 4
 WIDTH = 110
 COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
+OTHER_SEPARATOR = re.compile(r"[;\t|]")
 # Names that keys have, best first; what stands for a table's own name comes from `_own_names`.
 KEY_NAME = re.compile(r"(^|_)(id|key|uuid|guid)$|[a-z](Id|ID|Key)$", re.IGNORECASE)
 
@@ -205,6 +206,11 @@ def _look(
     for path in expand(paths, storage_options):
         sample = CsvSample(path, rows and max(1, rows - table.rows), storage_options)
         headers[sample.name] = sample.names
+        if len(sample.names) == 1 and (found := OTHER_SEPARATOR.search(sample.names[0])):
+            table.note(
+                f"the header of {sample.name} has {found[0]!r} and no comma: perhaps its cells are "
+                "separated by that, where the importer reads commas"
+            )
         for name in sample.names:
             called_key = _key_rank(table.name, name) is not None
             table.columns.setdefault(name, ColumnProfile(unique=called_key))
@@ -233,13 +239,24 @@ def _look(
 # Choosing
 
 
+def _why_left_out(name: str) -> str | None:
+    """Say why a column cannot become a field."""
+    from exetera_zarr.storage.names import check
+
+    if name in RESERVED_NAMES:
+        return "every imported table gets a field of this name"
+    try:
+        check(name)
+    except DataError as error:
+        return str(error)
+    return None
+
+
 def _define(table: _Table, max_categories: int) -> None:
     for name, profile in table.columns.items():
-        if name in RESERVED_NAMES:
+        if why := _why_left_out(name):
             table.note(
-                "every imported table gets a field of this name, so the column must be left out: "
-                f"exclude {table.name}:({name})",
-                name,
+                f"{why}, so the column must be left out: exclude {table.name}:({name})", name
             )
             continue
         found = propose(profile, complete=table.complete, max_categories=max_categories)

@@ -9,20 +9,22 @@ from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exetera_zarr.io.options import PathLike
 
-__all__ = ["InputFile", "expand", "is_url", "open_binary", "shown", "suffix_of"]
+__all__ = ["InputFile", "expand", "identity", "is_url", "open_binary", "shown", "suffix_of"]
 
 # Suffix to the name by which Arrow knows the codec; Python's own module reads the one it does not.
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 PATTERN = re.compile(r"[*?\[]")
 # What follows a "?" here is a query, and often a signature.
 HTTP = ("http://", "https://")
+NOT_FOUND = (404, 410)
+LOCAL = ("file://", "local://")
 
 
 def is_url(name: str) -> bool:
@@ -37,6 +39,19 @@ def shown(name: str) -> str:
     from exetera_zarr.storage import shown as without_credentials
 
     return without_credentials(name)
+
+
+def identity(name: str) -> object:
+    """Return what is equal for two names of one file: through links, and as a file:// URL."""
+    for scheme in LOCAL:
+        name = name.removeprefix(scheme)
+    if is_url(name):
+        return name
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return os.path.realpath(name)
+    return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(name)
 
 
 def suffix_of(name: str) -> str:
@@ -70,8 +85,31 @@ def open_binary(
         return local.open("rb"), local.stat().st_size or None
     from exetera_zarr.storage import open_file
 
-    file = open_file(name, storage_options)
+    options = dict(storage_options or {})
+    try:
+        file = open_file(name, options)
+        # A server that does not offer ranges can still be read from the start.
+        if name.startswith(HTTP) and not getattr(file, "details", {}).get("partial"):
+            file.close()
+            file = open_file(name, options | {"block_size": 0})
+    except FileNotFoundError as error:
+        # fsspec takes every answer for that one, and no answer too.
+        cause = error.__cause__
+        while isinstance(cause, FileNotFoundError):
+            cause = cause.__cause__
+        if cause is None or getattr(cause, "status", None) in NOT_FOUND:
+            raise
+        raise StorageError(f"{shown(name)} cannot be read: {_told(cause)}") from None
     return file, getattr(file, "size", None)
+
+
+def _told(error: BaseException) -> str:
+    """Say what a server said; the whole message may hold a URL with credentials."""
+    status = getattr(error, "status", None)
+    words = " ".join(str(getattr(error, "message", "")).split())
+    if status is None or not words:
+        return type(error).__name__
+    return f"HTTP status {status} ({words})"
 
 
 def expand(
@@ -98,7 +136,7 @@ def expand(
     FileNotFoundError
         Nothing fits a pattern.
     ValueError
-        There are no paths, or one of them twice.
+        There are no paths, or one file twice, perhaps by other names.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not given:
@@ -112,9 +150,17 @@ def expand(
         if not fitting:
             raise FileNotFoundError(f"no file fits the pattern {shown(name)}")
         found += fitting
-    if twice := next((name for name in found if found.count(name) > 1), None):
-        raise ValueError(f"{shown(twice)} is given more than once")
+    _check_repeats(found)
     return found
+
+
+def _check_repeats(names: Sequence[str]) -> None:
+    first: dict[object, str] = {}
+    for name in names:
+        known = first.setdefault(identity(name), name)
+        if known is not name:
+            also = "" if known == name else f", also as {shown(known)}"
+            raise ValueError(f"{shown(name)} is given more than once{also}")
 
 
 def _is_pattern(name: str) -> bool:
@@ -155,6 +201,7 @@ class InputFile:
     def __init__(self, path: PathLike, storage_options: Mapping[str, Any] | None = None) -> None:
         self.name = shown(os.fspath(path))
         self._stored, self.size = open_binary(path, storage_options)
+        self._remote = is_url(os.fspath(path))
         self._codec = CODECS.get(suffix_of(os.fspath(path)))
         self._content = self._decompressed()
         self._count = 0
@@ -191,6 +238,8 @@ class InputFile:
         ------
         DataError
             It cannot be decompressed.
+        StorageError
+            It is behind a URL, and could not be read on.
         """
         try:
             data: bytes = self._content.read(size)
@@ -200,6 +249,12 @@ class InputFile:
             raise DataError(
                 f"{self.name} cannot be decompressed as {self._codec}: {error}"
             ) from None
+        except Exception as error:
+            if not self._remote:
+                raise
+            # What the libraries of fsspec raise is not always an OSError.
+            kind = type(error).__name__
+            raise StorageError(f"{self.name} cannot be read to its end: {kind}") from None
         self._count += len(data)
         return data
 

@@ -107,14 +107,13 @@ def import_csv(
     """
     if isinstance(include, str) or isinstance(exclude, str):
         raise TypeError("include and exclude are lists of column names, not one text")
-    summary = import_tables(
-        dataset,
-        {table: definitions_of(schema, table, options.get("storage_options"))},
-        {table: csv},
+    settings = ImportOptions(
         include=None if include is None else {table: include},
         exclude=None if exclude is None else {table: exclude},
         **options,
     )
+    definitions = {table: definitions_of(schema, table, settings.storage_options)}
+    summary = _import_into(dataset, definitions, {table: csv}, settings, paths_of(schema))
     if rejected := summary.rejected:
         place = summary[table].rejects
         warnings.warn(
@@ -180,7 +179,7 @@ def import_with_schema(
     )
     schema = read_schema(schema_file, settings.storage_options)
     with ExitStack() as stack:
-        plans = plan_tables(stack, schema, files, settings)
+        plans = plan_tables(stack, schema, files, settings, paths_of(schema_file))
         dataset = session.open_dataset(
             dataset_filename,
             "w" if overwrite else "a",
@@ -200,6 +199,8 @@ def import_with_schema(
                 dataset.rollback()
             session.close_dataset(dataset_alias)
             raise
+        # Not before the commit: those of the last import belong to what it left.
+        _save_rejects(plans, settings)
     return summary
 
 
@@ -239,8 +240,34 @@ def import_tables(
         As in `import_csv`. The dataset is as it was.
     """
     settings = ImportOptions(include=include, exclude=exclude, **options)
+    return _import_into(dataset, schema, files, settings)
+
+
+def _import_into(
+    dataset: Dataset,
+    schema: Schema,
+    files: Files,
+    options: ImportOptions,
+    kept: Collection[str] = (),
+) -> ImportSummary:
     with ExitStack() as stack:
-        return _import_plans(dataset, plan_tables(stack, schema, files, settings), settings)
+        plans = plan_tables(stack, schema, files, options, kept)
+        summary = _import_plans(dataset, plans, options)
+        _save_rejects(plans, options)
+    return summary
+
+
+def paths_of(schema: object) -> list[str]:
+    """Return where a schema was read from, if it has a place."""
+    place = schema if isinstance(schema, str | os.PathLike) else getattr(schema, "name", None)
+    return [os.fspath(place)] if isinstance(place, str | os.PathLike) else []
+
+
+def _save_rejects(plans: Sequence[TablePlan], options: ImportOptions) -> None:
+    if options.commit_each_table:
+        return  # each with its table
+    for plan in plans:
+        plan.save_rejects()
 
 
 def read_schema(source: Any, storage_options: Mapping[str, Any] | None = None) -> Schema:
@@ -287,4 +314,5 @@ def _import_plans(
                 done[plan.table] = import_table(table, plan, since, options)
             if options.commit_each_table:
                 dataset.commit()
+                plan.save_rejects()
     return ImportSummary(done)

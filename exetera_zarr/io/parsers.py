@@ -120,7 +120,9 @@ def read_csv_with_schema_dict(
     with ExitStack() as stack:
         (plan,) = plan_tables(stack, {name: dict(schema_dictionary)}, {name: csv_file}, settings)
         with ddf.dataset.transaction():
-            return import_table(ddf, plan, settings.valid_from, settings, stop_after_rows)
+            summary = import_table(ddf, plan, settings.valid_from, settings, stop_after_rows)
+        plan.save_rejects()
+    return summary
 
 
 def _one_table(

@@ -14,15 +14,15 @@ import pyarrow as pa
 from exetera_zarr.errors import ExeteraError
 from exetera_zarr.io.cells import CellError
 from exetera_zarr.io.convert import Produced, convert
+from exetera_zarr.io.csv_cells import Parsed, parse_block
 from exetera_zarr.io.csv_dialect import RecordText
-from exetera_zarr.io.csv_text import Block, Parsed, parse_block
 from exetera_zarr.io.definitions import Categorical
 from exetera_zarr.io.rejects import BadCell, BadRecord
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from exetera_zarr.io.csv_text import CsvText
+    from exetera_zarr.io.csv_text import Block, CsvText
     from exetera_zarr.io.plan import Source
 
 __all__ = ["Converted", "converted_blocks"]

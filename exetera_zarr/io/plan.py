@@ -7,13 +7,12 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import DataError, SchemaError, listing
 from exetera_zarr.io.csv_text import CsvText
 from exetera_zarr.io.definitions import Blank, Column, Definition, Schema, String
-from exetera_zarr.io.files import InputFile, expand, is_url
+from exetera_zarr.io.files import InputFile, expand, identity, shown
 from exetera_zarr.io.rejects import REJECT_COLUMNS, TEXT_COLUMN, Rejects, place_of
 from exetera_zarr.io.schema import RESERVED_NAMES
 
@@ -137,9 +136,18 @@ class TablePlan:
         sizes = [file.size for file, _ in self.inputs]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
+    def save_rejects(self) -> None:
+        """Write the file of rejects, if there should be one."""
+        if self.rejects is not None:
+            self.rejects.save()
+
 
 def plan_tables(
-    stack: ExitStack, schema: Schema, files: Files, options: ImportOptions
+    stack: ExitStack,
+    schema: Schema,
+    files: Files,
+    options: ImportOptions,
+    kept: Collection[str] = (),
 ) -> list[TablePlan]:
     """
     Open files, read their headers and compare them with the schema.
@@ -154,6 +162,8 @@ def plan_tables(
         ``{table: path or URL, or several}``.
     options
         Of the import.
+    kept
+        Other files that rejects must not overwrite.
 
     Returns
     -------
@@ -173,17 +183,17 @@ def plan_tables(
         For each table of which a file has columns that the schema does not know.
     """
     _check_tables(schema, files, options.include or {}, options.exclude or {})
+    names = {table: expand(paths, options.csv_options) for table, paths in files.items()}
+    places = _reject_places(names, kept, options)
     plans = []
-    for table, paths in files.items():
-        names = expand(paths, options.csv_options)
+    for table in files:
         rejects = None
         inputs: list[CsvInput] = []
-        for name in names:
+        for name in names[table]:
             inputs.append(CsvInput(name, options))
             stack.callback(inputs[-1].close)
-        if options.rejects is not None:
-            place = place_of(options.rejects, table, len(files))
-            rejects = _rejects(place, names, inputs, options)
+        if table in places:
+            rejects = _rejects(places[table], inputs, options)
             stack.callback(rejects.close)
         chosen = [_sources(file, table, schema[table], options) for file in inputs]
         plans.append(TablePlan(table, _aligned(inputs, chosen), rejects))
@@ -210,21 +220,26 @@ def _check_tables(schema: Schema, files: Files, include: Choice, exclude: Choice
                 raise SchemaError(f"table {table!r} declares the reserved name {name!r}")
 
 
-def _rejects(
-    place: str, names: Sequence[str], inputs: Iterable[CsvInput], options: ImportOptions
-) -> Rejects:
-    if any(place == name or _same_file(place, name) for name in names):
-        raise DataError(f"rejects would overwrite {place}, which is to be imported")
+def _reject_places(
+    names: Mapping[str, Sequence[str]], kept: Collection[str], options: ImportOptions
+) -> dict[str, str]:
+    """Say where the rejects of each table go, which is no file that the import reads."""
+    if options.rejects is None:
+        return {}
+    places = {table: place_of(options.rejects, table, len(names)) for table in names}
+    read = {identity(name): "is to be imported" for of_table in names.values() for name in of_table}
+    read |= {identity(name): "is the schema" for name in kept}
+    for place in places.values():
+        if what := read.get(identity(place)):
+            raise DataError(f"rejects would overwrite {shown(place)}, which {what}")
+    return places
+
+
+def _rejects(place: str, inputs: Iterable[CsvInput], options: ImportOptions) -> Rejects:
     columns = dict.fromkeys(name for file in inputs for name in _own_columns(file))
     if clash := [name for name in columns if name in REJECT_COLUMNS]:
         raise SchemaError(f"column {listing(clash)} has the name of a column of rejects")
     return Rejects(place, tuple(columns), options.csv_options)
-
-
-def _same_file(first: str, second: str) -> bool:
-    if is_url(first) or is_url(second) or not Path(first).exists():
-        return False
-    return Path(first).samefile(second)
 
 
 def _is_rejects(file: CsvInput) -> bool:
@@ -292,16 +307,22 @@ def _check_missing(
 
 
 def _check_fields(file: str, sources: Iterable[Source]) -> None:
-    """Find two columns that would become fields of one name: 'a_valid', and the flag of 'a'."""
+    """Find names that no field can have, and two columns that would become fields of one name."""
+    from exetera_zarr.storage.names import check
+
     makers: dict[str, str] = dict.fromkeys(RESERVED_NAMES, "every table")
     for source in sources:
         for column in source.columns:
-            if column.name in makers:
+            try:
+                name = check(column.name)
+            except DataError as error:
+                raise SchemaError(f"{file}, column {source.name!r}: {error}") from None
+            if name in makers:
                 raise SchemaError(
                     f"{file}: column {source.name!r} makes the field {column.name!r}, which "
-                    f"{makers[column.name]} already has"
+                    f"{makers[name]} already has"
                 )
-            makers[column.name] = f"column {source.name!r}"
+            makers[name] = f"column {source.name!r}"
 
 
 def _aligned(

@@ -39,6 +39,7 @@ NUMERIC = {
     "int": Numeric("int64", validation_mode="relaxed"),
     "float": Numeric("float64", validation_mode="relaxed"),
 }
+PADDED_FLOAT = r"^\s*[-+]?0[0-9]|_"
 CANONICAL = r"^\s*-?(0|[1-9][0-9]*)\s*$"
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)\s*$"
 
@@ -72,7 +73,8 @@ class ColumnProfile:
     low, high
         The least and the greatest of the cells that are integers.
     padded
-        An integer whose text would not come back from the number: ``007``, ``+5``.
+        An integer whose text would not come back from the number: ``007``, ``+5``; or another
+        number that is written like a code: ``007.5``, ``1_0.5``.
     inexact
         A number that float64 cannot hold as it is written.
     single
@@ -83,6 +85,8 @@ class ColumnProfile:
         Whether moments with and without a time zone were seen.
     broken
         Row of the first cell that is not UTF-8, from 1; 0 where it is not known.
+    blank, words
+        Whether a cell holds white space only, and whether one holds anything else.
     ends_in_nul
         Whether a cell ends in a NUL byte.
     keys
@@ -110,6 +114,8 @@ class ColumnProfile:
     zones: bool = False
     local: bool = False
     broken: int | None = None
+    blank: bool = False
+    words: bool = False
     ends_in_nul: bool = False
     keys: list[pa.Array] = field(default_factory=list)
     unique: bool = True
@@ -176,6 +182,9 @@ class ColumnProfile:
         shortest = int(cells.lengths.min())
         self.shortest = min(self.shortest, shortest) if self.longest else shortest
         self.longest = max(self.longest, int(cells.lengths.max()))
+        blank = cells.trimmed().lengths == 0
+        self.blank |= bool(blank.any())
+        self.words |= not blank.all()
         self.ends_in_nul |= bool((cells.byte_at(-1) == 0).any())
         if self.broken is None:
             try:
@@ -238,15 +247,19 @@ class ColumnProfile:
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
         if self.padded is None:
-            canonical = pc.match_substring_regex(texts, CANONICAL)
-            if not pc.all(canonical).as_py():
-                self.padded = texts[pc.index(canonical, False).as_py()].as_py()
+            self._note_padded(texts, pc.invert(pc.match_substring_regex(texts, CANONICAL)))
+
+    def _note_padded(self, texts: pa.Array, padded: pa.Array) -> None:
+        if pc.any(padded).as_py():
+            self.padded = texts[pc.index(padded, True).as_py()].as_py()
 
     def _note_floats(self, texts: pa.Array, values: npt.NDArray[np.float64]) -> None:
         with np.errstate(over="ignore"):
             single = values.astype(np.float32).astype(np.float64)
         self.single &= bool(((single == values) | np.isnan(values)).all())
         self.digits |= bool(np.isfinite(values).any())
+        if self.padded is None:
+            self._note_padded(texts, pc.match_substring_regex(texts, PADDED_FLOAT))
         if self.inexact is None:
             large = np.flatnonzero(np.isfinite(values) & (np.abs(values) >= EXACT))
             for position in large.tolist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def propose(profile: ColumnProfile, *, complete: bool, max_categories: int) -> P
     max_categories
         The most texts that are proposed as categories.
     """
-    if not profile.filled:
+    if not profile.words:
         return Proposed({"field_type": "string"}, ["it has no values, so its type is a guess"])
     found = (
         _as_bool(profile, complete=complete)
@@ -144,9 +145,25 @@ def _as_float(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
     misfits = _missing_only(profile, "float")
     if misfits is None or profile.inexact or profile.padded or not profile.digits:
         return None
+    if _respelled(profile):
+        return None
     # A sample cannot say that float32 holds the rest exactly.
     nformat = "float32" if complete and profile.single else "float64"
     return _numeric(nformat, profile, misfits, complete=complete)
+
+
+def _respelled(profile: ColumnProfile) -> tuple[bytes, bytes] | None:
+    """Find two texts that would become one number, as codes have them: 250.0 and 250.00."""
+    first: dict[str, bytes] = {}
+    for text in map(bytes.strip, profile.texts):
+        try:
+            number = float(text)
+        except ValueError:
+            continue
+        # Its shortest text tells -0.0 from 0.0, which are two numbers here.
+        if math.isfinite(number) and first.setdefault(repr(number), text) != text:
+            return first[repr(number)], text
+    return None
 
 
 # Moments
@@ -158,7 +175,7 @@ def _as_moment(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
             break
     else:
         return None
-    flagged = bool(profile.empty) or not complete
+    flagged = bool(profile.empty) or profile.blank or not complete
     found = Proposed({"field_type": kind, "create_flag_field": flagged})
     if kind == "datetime" and profile.zones:
         others = "; those without one are read as UTC" if profile.local else ""
@@ -215,6 +232,8 @@ def _why_text(profile: ColumnProfile) -> Iterator[str]:
         yield f"{_shown(profile.padded)} would lose characters as a number, so it is text"
     elif number and profile.inexact is not None:
         yield f"{_shown(profile.inexact)} is more than a number here can hold, so it is text"
+    elif "float" in near and (pair := _respelled(profile)):
+        yield f"{_shown(pair[0])} and {_shown(pair[1])} are one number, so it is text"
     elif misfits := {kind: n for kind, n in near.items() if n}:
         kind = min(misfits, key=misfits.__getitem__)
         remedy = (

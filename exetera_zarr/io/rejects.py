@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.io.csv_text import CsvError, parse_block
+from exetera_zarr.io.csv_cells import parse_block
+from exetera_zarr.io.csv_text import CsvError
 from exetera_zarr.io.files import is_url, shown, suffix_of
 
 if TYPE_CHECKING:

@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.errors import SchemaError, listing
+from exetera_zarr.io.csv_cells import parse_block
 from exetera_zarr.io.csv_dialect import RecordText
-from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvText, parse_block
+from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvText
 from exetera_zarr.io.files import CODECS, InputFile, open_binary, suffix_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from exetera_zarr.io.csv_text import Parsed
+    from exetera_zarr.io.csv_cells import Parsed
     from exetera_zarr.io.options import PathLike
 
 __all__ = ["CsvSample", "Rows"]

@@ -41,7 +41,7 @@ def import_table(
     most_rows: int | None = None,
 ) -> TableSummary:
     """
-    Fill a new table from its files, and save what they have of rejects.
+    Fill a new table from its files, and keep what they have of rejects for whoever saves them.
 
     Parameters
     ----------
@@ -116,13 +116,11 @@ class _TableImport:
             self._bytes += opened.position
 
     def finish(self) -> TableSummary:
-        """Complete the fields, and write the rejects."""
+        """Complete the fields."""
         self._append()
         for field in self._fields:
             field.data.complete()
         rejects = self._plan.rejects
-        if rejects is not None:
-            rejects.save()
         seconds = time.perf_counter() - self._started
         place = None if rejects is None else rejects.place
         return TableSummary(self._rows, self._rejected, seconds, self._bytes, place)

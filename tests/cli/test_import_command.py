@@ -15,6 +15,8 @@ import pytest
 
 from exetera_zarr import Session
 from exetera_zarr.cli import options, progress
+from exetera_zarr.dataset import Dataset
+from exetera_zarr.errors import ConflictError
 
 
 def tables() -> list[str]:
@@ -222,6 +224,21 @@ def test_progress_bars_on_a_terminal(
     assert "100%" in shown
     with progress.progress_bars({"t": "t.csv"}, quiet=True) as show:
         assert show is None
+
+
+def test_another_writer_who_is_faster(imported, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words of the command, which has no draft to commit by force."""
+
+    def overtaken(*_: Any, **__: Any) -> None:
+        raise ConflictError("commit(force=True) lets it win")
+
+    monkeypatch.setattr(Dataset, "commit", overtaken)
+    done = imported("-i", "patients:p.csv")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "exetera-zarr: error: another writer changed study.zarr during the import, of which "
+        "nothing was kept but tables committed one by one: import again\n"
+    )
 
 
 # Interrupts
