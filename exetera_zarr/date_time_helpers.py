@@ -111,7 +111,7 @@ def get_days(
                 raise ValueError("no row counts, so there is no first day: give start_date")
             return np.empty(0, np.int32), in_range
         start_date = counted.min()
-    return np.floor((date_field - start_date) / SECONDS_PER_DAY).astype(np.int32), in_range
+    return np.floor_divide(date_field - start_date, SECONDS_PER_DAY).astype(np.int32), in_range
 
 
 def generate_period_offset_map(periods: Sequence[datetime]) -> Days:

@@ -559,7 +559,9 @@ def test_an_interrupt_changes_nothing(
 
 
 INTERRUPTED = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
 from exetera_zarr import Session
 from exetera_zarr.io import import_with_schema
 

@@ -48,6 +48,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         try:
             with _warnings_in_one_line():
                 command(*args, **kwargs)
+            sys.stdout.flush()  # while an error of it can still be met
         except (typer.Exit, BrokenPipeError):
             # Whoever read our output has seen enough: typer ends without a word.
             raise

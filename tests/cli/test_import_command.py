@@ -297,7 +297,9 @@ def test_ctrl_c_in_a_process(imported, values, study: Path) -> None:
     """A real signal while the command waits for the rest of its input."""
     assert imported("-i", "patients:p.csv").exit_code == 0
     os.mkfifo("slow.csv")
-    code = "from exetera_zarr.cli import main; main()"
+    # Who started the tests may ignore the signal, and then this process would, too.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; from exetera_zarr.cli import main; main()"
     arguments = ["import", "-s", "s.json", "-o", "study.zarr", "-i", "tests:slow.csv"]
     environment = os.environ | {"PYTHONPATH": str(Path(options.__file__).parents[2])}
     process = subprocess.Popen(
