@@ -201,7 +201,7 @@ class FieldFunctions:
         if len(given) == 1 and isinstance(given[0], Field):
             result = given[0].get_spans()
         else:
-            found = _runs(self._source(*given))
+            found = spans.find_in_blocks(self._source(*given).blocks())
             result = found.astype(np.int32) if found[-1] < 2**31 - 1 else found
         if dest is None:
             return result
@@ -302,7 +302,7 @@ class FieldFunctions:
     def aggregate_count(self, index: Any, dest: Any = None) -> Any:
         """Number of rows of each run of equal values of `index`."""
         _check_dest(dest)
-        result = self.apply_spans_count(_runs(self._source(index)), dest)
+        result = self.apply_spans_count(self._runs(index), dest)
         return result if dest is None else dest
 
     def aggregate_first(
@@ -343,15 +343,11 @@ class FieldFunctions:
             Also append the result there; returned then.
         """
         _check_dest(dest)
-        result = predicate(_runs(self._source(index)), _target(target, older), dest)
+        result = predicate(self._runs(index), _target(target, older), dest)
         return result if dest is None else dest
 
-
-def _runs(source: Source) -> AnyArray:
-    """The spans of rows that are equal in all columns."""
-    finder = spans.SpanFinder()
-    found = [finder.feed(columns) for columns in source.blocks()]
-    return np.concatenate([*found, [finder.finish()]])
+    def _runs(self, index: Any) -> AnyArray:
+        return spans.find_in_blocks(self._source(index).blocks())
 
 
 def _check_dest(dest: Any) -> None:

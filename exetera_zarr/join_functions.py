@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.engine import Column, gather, is_strings, ordered, spans, strings
-from exetera_zarr.engine.rows import RowNumbers
+from exetera_zarr.engine.rows import RowNumbers, both_sides
 from exetera_zarr.engine.source import Source
 from exetera_zarr.errors import DataError
 from exetera_zarr.field_functions import FieldFunctions
@@ -76,10 +76,15 @@ class JoinFunctions(FieldFunctions):
             raise ValueError("give either field or fields")
         columns = [self._column(item) for item in ([field] if fields is None else fields)]
         if filter is not None:
-            columns = [gather.compress(c, np.asarray(self._column(filter))) for c in columns]
+            keep = np.asarray(self._column(filter))
+            columns = [gather.compress(column, keep) for column in columns]
         from exetera_zarr.engine import relational
 
-        order = relational.sort_index(columns)
+        order = relational.sort_index(
+            columns,
+            memory_limit=self.settings.memory_limit,
+            spill_dir=self.settings.spill_dir,
+        )
         columns = [gather.take(column, order) for column in columns]
         runs = spans.find_spans(columns, nan_equal=True)
         found = [_plain(spans.first(runs, column)) for column in columns]
@@ -238,13 +243,11 @@ class JoinFunctions(FieldFunctions):
 
         with workspace(self) as work:
             keys = self._source(left_on), self._source(right_on)
-            numbers = work.spill(np.int64), work.spill(np.int64)
-            for pair in relational.join_rows(*keys, how, work):
-                for spill, rows in zip(numbers, pair, strict=True):
-                    spill.append(rows)
-            left = self._deliver(left_fields, left_writers, RowNumbers(work, numbers[0]))
-            right = self._deliver(right_fields, right_writers, RowNumbers(work, numbers[1]))
-        return left, right
+            left, right = both_sides(work, relational.join_rows(*keys, how, work))
+            return (
+                self._deliver(left_fields, left_writers, left),
+                self._deliver(right_fields, right_writers, right),
+            )
 
     def _deliver(self, fields: Any, writers: Any, rows: RowNumbers) -> list[Any]:
         """Rows of fields and arrays, in memory or appended to writers."""
@@ -367,19 +370,12 @@ class JoinFunctions(FieldFunctions):
     ) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
         """The rows of both sides whose keys, which ascend, are equal; any multiplicity."""
         with workspace(self) as work:
-            numbers = work.spill(np.int64), work.spill(np.int64)
             keys = self._source(left_on), self._source(right_on)
-            for pair in ordered.ordered_pairs(*keys, "inner", work):
-                for spill, rows in zip(numbers, pair, strict=True):
-                    spill.append(rows)
-            sides = [
-                self._deliver_arrays(sources, sinks, RowNumbers(work, some))
-                for sources, sinks, some in (
-                    (left_field_sources, left_field_sinks, numbers[0]),
-                    (right_field_sources, right_field_sinks, numbers[1]),
-                )
-            ]
-        return sides[0], sides[1]
+            left, right = both_sides(work, ordered.ordered_pairs(*keys, "inner", work))
+            return (
+                self._deliver_arrays(left_field_sources, left_field_sinks, left),
+                self._deliver_arrays(right_field_sources, right_field_sinks, right),
+            )
 
 
 def _codes(columns: Sequence[Column]) -> AnyArray:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.engine import ordered
-from exetera_zarr.engine.rows import RowNumbers
+from exetera_zarr.engine.rows import RowNumbers, both_sides
 from exetera_zarr.errors import DataError, NameTakenError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field
@@ -103,13 +101,11 @@ def merge(
         _refuse_different_categories(left_keys, right_keys)
     single = len(left_keys) == 1 and how != "outer"
     with workspace(dest.dataset.session) as work:
-        numbers = work.spill(np.int64), work.spill(np.int64)
-        for pair in _pairs(left, right, left_keys, right_keys, how, hinted, work):
-            for spill, rows in zip(numbers, pair, strict=True):
-                spill.append(rows)
+        pairs = _pairs(left, right, left_keys, right_keys, how, hinted, work)
+        left_rows, right_rows = both_sides(work, pairs)
         sides = [
-            (left, left_names, RowNumbers(work, numbers[0]), left_suffix),
-            (right, right_names, RowNumbers(work, numbers[1]), right_suffix),
+            (left, left_names, left_rows, left_suffix),
+            (right, right_names, right_rows, right_suffix),
         ]
         with dest.atomic():
             _write(dest, sides, only_on_clash=hinted and single)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from exetera_zarr.engine.codes import numbers_of
 from exetera_zarr.engine.columns import is_strings
 
 if TYPE_CHECKING:
@@ -91,9 +92,4 @@ def feeding(work: Workspace) -> Iterator[Feeder]:
 
 def words_of(batch: pa.RecordBatch) -> list[WordArray]:
     """The columns of a result, which are uint64 without nulls; not to be changed."""
-    return [
-        np.frombuffer(col.buffers()[1], np.uint64, len(col), col.offset * 8)
-        if len(col)
-        else np.zeros(0, np.uint64)
-        for col in batch.columns
-    ]
+    return [numbers_of(col, np.uint64) for col in batch.columns]

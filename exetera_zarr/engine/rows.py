@@ -10,15 +10,16 @@ from exetera_zarr.engine import gather
 from exetera_zarr.engine.columns import is_strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
     from exetera_zarr.engine.columns import Column, IntArray
+    from exetera_zarr.engine.pairs import Pairs
     from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Spill, Workspace
 
-__all__ = ["RowNumbers"]
+__all__ = ["RowNumbers", "both_sides"]
 
 #: Rows that are read for one piece of an ascending choice, as a multiple of the piece.
 _SPARSE = 4
@@ -156,6 +157,15 @@ class RowNumbers:
                 words.append(word)
             self._plans[part] = words
         return self._plans[part]
+
+
+def both_sides(work: Workspace, pairs: Iterable[Pairs]) -> tuple[RowNumbers, RowNumbers]:
+    """The row numbers of either side of a merge, whose pairs come some at a time."""
+    left, right = work.spill(np.int64), work.spill(np.int64)
+    for left_rows, right_rows in pairs:
+        left.append(left_rows)
+        right.append(right_rows)
+    return RowNumbers(work, left), RowNumbers(work, right)
 
 
 def _take(source: Source, numbers: IntArray, low: int, high: int) -> Column:

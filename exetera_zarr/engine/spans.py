@@ -26,7 +26,7 @@ from exetera_zarr.engine.columns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "SpanFinder",
@@ -34,6 +34,7 @@ __all__ = [
     "check_spans",
     "concat",
     "count",
+    "find_in_blocks",
     "find_spans",
     "first",
     "index_of_first",
@@ -157,6 +158,13 @@ class SpanFinder:
     def finish(self) -> int:
         """The number of rows fed: the end of the last span."""
         return self._rows
+
+
+def find_in_blocks(blocks: Iterable[Sequence[Column]], nan_equal: bool = False) -> IntArray:
+    """`find_spans` of columns that come block by block."""
+    finder = SpanFinder(nan_equal)
+    found = [finder.feed(columns) for columns in blocks]
+    return np.concatenate([*found, [finder.finish()]])
 
 
 def check_spans(spans: npt.ArrayLike, n: int) -> IntArray:

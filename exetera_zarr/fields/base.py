@@ -312,10 +312,7 @@ class Field:
         ndarray of int32, or int64 from 2^31 - 1 rows
             ``[0, ..., len(self)]``; each NaN is a run of its own.
         """
-        finder = spans.SpanFinder()
-        found = [finder.feed([column]) for column in self.blocks()]
-        found.append(np.asarray([finder.finish()]))
-        result = np.concatenate(found)
+        result = spans.find_in_blocks([column] for column in self.blocks())
         return result.astype(np.int32) if len(self) < 2**31 - 1 else result
 
     def isin(self, test_elements: Any) -> AnyArray:

@@ -152,6 +152,8 @@ class FieldImporter:
 class CategoricalImporter(FieldImporter):
     """Imports a `Categorical` column; every parameter but `session` is one of that or the table."""
 
+    _free_text = False
+
     def __init__(
         self,
         session: Any,
@@ -162,23 +164,13 @@ class CategoricalImporter(FieldImporter):
         timestamp: Any = None,
     ) -> None:
         del session
-        super().__init__(df, name, Categorical(categories, value_type), timestamp)
+        super().__init__(df, name, Categorical(categories, value_type, self._free_text), timestamp)
 
 
-class LeakyCategoricalImporter(FieldImporter):
+class LeakyCategoricalImporter(CategoricalImporter):
     """Imports a `Categorical` column that allows free text."""
 
-    def __init__(
-        self,
-        session: Any,
-        df: DataFrame,
-        name: str,
-        categories: Mapping[str, int],
-        value_type: str = "int8",
-        timestamp: Any = None,
-    ) -> None:
-        del session
-        super().__init__(df, name, Categorical(categories, value_type, True), timestamp)
+    _free_text = True
 
 
 class NumericImporter(FieldImporter):
