@@ -292,6 +292,20 @@ def opened_for_writing(path: str, process: subprocess.Popen[str]) -> Any:
     raise AssertionError(process.communicate()[1])
 
 
+def wait_until_read(pipe: Any) -> None:
+    """Wait until what is in a pipe was taken, and whoever took it waits for more.
+
+    Python looks for signals when one interrupts a call, not between two reads: one that comes just
+    there is seen when the next read returns, which is never.
+    """
+    import fcntl
+    import termios
+
+    while any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))):
+        time.sleep(0.1)
+    time.sleep(1)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="named pipes and SIGINT of POSIX")
 def test_ctrl_c_in_a_process(imported, values, study: Path) -> None:
     """A real signal while the command waits for the rest of its input."""
@@ -308,6 +322,7 @@ def test_ctrl_c_in_a_process(imported, values, study: Path) -> None:
     with opened_for_writing("slow.csv", process) as pipe:
         pipe.write("id,colour\n1,\n")
         pipe.flush()
+        wait_until_read(pipe)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
