@@ -13,6 +13,8 @@ __all__ = ["Settings", "memory_limit", "physical_memory"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
+# A column that is appended to is spilled once and read once, so that more memory gains little.
+_MOST_CACHED = 384 << 20
 _CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -24,6 +26,11 @@ class Settings:
     memory_limit: int
     row_block: int | None = None
     spill_dir: str | None = None
+
+    @property
+    def cache_limit(self) -> int:
+        """Bytes of changed blocks that each dataset keeps in memory."""
+        return min(self.memory_limit // 4, _MOST_CACHED)
 
 
 def physical_memory() -> int:

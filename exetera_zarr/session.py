@@ -162,7 +162,7 @@ class Session(JoinFunctions):
             mode,
             storage_options,
             row_block=self.settings.row_block,
-            cache_limit=max(self.settings.memory_limit // 4, 1 << 26),
+            cache_limit=self.settings.cache_limit,
             spill_dir=self.settings.spill_dir,
             durability=durability,
             single_writer=single_writer,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -20,6 +21,7 @@ from hypothesis.stateful import (
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage import open_storage
+from exetera_zarr.storage.zarr.cache import Buffer
 from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.testing import WrapperStore, as_another_process
 
@@ -49,6 +51,72 @@ def test_changed_blocks_beyond_the_limit_wait_on_disk(tmp_path):
     reader = open_storage(str(tmp_path / "x.zarr"), "r")
     assert np.array_equal(reader.root.group("f").array("values").read(0, rows), expected)
     reader.close()
+
+
+def test_columns_that_grow_in_turn_are_spilled_once(tmp_path, monkeypatch):
+    """A wide table that does not fit: what was spilled is not read back to append to it."""
+    written = []
+    spill = Buffer.spill
+
+    def counted(buffer, folder):
+        written.append(buffer.nbytes)
+        spill(buffer, folder)
+
+    monkeypatch.setattr(Buffer, "spill", counted)
+    columns, rows, part = 40, 4000, 100
+    url = str(tmp_path / "x.zarr")
+    storage = open_storage(url, "w", row_block=3000, cache_limit=columns * part * 8 // 2)
+    arrays = []
+    for number in range(columns):
+        group = storage.root.create_group(f"f{number}", {"fieldtype": "numeric"})
+        group.set_array("values", group.new_array("values", "int64"))
+        arrays.append(group.array("values"))
+    for start in range(0, rows, part):
+        for number, array in enumerate(arrays):
+            array.append(np.arange(start, start + part) + number)
+    assert sum(written) <= columns * rows * 8
+    arrays[3].write(10, np.array([-1, -2]))
+    expected = np.arange(rows) + 3
+    expected[10:12] = -1, -2
+    assert np.array_equal(arrays[3].read(0, rows), expected)
+    assert np.array_equal(arrays[4].read(90, 3100), np.arange(90, 3100) + 4)
+    storage.close()
+    reader = open_storage(url, "r")
+    for number in range(columns):
+        found = reader.root.group(f"f{number}").array("values").read(0, rows)
+        assert np.array_equal(found, expected if number == 3 else np.arange(rows) + number)
+    reader.close()
+
+
+@given(st.data())
+def test_a_buffer_is_its_rows_wherever_they_are(data):
+    """Against a plain list: grown, overwritten, spilled, and grown anew after a loss."""
+    most = 200
+    model: list[int] = []
+    with TemporaryDirectory() as folder:
+        buffer = Buffer(np.empty(0, "int32"), 0)
+        for _ in range(data.draw(st.integers(1, 12))):
+            match data.draw(st.sampled_from(("extend", "change", "spill", "read", "lost"))):
+                case "extend":
+                    values = data.draw(st.lists(st.integers(0, 99), max_size=most - len(model)))
+                    buffer.extend(len(model), np.array(values, "int32"), most)
+                    model += values
+                case "lost" if model:
+                    del model[data.draw(st.integers(0, len(model) - 1)) :]
+                    buffer.extend(len(model), np.array([7], "int32"), most)
+                    model.append(7)
+                case "change" if model:
+                    start = data.draw(st.integers(0, len(model) - 1))
+                    stop = data.draw(st.integers(start, len(model)))
+                    buffer.change(start, np.full(stop - start, -1, "int32"))
+                    model[start:stop] = [-1] * (stop - start)
+                case "spill":
+                    buffer.spill(folder)
+                    assert buffer.nbytes == 0
+            start = data.draw(st.integers(0, len(model)))
+            stop = data.draw(st.integers(start, len(model)))
+            assert buffer.read(start, stop).tolist() == model[start:stop]
+        del buffer
 
 
 class Failing(WrapperStore):

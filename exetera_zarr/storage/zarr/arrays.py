@@ -220,7 +220,7 @@ class DraftArray:
         part = out[offset : offset + high - low]
         place = self._blocks.get(number)
         if isinstance(place, Buffer):
-            part[...] = place.array()[low:high]
+            part[...] = place.read(low, high)
             return
         key, chunk = self._object(number)
         native = self._native(number)
@@ -316,22 +316,28 @@ class DraftArray:
                 upload = self._send(number, part)
                 pending.append(upload)
             else:
-                buffer = self._room(number, used, used + count)
-                buffer.load()[used : used + count] = part
+                buffer = self._buffer(number, used)
+                buffer.extend(used, part, self.block)
                 if used + count == self.block:
-                    self._send(number, buffer.load())
+                    self._send(number, buffer)
+                else:
+                    self.context.write_back.touch(buffer)
             self.length += count
             position += count
 
-    def _send(self, number: int, data: AnyArray) -> transfer.Upload:
+    def _send(self, number: int, source: AnyArray | Buffer) -> transfer.Upload:
         """Upload a full block."""
         target = self._target
         if target is None or self._spent() or not self._has_landed(number):
             target = self._new_target(self.prefix)
         key = chunk_key(target, self.dtype, number)
-        upload = self.context.uploads.send(
-            key, partial(self.codec.encode, data, self.block), data.nbytes
-        )
+        block = self.block
+
+        def encode() -> bytes:
+            data = source.read(0, block) if isinstance(source, Buffer) else source
+            return self.codec.encode(data, block)
+
+        upload = self.context.uploads.send(key, encode, block * self.dtype.itemsize)
         self._blocks[number] = self._written[number] = upload
         return upload
 
@@ -352,17 +358,6 @@ class DraftArray:
         for number in [n for n in self._blocks if n >= self.blocks]:
             del self._blocks[number]
 
-    def _room(self, number: int, used: int, rows: int) -> Buffer:
-        """The block's buffer, with its `used` elements, and memory for `rows`."""
-        buffer = self._buffer(number, used)
-        data = buffer.load()
-        if len(data) < rows:
-            grown = np.zeros(min(self.block, max(rows, 2 * len(data), 64)), self.dtype)
-            grown[:used] = data[:used]
-            buffer.data = grown
-        self.context.write_back.touch(buffer)
-        return buffer
-
     def _buffer(self, number: int, used: int) -> Buffer:
         """The block's buffer, decoded from where the block is if it has none of this epoch."""
         place = self._blocks.get(number)
@@ -370,7 +365,7 @@ class DraftArray:
         if isinstance(place, Buffer):
             if place.epoch == epoch:
                 return place
-            buffer = Buffer(place.array().copy(), epoch)
+            buffer = Buffer(place.read(0, used).copy(), epoch)
         elif used == 0:
             buffer = Buffer(np.empty(0, self.dtype), epoch)
         else:
@@ -387,8 +382,9 @@ class DraftArray:
             pieces = list(self._pieces(start, start + len(values)))
             if len(pieces) == 1:
                 number, low, high = pieces[0]
-                rows = self._rows(number)
-                self._room(number, rows, rows).load()[low:high] = values
+                buffer = self._buffer(number, self._rows(number))
+                buffer.change(low, values)
+                self.context.write_back.touch(buffer)
                 return
             made: dict[int, Buffer | transfer.Upload] = {}
             for number, low, high in pieces:
@@ -480,8 +476,10 @@ class DraftArray:
             self._copy(self._object(number)[0], key)
             return
         with self.context.uploads.room(3 * target.chunk * self.dtype.itemsize):
-            data = place.array() if isinstance(place, Buffer) else self._decoded(number)
-            store.put(key, self.codec.encode(data[:rows], target.chunk))
+            data = (
+                place.read(0, rows) if isinstance(place, Buffer) else self._decoded(number)[:rows]
+            )
+            store.put(key, self.codec.encode(data, target.chunk))
 
     def settled(self, stored: StoredArray, changes: int) -> None:
         """

@@ -22,53 +22,88 @@ __all__ = ["Buffer", "ReadCache", "WriteBack"]
 
 class Buffer:
     """
-    One changed block, decoded; its array grows with the rows, up to a whole block.
+    The rows so far of one changed block, decoded.
+
+    What was spilled is the start of the rows, in a file; the rest is in memory, so that appending
+    to many columns in turn never reads back what does not change. Threads may read while another
+    one changes or spills.
 
     Parameters
     ----------
-    data
-        The rows so far; owned by the buffer.
+    rows
+        To begin with; owned by the buffer.
     epoch
         The draft's epoch when it was made: a buffer from before a snapshot belongs to that too.
     """
 
-    __slots__ = ("__weakref__", "_dtype", "_file", "_pid", "data", "epoch")
+    __slots__ = ("__weakref__", "_file", "_lock", "_parts", "_pid", "epoch")
 
-    def __init__(self, data: npt.NDArray[Any], epoch: int) -> None:
-        self.data: npt.NDArray[Any] | None = data
+    def __init__(self, rows: npt.NDArray[Any], epoch: int) -> None:
         self.epoch = epoch
+        # How many rows are in the file; memory for those that follow, and how many these are. One
+        # tuple, so that an interrupt finds it whole.
+        self._parts = (0, rows, len(rows))
+        self._lock = threading.Lock()
         self._file: str | None = None
         self._pid = os.getpid()
-        self._dtype = data.dtype
 
     @property
     def nbytes(self) -> int:
         """Bytes that it holds in memory."""
-        return 0 if self.data is None else self.data.nbytes
+        return self._parts[1].nbytes
 
-    def array(self) -> npt.NDArray[Any]:
-        """Its rows, read back without being kept if they were spilled."""
-        data = self.data
-        if data is not None:
-            return data
-        assert self._file is not None
-        return np.fromfile(self._file, dtype=self._dtype)
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Rows, not to be changed; from the file without being kept."""
+        with self._lock:
+            spilled, rows, _ = self._parts
+            if start >= spilled:
+                return rows[start - spilled : stop - spilled]
+            first = self._from_file(start, min(stop, spilled))
+            return first if stop <= spilled else np.concatenate([first, rows[: stop - spilled]])
+
+    def change(self, start: int, values: npt.NDArray[Any]) -> None:
+        """Overwrite rows."""
+        with self._lock:
+            spilled, rows, used = self._parts
+            if start < spilled:
+                rows = np.concatenate([self._from_file(0, spilled), rows[:used]])
+                spilled = 0
+                self._parts = (0, rows, len(rows))
+            rows[start - spilled : start - spilled + len(values)] = values
+
+    def extend(self, start: int, values: npt.NDArray[Any], most: int) -> None:
+        """Put rows at `start`, and forget others from there; there will be `most` at the end."""
+        with self._lock:
+            spilled, rows, _ = self._parts
+            if start < spilled:
+                spilled, rows = start, rows[:0]
+            used = start - spilled
+            end = used + len(values)
+            if len(rows) < end:
+                grown = np.zeros(min(most - spilled, max(end, 2 * len(rows), 64)), rows.dtype)
+                grown[:used] = rows[:used]
+                rows = grown
+            rows[used:end] = values
+            self._parts = (spilled, rows, end)
 
     def spill(self, folder: str) -> None:
-        """Move the rows to a file."""
-        if self.data is None:
-            return
-        if self._file is None:
-            descriptor, self._file = tempfile.mkstemp(dir=folder)
-            os.close(descriptor)
-        self.data.tofile(self._file)
-        self.data = None
+        """Move the rows in memory to the file."""
+        with self._lock:
+            spilled, rows, used = self._parts
+            if not used:
+                return
+            if self._file is None:
+                descriptor, self._file = tempfile.mkstemp(dir=folder)
+                os.close(descriptor)
+            with open(self._file, "r+b") as file:
+                file.seek(spilled * rows.itemsize)
+                rows[:used].tofile(file)
+            self._parts = (spilled + used, np.empty(0, rows.dtype), 0)
 
-    def load(self) -> npt.NDArray[Any]:
-        """The rows, in memory to be changed."""
-        if self.data is None:
-            self.data = self.array()
-        return self.data
+    def _from_file(self, start: int, stop: int) -> npt.NDArray[Any]:
+        assert self._file is not None
+        dtype = self._parts[1].dtype
+        return np.fromfile(self._file, dtype, stop - start, offset=start * dtype.itemsize)
 
     def __del__(self) -> None:
         if self._file is not None and self._pid == os.getpid():
@@ -85,7 +120,7 @@ class WriteBack:
     Parameters
     ----------
     limit
-        Bytes kept in memory; the block being changed stays in any case.
+        Bytes kept in memory; the block changed last stays in any case.
     folder
         Where the temporary folder for the others is made; the system's by default.
     """
@@ -99,7 +134,7 @@ class WriteBack:
         self._total = 0
 
     def touch(self, buffer: Buffer) -> None:
-        """Note that a buffer is new, has grown or is about to be changed; make room for it."""
+        """Note that a buffer is new or was changed; make room for it."""
         key = id(buffer)
         self._total += buffer.nbytes - self._sizes.get(key, 0)
         self._sizes[key] = buffer.nbytes
