@@ -9,12 +9,12 @@ from pathlib import Path
 
 from exetera_zarr.errors import DataError
 
-__all__ = ["Settings", "memory_limit", "physical_memory"]
+__all__ = ["Settings", "cache_limit", "memory_limit", "physical_memory"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
-# A column that is appended to is spilled once and read once, so that more memory gains little.
-_MOST_CACHED = 384 << 20
+# Nobody asked for more, and a column that grows is spilled once and read back once.
+_CACHED_UNASKED = 256 << 20
 _CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -24,13 +24,9 @@ class Settings:
 
     timestamp: str
     memory_limit: int
+    cache_limit: int
     row_block: int | None = None
     spill_dir: str | None = None
-
-    @property
-    def cache_limit(self) -> int:
-        """Bytes of changed blocks that each dataset keeps in memory."""
-        return min(self.memory_limit // 4, _MOST_CACHED)
 
 
 def physical_memory() -> int:
@@ -76,6 +72,12 @@ def memory_limit(wanted: float | str | None) -> int:
     if limit < _LEAST:
         raise DataError(f"a memory limit of {wanted!r} is below the least that works, 256MB")
     return limit
+
+
+def cache_limit(wanted: float | str | None) -> int:
+    """Bytes of changed blocks that a dataset keeps in memory, of a limit as in `memory_limit`."""
+    share = memory_limit(wanted) // 4
+    return min(share, _CACHED_UNASKED) if wanted is None else share
 
 
 def _from_text(wanted: object) -> int:

@@ -13,7 +13,7 @@ from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
 from exetera_zarr.fields.base import Field
 from exetera_zarr.join_functions import JoinFunctions
-from exetera_zarr.limits import Settings
+from exetera_zarr.limits import Settings, cache_limit
 from exetera_zarr.limits import memory_limit as limit_in_bytes
 from exetera_zarr.storage import Group, open_storage
 
@@ -75,6 +75,7 @@ class Session(JoinFunctions):
         self.settings = Settings(
             timestamp=_now() if timestamp is None else _timestamp(timestamp),
             memory_limit=limit_in_bytes(memory_limit),
+            cache_limit=cache_limit(memory_limit),
             row_block=row_block,
             spill_dir=None if spill_dir is None else os.fspath(spill_dir),
         )

@@ -126,9 +126,14 @@ class RecordText:
         kept: Positions = positions[np.searchsorted(self.quotes, positions) % 2 == 0]
         return kept
 
+    def _may_have_leading_spaces(self) -> bool:
+        """Whether a space follows what ends a cell, quoted or not: fast to tell."""
+        data = self.data
+        return data.startswith(b" ") or any(end in data for end in (b", ", b"\n ", b"\r "))
+
     def without_leading_spaces(self) -> RecordText:
         """Return the records without the spaces at the start of cells, the quoted ones apart."""
-        if b" " not in self.data:
+        if not self._may_have_leading_spaces():
             return self
         array = self.array
         spaces = np.flatnonzero(array == SPACE)

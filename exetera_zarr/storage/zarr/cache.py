@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
 import threading
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 __all__ = ["Buffer", "ReadCache", "WriteBack"]
+
+
+class _SpillFile:
+    """A temporary file that lives as long as this refers to it, unless that is in a fork."""
+
+    __slots__ = ("_pid", "name")
+
+    def __init__(self, folder: str) -> None:
+        descriptor, self.name = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        self._pid = os.getpid()
+
+    def __del__(self) -> None:
+        if self._pid == os.getpid():
+            with contextlib.suppress(OSError):
+                os.remove(self.name)
 
 
 class Buffer:
@@ -36,16 +53,18 @@ class Buffer:
         The draft's epoch when it was made: a buffer from before a snapshot belongs to that too.
     """
 
-    __slots__ = ("__weakref__", "_file", "_lock", "_parts", "_pid", "epoch")
+    # No __del__ here: while one runs, a weak reference would bring the buffer back to life.
+    __slots__ = ("__weakref__", "_file", "_lock", "_parts", "epoch", "serial")
+    _serials = itertools.count()
 
     def __init__(self, rows: npt.NDArray[Any], epoch: int) -> None:
         self.epoch = epoch
+        self.serial = next(self._serials)
         # How many rows are in the file; memory for those that follow, and how many these are. One
         # tuple, so that an interrupt finds it whole.
         self._parts = (0, rows, len(rows))
         self._lock = threading.Lock()
-        self._file: str | None = None
-        self._pid = os.getpid()
+        self._file: _SpillFile | None = None
 
     @property
     def nbytes(self) -> int:
@@ -58,17 +77,22 @@ class Buffer:
             spilled, rows, _ = self._parts
             if start >= spilled:
                 return rows[start - spilled : stop - spilled]
-            first = self._from_file(start, min(stop, spilled))
-            return first if stop <= spilled else np.concatenate([first, rows[: stop - spilled]])
+            found = np.empty(stop - start, rows.dtype)
+            middle = min(stop, spilled) - start
+            self._read_file(start, found[:middle])
+            found[middle:] = rows[: max(stop - spilled, 0)]
+            return found
 
     def change(self, start: int, values: npt.NDArray[Any]) -> None:
         """Overwrite rows."""
         with self._lock:
             spilled, rows, used = self._parts
             if start < spilled:
-                rows = np.concatenate([self._from_file(0, spilled), rows[:used]])
-                spilled = 0
-                self._parts = (0, rows, len(rows))
+                whole = np.empty(spilled + used, rows.dtype)
+                self._read_file(0, whole[:spilled])
+                whole[spilled:] = rows[:used]
+                spilled, rows = 0, whole
+                self._parts = (0, whole, len(whole))
             rows[start - spilled : start - spilled + len(values)] = values
 
     def extend(self, start: int, values: npt.NDArray[Any], most: int) -> None:
@@ -93,22 +117,18 @@ class Buffer:
             if not used:
                 return
             if self._file is None:
-                descriptor, self._file = tempfile.mkstemp(dir=folder)
-                os.close(descriptor)
-            with open(self._file, "r+b") as file:
+                self._file = _SpillFile(folder)
+            with open(self._file.name, "r+b") as file:
                 file.seek(spilled * rows.itemsize)
                 rows[:used].tofile(file)
             self._parts = (spilled + used, np.empty(0, rows.dtype), 0)
 
-    def _from_file(self, start: int, stop: int) -> npt.NDArray[Any]:
+    def _read_file(self, start: int, out: npt.NDArray[Any]) -> None:
         assert self._file is not None
-        dtype = self._parts[1].dtype
-        return np.fromfile(self._file, dtype, stop - start, offset=start * dtype.itemsize)
-
-    def __del__(self) -> None:
-        if self._file is not None and self._pid == os.getpid():
-            with contextlib.suppress(OSError):
-                os.remove(self._file)
+        with open(self._file.name, "rb") as file:
+            file.seek(start * out.itemsize)
+            if file.readinto(out.view(np.uint8).data) != out.nbytes:
+                raise OSError(f"{self._file.name}, a temporary file, was cut short")
 
 
 class WriteBack:
@@ -131,15 +151,19 @@ class WriteBack:
         self._folder: str | None = None
         self._buffers: OrderedDict[int, weakref.ref[Buffer]] = OrderedDict()
         self._sizes: dict[int, int] = {}
+        # Buffers die in any thread, even in the middle of `touch`: that one forgets them.
+        self._dead: deque[int] = deque()
         self._total = 0
 
     def touch(self, buffer: Buffer) -> None:
         """Note that a buffer is new or was changed; make room for it."""
-        key = id(buffer)
+        while self._dead:
+            self._forget(self._dead.popleft())
+        key = buffer.serial
         self._total += buffer.nbytes - self._sizes.get(key, 0)
         self._sizes[key] = buffer.nbytes
         if key not in self._buffers:
-            self._buffers[key] = weakref.ref(buffer, lambda _: self._forget(key))
+            self._buffers[key] = weakref.ref(buffer, lambda _: self._dead.append(key))
         self._buffers.move_to_end(key)
         while self._total > self._limit and len(self._buffers) > 1:
             oldest, reference = next(iter(self._buffers.items()))
@@ -148,9 +172,9 @@ class WriteBack:
                 victim.spill(self._place())
             self._forget(oldest)
 
-    def _forget(self, key: int) -> None:
-        self._buffers.pop(key, None)
-        self._total -= self._sizes.pop(key, 0)
+    def _forget(self, serial: int) -> None:
+        self._buffers.pop(serial, None)
+        self._total -= self._sizes.pop(serial, 0)
 
     def _place(self) -> str:
         if self._folder is None:
