@@ -654,6 +654,16 @@ def test_read_csv_into_a_table(dataset: Dataset, tmp_path: Path) -> None:
     assert list(empty.keys()) == []
 
 
+def test_rejects_of_one_table_leave_its_schema_alone(dataset: Dataset, tmp_path: Path) -> None:
+    schema = write_schema(tmp_path / "schema.json", "t")
+    before = (tmp_path / "schema.json").read_text()
+    (tmp_path / "a.csv").write_text("n\nx\n")
+    options: Any = {"on_error": "skip", "rejects": schema}
+    with pytest.raises(DataError, match=r"rejects would overwrite .*, which is the schema"):
+        read_csv(tmp_path / "a.csv", dataset.create_dataframe("t"), schema_file=schema, **options)
+    assert (tmp_path / "schema.json").read_text() == before
+
+
 @pytest.mark.parametrize("block_bytes", [1, 1 << 20])
 def test_reading_stops_after_so_many_records(
     dataset: Dataset, tmp_path: Path, block_bytes: int

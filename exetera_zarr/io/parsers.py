@@ -78,9 +78,9 @@ def read_csv(
         schema_dictionary = _one_table(schema_file, schema_key, options.get("storage_options"))
     elif not isinstance(schema_dictionary, Mapping):
         raise TypeError(f"'schema_dict' must be a dict, not a {type(schema_dictionary).__name__}")
-    return read_csv_with_schema_dict(
-        csv_file, ddf, schema_dictionary, timestamp, include, exclude, chunk_row_size, **options
-    )
+    settings = _settings(ddf, timestamp, include, exclude, chunk_row_size, options)
+    kept = [os.fspath(schema_file)] if isinstance(schema_file, str | os.PathLike) else []
+    return _read(csv_file, ddf, schema_dictionary, settings, kept=kept)
 
 
 def read_csv_with_schema_dict(
@@ -109,18 +109,40 @@ def read_csv_with_schema_dict(
     TableSummary
         Rows and rejected rows.
     """
-    name = ddf.name
-    settings = ImportOptions(
-        include=None if include is None else {name: include},
-        exclude=None if exclude is None else {name: exclude},
+    settings = _settings(ddf, timestamp, include, exclude, chunk_row_size, options)
+    return _read(csv_file, ddf, schema_dictionary, settings, stop_after_rows)
+
+
+def _settings(
+    ddf: DataFrame,
+    timestamp: Timestamp,
+    include: Collection[str] | None,
+    exclude: Collection[str] | None,
+    chunk_row_size: int,
+    options: SourceKeywords,
+) -> ImportOptions:
+    return ImportOptions(
+        include=None if include is None else {ddf.name: include},
+        exclude=None if exclude is None else {ddf.name: exclude},
         timestamp=timestamp,
         chunk_row_size=chunk_row_size,
         **options,
     )
+
+
+def _read(
+    csv_file: PathLike,
+    ddf: DataFrame,
+    schema: Mapping[str, Definition],
+    settings: ImportOptions,
+    most_rows: int | None = None,
+    kept: Collection[str] = (),
+) -> TableSummary:
+    name = ddf.name
     with ExitStack() as stack:
-        (plan,) = plan_tables(stack, {name: dict(schema_dictionary)}, {name: csv_file}, settings)
+        (plan,) = plan_tables(stack, {name: dict(schema)}, {name: csv_file}, settings, kept)
         with ddf.dataset.transaction():
-            summary = import_table(ddf, plan, settings.valid_from, settings, stop_after_rows)
+            summary = import_table(ddf, plan, settings.valid_from, settings, most_rows)
         plan.save_rejects()
     return summary
 
