@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine import gather, keys, pairs, sortkeys
-from exetera_zarr.engine.feeding import BATCH, feeding, words_of
+from exetera_zarr.engine.feeding import BATCH, feeding, schema_of, words_of
 from exetera_zarr.engine.joining import join_rows
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.wordsort import Words, bits_of, mask_of
@@ -138,7 +138,7 @@ def _duckdb_sort(
     empty = plan.read(source.empty, np.zeros(0, np.uint64), bits_of(source.rows))
     with feeding(work) as feeder:
         names = [f"k{i}" for i in range(len(empty))]
-        feeder.register("keys", names, empty, _numbered(source, plan))
+        feeder.register("keys", schema_of(names, empty), _numbered(source, plan))
         texts = iter([up for key, up in zip(plan.keys, directions, strict=True) if key.raw])
         order = [
             f"{name} DESC" if isinstance(part, pa.Array) and not next(texts) else name
