@@ -192,6 +192,24 @@ def test_spans(table, kind):
             field.apply_spans_first(np.array(wrong))
 
 
+def test_isin_is_exact_and_takes_text_for_fixed_strings(table):
+    big = table.create_numeric("big", "uint64")
+    big.data.write(np.array([2**53, 2**53 + 1, 2**64 - 1], np.uint64))
+    assert big.isin([2**64 - 1, 2**53]).tolist() == [True, False, True]
+    assert big.isin(2**53 + 1).tolist() == [False, True, False]
+    fixed = table.create_fixed_string("fixed", 3)
+    fixed.data.write([b"a", "\u00e9".encode(), b""])
+    assert fixed.isin(["\u00e9", "a"]).tolist() == [True, True, False]
+    assert fixed.isin({"", b"a"}).tolist() == [True, False, True]
+
+
+def test_distinct_strings_keep_their_nuls(table):
+    text = table.create_indexed_string("text")
+    text.data.write(["a\0", "a", "a\0"])
+    assert text.unique().tolist() == ["a", "a\0"]
+    assert text.unique(return_counts=True)[0].tolist() == ["a", "a\0"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sorted_unique_and_isin(table, kind):
     """As numpy has them; strings by their bytes."""
