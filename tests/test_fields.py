@@ -16,6 +16,7 @@ from exetera_zarr.fields import (
     TimestampField,
     dtype_to_str,
 )
+from exetera_zarr.fields.operators import compute
 
 ROWS = 23
 TEXTS = ["b", "", "a", "日本", "aa", "b\0c", "\udcff", "z" * 50] * 2 + ["b"] * 7
@@ -473,3 +474,27 @@ def test_read_only_and_gone(table):
     with pytest.raises(ValueError, match="does not exist any more"):
         field.data[:]
     assert "no more" in repr(field)
+
+
+def test_results_of_operators_are_not_held_in_memory():
+    """Each block goes to the result, which may spill, before the next one is made."""
+    held = 0
+    most = 0
+
+    class Block(np.ndarray):
+        def __del__(self):
+            nonlocal held
+            held -= 1
+
+    def watched(values):
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        return (values + 1).view(Block)
+
+    with Session(row_block=10) as s:
+        table = s.open_dataset("memory://operators", "w", "d").create_dataframe("t")
+        table.create_numeric("a", "int64").data.write(np.arange(500))
+        result = compute(watched, table["a"])
+        assert result.data[:].tolist() == list(range(1, 501))
+    assert most <= 2
