@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
@@ -145,10 +145,10 @@ class DataFrameGroupBy:
         """
         if not hasattr(aggregates, "items") or not aggregates:
             raise ValueError(f"expected the aggregates of each field, not {aggregates!r}")
-        wanted = [
+        wanted: list[tuple[str, Any]] = [
             (target, name)
             for target, names in aggregates.items()
-            for name in ([names] if isinstance(names, str) else names)
+            for name in (names if isinstance(names, (list, tuple, set)) else [names])
         ]
         return self._write(ddf, write_keys, wanted)
 
@@ -166,6 +166,8 @@ class DataFrameGroupBy:
         from exetera_zarr.engine.runs import DisorderError
         from exetera_zarr.engine.workspace import Workspace
 
+        if not hasattr(ddf, "atomic"):
+            raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
         targets = self._checked(wanted)
         fields = [self._frame[name] for name in self._by]
         keys = source_of(fields)

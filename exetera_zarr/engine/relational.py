@@ -7,6 +7,7 @@ works within a memory limit, and spills to disk.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,8 @@ def _directions(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
         raise ValueError("at least one column is needed")
     if isinstance(ascending, bool | np.bool_):
         return [bool(ascending)] * count
+    if isinstance(ascending, str) or not isinstance(ascending, Iterable):
+        raise ValueError(f"ascending is True, False, or a list of them, not {ascending!r}")
     directions = [bool(one) for one in ascending]
     if len(directions) != count:
         raise ValueError(f"{len(directions)} directions for {count} sort keys")
