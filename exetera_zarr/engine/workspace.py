@@ -169,6 +169,8 @@ class Spill:
         left, offset = out.view(np.uint8).data, start * self.dtype.itemsize
         while left:
             count = os.preadv(self._file, [left], offset)
+            if count == 0:
+                raise EOFError(f"{len(left)} bytes at {offset} of a spill file do not exist")
             left, offset = left[count:], offset + count
         return out
 

@@ -30,6 +30,15 @@ def test_what_is_spilled_comes_back(tmp_path, memory):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_reading_beyond_the_end_is_an_error(tmp_path):
+    """Also for a reader in another thread, below which the file was closed: it has to end."""
+    with Workspace(0, str(tmp_path)) as work:
+        spill = work.spill(np.int64)
+        spill.append(np.arange(10))
+        with pytest.raises(EOFError, match="16 bytes at 80"):
+            spill.read(8, 12)
+
+
 def test_nothing_is_left_after_an_error(tmp_path):
     def fail():
         with Workspace(0, str(tmp_path)) as work, work.connection() as connection:
