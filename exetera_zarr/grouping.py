@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError
@@ -178,12 +179,14 @@ class DataFrameGroupBy:
         with Workspace(settings.memory_limit, settings.spill_dir) as work, ddf.atomic():
             key_fields, result_fields = self._create(ddf, write_keys, wanted)
             ordered = True if self._keys_sorted else None
+            found = aggregate.grouped(keys, values, columns, work, ordered=ordered)
             try:
-                for groups in aggregate.grouped(keys, values, columns, work, ordered=ordered):
-                    for field, column in zip(key_fields, groups.keys, strict=False):
-                        field.append(column)
-                    for field, column in zip(result_fields, groups.results, strict=True):
-                        field.append(column)
+                with closing(found):
+                    for groups in found:
+                        for field, column in zip(key_fields, groups.keys, strict=False):
+                            field.append(column)
+                        for field, column in zip(result_fields, groups.results, strict=True):
+                            field.append(column)
             except DisorderError as error:
                 raise DataError(
                     f"hint_keys_is_sorted, but row {error.row} of {self._frame.name!r} has a key "

@@ -152,7 +152,7 @@ def _duckdb_sort(
             yield words_of(batch)[0]
 
 
-def cross_pairs(n_left: int, n_right: int) -> Iterator[Pairs]:
+def cross_pairs(n_left: int, n_right: int) -> Generator[Pairs]:
     """Pair every left row with every right row, ordered by (left row, right row), in chunks."""
     if n_left and n_right:
         start = np.zeros(1, np.int64)
