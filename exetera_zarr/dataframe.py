@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -268,10 +269,11 @@ class DataFrame(FieldContainer):
             for name, field in self.items():
                 if rows is None and target is self:
                     continue
-                columns = field.blocks() if rows is None else choosing.chosen(field, rows)
-                if target is self:
-                    field.replace(columns)
-                else:
+                found = field.blocks() if rows is None else choosing.chosen(field, rows)
+                with closing(found) as columns:
+                    if target is self:
+                        field.replace(columns)
+                        continue
                     other = field.create_like(target, name)
                     for column in columns:
                         other.append(column)

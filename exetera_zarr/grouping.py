@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
@@ -145,10 +146,10 @@ class DataFrameGroupBy:
         """
         if not hasattr(aggregates, "items") or not aggregates:
             raise ValueError(f"expected the aggregates of each field, not {aggregates!r}")
-        wanted = [
+        wanted: list[tuple[str, Any]] = [
             (target, name)
             for target, names in aggregates.items()
-            for name in ([names] if isinstance(names, str) else names)
+            for name in (names if isinstance(names, (list, tuple, set)) else [names])
         ]
         return self._write(ddf, write_keys, wanted)
 
@@ -166,6 +167,8 @@ class DataFrameGroupBy:
         from exetera_zarr.engine.runs import DisorderError
         from exetera_zarr.engine.workspace import Workspace
 
+        if not hasattr(ddf, "atomic"):
+            raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
         targets = self._checked(wanted)
         fields = [self._frame[name] for name in self._by]
         keys = source_of(fields)
@@ -176,12 +179,14 @@ class DataFrameGroupBy:
         with Workspace(settings.memory_limit, settings.spill_dir) as work, ddf.atomic():
             key_fields, result_fields = self._create(ddf, write_keys, wanted)
             ordered = True if self._keys_sorted else None
+            found = aggregate.grouped(keys, values, columns, work, ordered=ordered)
             try:
-                for groups in aggregate.grouped(keys, values, columns, work, ordered=ordered):
-                    for field, column in zip(key_fields, groups.keys, strict=False):
-                        field.append(column)
-                    for field, column in zip(result_fields, groups.results, strict=True):
-                        field.append(column)
+                with closing(found):
+                    for groups in found:
+                        for field, column in zip(key_fields, groups.keys, strict=False):
+                            field.append(column)
+                        for field, column in zip(result_fields, groups.results, strict=True):
+                            field.append(column)
             except DisorderError as error:
                 raise DataError(
                     f"hint_keys_is_sorted, but row {error.row} of {self._frame.name!r} has a key "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, is_strings, ordered, spans, strings
+from exetera_zarr.engine import Column, gather, is_strings, keys, ordered, spans, strings
 from exetera_zarr.engine.rows import RowNumbers, both_sides
 from exetera_zarr.engine.source import Source
 from exetera_zarr.errors import DataError
@@ -389,8 +389,25 @@ def _codes(columns: Sequence[Column]) -> AnyArray:
     kinds = {c.dtype.kind for c in columns}
     if "f" in kinds and any(c.dtype.kind in "iu" and c.itemsize == 8 for c in columns):
         raise TypeError("64-bit integers and floats cannot be compared exactly: convert one")
-    joined = np.concatenate([np.asarray(c) for c in columns])
+    joined = np.concatenate(_whole_64(columns) if _rounds(columns) else columns)
     return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _rounds(columns: Sequence[Column]) -> bool:
+    """Whether numpy would make floats of whole numbers, as no type of its holds them all."""
+    kinds = {c.dtype.kind for c in columns}
+    return "f" not in kinds and np.result_type(*(c.dtype for c in columns)).kind == "f"
+
+
+def _whole_64(columns: Sequence[Column]) -> list[AnyArray]:
+    """Whole numbers as codes that order and compare as they do, whatever their signs."""
+    pairs = []
+    for c in columns:
+        own, other = ("i8", "u8") if c.dtype.kind == "i" else ("u8", "i8")
+        pairs.append(keys.align([c.astype(own)], [np.zeros(0, other)])[0])
+    parts = [np.concatenate(part) for part in zip(*pairs, strict=True)]
+    codes, _ = keys.joint_codes(parts, [part[:0] for part in parts])
+    return [codes]
 
 
 def _one_kind(sources: Any) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from math import isfinite
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Settings", "cache_limit", "memory_limit", "physical_memory"]
 
@@ -15,7 +20,8 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
 # Nobody asked for more, and a column that grows is spilled once and read back once.
 _CACHED_UNASKED = 256 << 20
-_CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_CGROUPS = "/sys/fs/cgroup"
+_OWN_CGROUPS = "/proc/self/cgroup"
 
 
 @dataclass
@@ -32,14 +38,31 @@ class Settings:
 def physical_memory() -> int:
     """Bytes of the machine, or of the container if that has less."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CGROUP_FILES:
+    for path in _limit_files():
         try:
-            text = Path(path).read_text(encoding="ascii").strip()
+            text = path.read_text(encoding="ascii").strip()
         except OSError:
             continue
         if text.isdigit():
             memory = min(memory, int(text))
     return memory
+
+
+def _limit_files() -> Iterator[Path]:
+    """Where the limits of the process's own control group, and of those around it, may be."""
+    try:
+        lines = Path(_OWN_CGROUPS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    places = {("", "."), ("memory", ".")}  # of a container, which sees its own group as the root
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "" or "memory" in controllers.split(","):
+            path = PurePosixPath(group.lstrip("/"))
+            places |= {(controllers and "memory", str(one)) for one in (path, *path.parents)}
+    for controller, group in sorted(places):
+        name = "memory.limit_in_bytes" if controller else "memory.max"
+        yield Path(_CGROUPS, controller, group, name)
 
 
 def memory_limit(wanted: float | str | None) -> int:
@@ -65,7 +88,7 @@ def memory_limit(wanted: float | str | None) -> int:
         return max(physical_memory() // 2, _LEAST)
     if isinstance(wanted, float) and 0 < wanted <= 1:
         limit = int(physical_memory() * wanted)
-    elif isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
+    elif isinstance(wanted, (int, float)) and not isinstance(wanted, bool) and isfinite(wanted):
         limit = int(wanted)
     else:
         limit = _from_text(wanted)

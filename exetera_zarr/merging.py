@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from exetera_zarr.dataframe import DataFrame
@@ -13,7 +14,7 @@ from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from exetera_zarr.engine.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
@@ -148,7 +149,7 @@ def _pairs(
     how: str,
     hinted: bool,
     work: Workspace,
-) -> Iterator[tuple[AnyArray, AnyArray]]:
+) -> Generator[tuple[AnyArray, AnyArray]]:
     """Row numbers of both sides of the result, -1 where a side has none, some at a time."""
     from exetera_zarr.engine import relational
 
@@ -191,8 +192,9 @@ def _write(
             clash = name in dest if only_on_clash else name in shared
             field = frame[name]
             result = field.create_like(dest, name + suffix if clash else name)
-            for column in choosing.chosen(field, rows):
-                result.append(column)
+            with closing(choosing.chosen(field, rows)) as columns:
+                for column in columns:
+                    result.append(column)
     for _, _, rows, suffix in sides:
         if rows.incomplete:
             flag = f"valid{suffix}"

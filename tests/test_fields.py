@@ -16,6 +16,7 @@ from exetera_zarr.fields import (
     TimestampField,
     dtype_to_str,
 )
+from exetera_zarr.fields.operators import compute
 
 ROWS = 23
 TEXTS = ["b", "", "a", "日本", "aa", "b\0c", "\udcff", "z" * 50] * 2 + ["b"] * 7
@@ -190,6 +191,24 @@ def test_spans(table, kind):
     for wrong in ([0, 0, ROWS], [0, ROWS + 1], [0, 5]):
         with pytest.raises(ValueError, match="span"):
             field.apply_spans_first(np.array(wrong))
+
+
+def test_isin_is_exact_and_takes_text_for_fixed_strings(table):
+    big = table.create_numeric("big", "uint64")
+    big.data.write(np.array([2**53, 2**53 + 1, 2**64 - 1], np.uint64))
+    assert big.isin([2**64 - 1, 2**53]).tolist() == [True, False, True]
+    assert big.isin(2**53 + 1).tolist() == [False, True, False]
+    fixed = table.create_fixed_string("fixed", 3)
+    fixed.data.write([b"a", "\u00e9".encode(), b""])
+    assert fixed.isin(["\u00e9", "a"]).tolist() == [True, True, False]
+    assert fixed.isin({"", b"a"}).tolist() == [True, False, True]
+
+
+def test_distinct_strings_keep_their_nuls(table):
+    text = table.create_indexed_string("text")
+    text.data.write(["a\0", "a", "a\0"])
+    assert text.unique().tolist() == ["a", "a\0"]
+    assert text.unique(return_counts=True)[0].tolist() == ["a", "a\0"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -455,3 +474,27 @@ def test_read_only_and_gone(table):
     with pytest.raises(ValueError, match="does not exist any more"):
         field.data[:]
     assert "no more" in repr(field)
+
+
+def test_results_of_operators_are_not_held_in_memory():
+    """Each block goes to the result, which may spill, before the next one is made."""
+    held = 0
+    most = 0
+
+    class Block(np.ndarray):
+        def __del__(self):
+            nonlocal held
+            held -= 1
+
+    def watched(values):
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        return (values + 1).view(Block)
+
+    with Session(row_block=10) as s:
+        table = s.open_dataset("memory://operators", "w", "d").create_dataframe("t")
+        table.create_numeric("a", "int64").data.write(np.arange(500))
+        result = compute(watched, table["a"])
+        assert result.data[:].tolist() == list(range(1, 501))
+    assert most <= 2

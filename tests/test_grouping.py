@@ -238,3 +238,12 @@ def test_a_sum_that_does_not_fit(dataset, table, by):
     with pytest.raises(DataError, match="sum of field visits/large: a sum does not fit int64"):
         table.groupby(by).sum(["dose", "large"], result)
     assert result.keys() == []
+
+
+def test_arguments_of_another_form(dataset, table):
+    """Each is told in a sentence, whatever was given in place of a name or a table."""
+    result = dataset.create_dataframe("result")
+    with pytest.raises(DataError, match="5 of field visits/dose: there is no such aggregate"):
+        table.groupby("id").agg({"dose": 5}, result)
+    with pytest.raises(ValueError, match="ddf is the table to write to, not a NoneType"):
+        table.groupby("id").count(None)

@@ -57,6 +57,15 @@ def test_shared_index_is_exact(s):
         s.get_shared_index([np.array([1])])
 
 
+def test_signed_and_unsigned_keys_are_compared_exactly(s):
+    """numpy would make floats of them, in which 2^53 and 2^53 + 1 are one."""
+    signed = np.array([2**53, -1, 2**62])
+    unsigned = np.array([2**53 + 1, 2**64 - 1, 2**62], np.uint64)
+    assert s.get_index(signed, unsigned).tolist() == [INVALID_INDEX, INVALID_INDEX + 1, 2]
+    found = s.get_shared_index((signed, unsigned, np.array([-1, 5], np.int8)))
+    assert [part.tolist() for part in found] == [[2, 0, 4], [3, 5, 4], [0, 1]]
+
+
 def test_distinct(s):
     assert s.distinct(np.array([3, 1, 3, 2])).tolist() == [1, 2, 3]
     assert len(s.distinct(np.array([np.nan, 1.0, np.nan]))) == 2

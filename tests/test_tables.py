@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
+from unittest import mock
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +19,7 @@ from exetera_zarr.dataframe import copy, move
 from exetera_zarr.dataset import copy as copy_table
 from exetera_zarr.dataset import move as move_table
 from exetera_zarr.errors import FieldNotFoundError, TableNotFoundError
+from exetera_zarr.fields.base import Field
 
 IDS = [3, 1, 2, 3, 1, 2, 2, 9, 3, 1, 1]
 NOTES = ["c", "a", "", "c", "b", "é", "", "z", "c" * 40, "a", "A"]
@@ -491,3 +495,38 @@ def test_session_arguments(tmp_path):
             s.get(s.get_dataset("x")["t"])
         with pytest.raises(ValueError, match="DataFrame"):
             s.create_numeric(s.get_dataset("x"), "n", "int8")
+
+
+@pytest.mark.parametrize("operation", ["index", "merge", "group"])
+def test_an_error_that_is_kept_holds_no_threads_or_connections(operation):
+    """A notebook keeps the last traceback, and with it all that its frames have not closed."""
+    before = set(threading.enumerate())
+    connections = []
+
+    def connect(*args, **options):
+        connections.append(duckdb_connect(*args, **options))
+        return connections[-1]
+
+    duckdb_connect = duckdb.connect
+    with Session(row_block=4) as s:
+        ds = s.open_dataset("memory://kept", "w", "d")
+        table, result = ds.create_dataframe("t"), ds.create_dataframe("r")
+        table.create_numeric("k", "int64").data.write(np.arange(40)[::-1])
+        run = {
+            "index": lambda: table.apply_index(np.arange(40)[::-1], result),
+            "merge": lambda: merge(table, table, result, "k", "k"),
+            "group": lambda: table.groupby("k").count(result),
+        }[operation]
+        with (
+            mock.patch.object(Field, "append", side_effect=RuntimeError),
+            mock.patch.object(duckdb, "connect", connect),
+            pytest.raises(RuntimeError) as kept,
+        ):
+            run()
+        assert kept.tb
+        reading = {t for t in threading.enumerate() if t.name.startswith("exetera-ahead")}
+        assert not reading - before
+        for connection in connections:
+            with pytest.raises(duckdb.ConnectionException):
+                connection.execute("SELECT 1")
+        assert bool(connections) == (operation == "group")

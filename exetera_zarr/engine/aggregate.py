@@ -24,7 +24,7 @@ from exetera_zarr.engine.spans import check_ascending, check_spans
 from exetera_zarr.engine.workspace import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from exetera_zarr.engine.columns import Column, IntArray
     from exetera_zarr.engine.workspace import Workspace
@@ -164,7 +164,7 @@ def grouped(
     work: Workspace,
     *,
     ordered: bool | None = None,
-) -> Iterator[Groups]:
+) -> Generator[Groups]:
     """
     Aggregate the rows of equal keys.
 

@@ -1,4 +1,4 @@
-"""Key columns on their way into DuckDB, made block by block as it asks for them."""
+"""Columns on their way into DuckDB, made block by block as it asks for them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.engine.codes import numbers_of
-from exetera_zarr.engine.columns import is_strings
+from exetera_zarr.engine.codes import numbers_of, to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.wordsort import WordArray
     from exetera_zarr.engine.workspace import Workspace
 
-__all__ = ["Feeder", "feeding", "words_of"]
+__all__ = ["BATCH", "Feeder", "feeding", "schema_of", "words_of"]
 
 #: Rows of a batch in either direction.
 BATCH = 1 << 17
@@ -31,36 +30,28 @@ class Feeder:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        self._sources: list[Generator[Sequence[Column]]] = []
+        self._sources: list[Generator[Sequence[Column | pa.Array]]] = []
         self.error: BaseException | None = None
 
     def register(
-        self,
-        table: str,
-        names: Sequence[str],
-        empty: Sequence[Column],
-        blocks: Generator[Sequence[Column]],
+        self, table: str, schema: pa.Schema, blocks: Generator[Sequence[Column | pa.Array]]
     ) -> None:
-        """Make blocks of uint64 and strings, like the empty ones, a table that is read once."""
-        schema = pa.schema(
-            [
-                (name, pa.large_binary() if is_strings(col) else pa.uint64())
-                for name, col in zip(names, empty, strict=True)
-            ]
-        )
+        """Make blocks of columns, in numpy or Arrow, a table that is read once."""
         self._sources.append(blocks)
         reader = pa.RecordBatchReader.from_batches(schema, self._batches(blocks, schema))
         self.connection.register(table, reader)
 
     def _batches(
-        self, blocks: Generator[Sequence[Column]], schema: pa.Schema
+        self, blocks: Generator[Sequence[Column | pa.Array]], schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
         try:
             for columns in blocks:
-                arrays = [col if isinstance(col, pa.Array) else pa.array(col) for col in columns]
+                arrays = [c if isinstance(c, pa.Array) else to_arrow(c) for c in columns]
                 batch = pa.record_batch(arrays, schema=schema)
                 for start in range(0, len(batch), BATCH):
                     yield batch.slice(start, BATCH)
+        except GeneratorExit:
+            raise
         except BaseException as error:
             self.error = error  # DuckDB passes on no more than its text
             raise
@@ -74,20 +65,32 @@ class Feeder:
 @contextmanager
 def feeding(work: Workspace) -> Iterator[Feeder]:
     """A feeder with a connection of its own; an error of a block is raised as it was."""
-    import duckdb
-
     feeder: Feeder | None = None
     try:
         with work.connection() as connection:
             feeder = Feeder(connection)
             yield feeder
-    except (duckdb.Error, pa.ArrowException) as error:
-        if feeder is not None and feeder.error is not None:
+    except Exception as error:
+        if feeder is not None and feeder.error is not None and _of_engine(error):
             raise feeder.error from error
         raise
     finally:
         if feeder is not None:
             feeder.close()
+
+
+def _of_engine(error: Exception) -> bool:
+    import duckdb
+
+    return isinstance(error, duckdb.Error | pa.ArrowException | MemoryError)
+
+
+def schema_of(names: Sequence[str], empty: Sequence[Column]) -> pa.Schema:
+    """The Arrow schema of columns of those names that are like the empty ones."""
+    types = [
+        pa.from_numpy_dtype(col.dtype) if isinstance(col, np.ndarray) else col.type for col in empty
+    ]
+    return pa.schema(list(zip(names, types, strict=True)))
 
 
 def words_of(batch: pa.RecordBatch) -> list[WordArray]:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine import strings
+from exetera_zarr.engine.feeding import feeding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.workspace import Workspace
 
 __all__ = ["Mode", "most_frequent"]
-
-_BATCH = 1 << 20
 
 
 class Mode(NamedTuple):
@@ -49,14 +48,9 @@ def most_frequent(blocks: Iterable[pa.LargeBinaryArray], work: Workspace) -> Mod
     if len(leading) < 2:
         return _of_one_block(leading[0]) if leading and len(leading[0]) else None
     schema = pa.schema([("value", pa.large_binary())])
-    batches = (
-        pa.record_batch([block[start : start + _BATCH]], schema=schema)
-        for block in chain(leading, remaining)
-        for start in range(0, len(block), _BATCH)
-    )
-    reader = pa.RecordBatchReader.from_batches(schema, batches)
-    with work.connection() as connection:
-        connection.register("rows", reader)
+    with feeding(work) as feeder:
+        connection = feeder.connection
+        feeder.register("rows", schema, ([block] for block in chain(leading, remaining)))
         # One operator that may have to spill for each statement.
         connection.execute(
             "CREATE TEMP TABLE counts AS SELECT value, count(*) AS n FROM rows GROUP BY value"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.codes import Code, code_of, key_code, numbers_of, to_arrow
 from exetera_zarr.engine.columns import Column, is_strings
+from exetera_zarr.engine.feeding import feeding
 from exetera_zarr.engine.partials import NUMERIC, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     import duckdb
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotHashError", "Parts", "Wanted", "hashed_groups", "sorted_blocks"]
 
-_BATCH = 1 << 17
 _CHUNK = 1 << 18
 
 #: Column among the values and name of an aggregate.
@@ -55,7 +55,15 @@ class _Inputs:
         fields += [(f"s{n}", pa.from_numpy_dtype(dtype)) for n, dtype in self.skipping.items()]
         return pa.schema([*fields, ("r", pa.int64())] if self.rows else fields)
 
-    def encode(self, start: int, columns: Sequence[Column]) -> list[pa.Array]:
+    def blocks(self, source: Source) -> Generator[list[pa.Array]]:
+        """The blocks of a source as they go in."""
+        start = 0
+        with contextlib.closing(source.blocks()) as blocks:
+            for columns in blocks:
+                yield self._encode(start, columns)
+                start += len(columns[0])
+
+    def _encode(self, start: int, columns: Sequence[Column]) -> list[pa.Array]:
         values = columns[len(self.keys) :]
         arrays: list[pa.Array] = []
         for code, column in zip(self.keys, columns, strict=False):
@@ -76,62 +84,6 @@ class _Inputs:
             columns.append(code.decode(arrays[at : at + len(code.types)]))
             at += len(code.types)
         return columns
-
-
-# -- feeding
-
-
-class _Feed:
-    """
-    A source as DuckDB reads it: block by block, while it works.
-
-    Parameters
-    ----------
-    source
-        The columns.
-    schema
-        Of what `encode` makes.
-    encode
-        Makes Arrow arrays of a block; also gets the number of its first row.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        schema: pa.Schema,
-        encode: Callable[[int, Sequence[Column]], list[pa.Array]],
-    ) -> None:
-        self._batches = self._encoded(source, schema, encode)
-        self._error: BaseException | None = None
-        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches)
-
-    def _encoded(
-        self,
-        source: Source,
-        schema: pa.Schema,
-        encode: Callable[[int, Sequence[Column]], list[pa.Array]],
-    ) -> Iterator[pa.RecordBatch]:
-        start = 0
-        try:
-            with contextlib.closing(source.blocks()) as blocks:
-                for columns in blocks:
-                    rows = min(source.step, source.rows - start)
-                    batch = pa.record_batch(encode(start, columns), schema=schema)
-                    for at in range(0, rows, _BATCH):
-                        yield batch.slice(at, _BATCH)
-                    start += rows
-        except Exception as error:
-            self._error = error
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        self.reader.close()
-        if self._error is not None and isinstance(error, Exception):
-            # DuckDB has made its own error of it, which says less.
-            raise self._error
 
 
 # -- hashed ----------------------------------------------------------------------------------------
@@ -172,8 +124,9 @@ def hashed_groups(
     names = inputs.key_names()
     results = [f"{term} AS a{i}" for i, term in enumerate(terms)]
     select = f"SELECT {', '.join([*names, *results])} FROM rows GROUP BY {', '.join(names)}"  # noqa: S608 - all ours
-    with _Feed(rows, inputs.schema(), inputs.encode) as feed, work.connection() as con:
-        con.register("rows", feed.reader)
+    with feeding(work) as feeder:
+        con = feeder.connection
+        feeder.register("rows", inputs.schema(), inputs.blocks(rows))
         try:
             # The two operators that hold all groups are not in one statement: each gets the memory.
             con.execute(f"CREATE TEMP TABLE groups AS {select}")
@@ -268,8 +221,9 @@ def sorted_blocks(
     names = inputs.key_names()
     given = [f"v{number}" for number in inputs.raw]
     order = [*names, *(given if by_value else ["r"])]
-    with _Feed(rows, inputs.schema(), inputs.encode) as feed, work.connection() as con:
-        con.register("rows", feed.reader)
+    with feeding(work) as feeder:
+        con = feeder.connection
+        feeder.register("rows", inputs.schema(), inputs.blocks(rows))
         for arrays in _sorted(con, [*names, *given], order):
             values = zip(inputs.raw.values(), arrays[len(names) :], strict=True)
             yield inputs.decode_keys(arrays), [code.decode([array]) for code, array in values]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exetera_zarr.engine.feeding import BATCH, feeding, words_of
+from exetera_zarr.engine.feeding import BATCH, feeding, schema_of, words_of
 from exetera_zarr.engine.matches import Matches, numbered, regrouped
 from exetera_zarr.engine.wordsort import Words, bits_of
 
@@ -119,7 +119,7 @@ class HashJoin:
                 yield [*self._plan.read(block), numbers]
 
         empty = [*self._plan.read(source.empty), np.zeros(0, np.uint64)]
-        feeder.register(name, [*self._keys, "row"], empty, blocks())
+        feeder.register(name, schema_of([*self._keys, "row"], empty), blocks())
 
     def close(self) -> None:
         """There is nothing to forget."""

@@ -7,6 +7,7 @@ works within a memory limit, and spills to disk.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine import gather, keys, pairs, sortkeys
-from exetera_zarr.engine.feeding import BATCH, feeding, words_of
+from exetera_zarr.engine.feeding import BATCH, feeding, schema_of, words_of
 from exetera_zarr.engine.joining import join_rows
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.wordsort import Words, bits_of, mask_of
@@ -77,6 +78,8 @@ def _directions(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
         raise ValueError("at least one column is needed")
     if isinstance(ascending, bool | np.bool_):
         return [bool(ascending)] * count
+    if isinstance(ascending, str) or not isinstance(ascending, Iterable):
+        raise ValueError(f"ascending is True, False, or a list of them, not {ascending!r}")
     directions = [bool(one) for one in ascending]
     if len(directions) != count:
         raise ValueError(f"{len(directions)} directions for {count} sort keys")
@@ -138,7 +141,7 @@ def _duckdb_sort(
     empty = plan.read(source.empty, np.zeros(0, np.uint64), bits_of(source.rows))
     with feeding(work) as feeder:
         names = [f"k{i}" for i in range(len(empty))]
-        feeder.register("keys", names, empty, _numbered(source, plan))
+        feeder.register("keys", schema_of(names, empty), _numbered(source, plan))
         texts = iter([up for key, up in zip(plan.keys, directions, strict=True) if key.raw])
         order = [
             f"{name} DESC" if isinstance(part, pa.Array) and not next(texts) else name
@@ -149,7 +152,7 @@ def _duckdb_sort(
             yield words_of(batch)[0]
 
 
-def cross_pairs(n_left: int, n_right: int) -> Iterator[Pairs]:
+def cross_pairs(n_left: int, n_right: int) -> Generator[Pairs]:
     """Pair every left row with every right row, ordered by (left row, right row), in chunks."""
     if n_left and n_right:
         start = np.zeros(1, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from exetera_zarr.engine import gather
 from exetera_zarr.engine.columns import is_strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterator
 
     import numpy.typing as npt
 
@@ -84,7 +85,7 @@ class RowNumbers:
             last = int(present[-1]) if len(present) else last
         return True
 
-    def of(self, source: Source) -> Iterator[Column]:
+    def of(self, source: Source) -> Generator[Column]:
         """
         The chosen rows of a source's only column, in order, some at a time.
 
@@ -159,12 +160,13 @@ class RowNumbers:
         return self._plans[part]
 
 
-def both_sides(work: Workspace, pairs: Iterable[Pairs]) -> tuple[RowNumbers, RowNumbers]:
+def both_sides(work: Workspace, pairs: Generator[Pairs]) -> tuple[RowNumbers, RowNumbers]:
     """The row numbers of either side of a merge, whose pairs come some at a time."""
     left, right = work.spill(np.int64), work.spill(np.int64)
-    for left_rows, right_rows in pairs:
-        left.append(left_rows)
-        right.append(right_rows)
+    with closing(pairs):
+        for left_rows, right_rows in pairs:
+            left.append(left_rows)
+            right.append(right_rows)
     return RowNumbers(work, left), RowNumbers(work, right)
 
 

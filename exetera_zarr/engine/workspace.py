@@ -92,7 +92,14 @@ class Workspace:
         }
         connection = duckdb.connect(config=config)
         try:
+            # In the output of a program it would be no part of the answer.
+            connection.execute("SET enable_progress_bar = false")
             yield connection
+        except (RuntimeError, duckdb.InterruptException) as error:
+            # Ctrl-C, of which DuckDB makes a plain error.
+            if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
+                raise KeyboardInterrupt from error
+            raise
         except duckdb.OutOfMemoryException as error:
             raise MemoryError(
                 f"this does not fit the memory limit of {self.memory} bytes: {error}"
@@ -162,6 +169,8 @@ class Spill:
         left, offset = out.view(np.uint8).data, start * self.dtype.itemsize
         while left:
             count = os.preadv(self._file, [left], offset)
+            if count == 0:
+                raise EOFError(f"{len(left)} bytes at {offset} of a spill file do not exist")
             left, offset = left[count:], offset + count
         return out
 

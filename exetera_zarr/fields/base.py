@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from exetera_zarr.engine import Column, aggregate, gather, spans
+from exetera_zarr.engine import Column, aggregate, gather, membership, spans
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
@@ -14,7 +15,7 @@ from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.storage.base import AnyArray, Array, Group
@@ -322,14 +323,19 @@ class Field:
         Parameters
         ----------
         test_elements : list, set, ndarray or scalar
+            Numbers, compared exactly; of fixed strings ``bytes`` or ``str``.
 
         Returns
         -------
         ndarray of bool
         """
-        if isinstance(test_elements, (set, frozenset)):
-            test_elements = list(test_elements)
-        found = [np.isin(column, test_elements) for column in self.blocks()]
+        if isinstance(test_elements, (str, bytes)):
+            test_elements = [test_elements]
+        elif not isinstance(test_elements, np.ndarray):
+            several = isinstance(test_elements, Iterable)
+            test_elements = list(test_elements) if several else [test_elements]
+        wanted = membership.members(test_elements, self.data.dtype)
+        found = [np.isin(column, wanted) for column in self.blocks()]
         return np.concatenate(found) if found else np.empty(0, bool)
 
     def unique(
@@ -342,10 +348,7 @@ class Field:
             "return_counts": return_counts,
         }
         if not any(wanted.values()):
-            distinct = self.data[:0]
-            for column in self.blocks():
-                distinct = np.unique(np.concatenate([distinct, np.unique(cast("Any", column))]))
-            return distinct
+            return membership.distinct(self.blocks(), self.empty_column())
         return np.unique(self.data[:], **wanted)
 
     # -- rows chosen

@@ -14,7 +14,7 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from exetera_zarr.engine import Column
     from exetera_zarr.engine.workspace import Workspace
@@ -26,8 +26,8 @@ __all__ = ["chosen", "filter_rows", "index_rows"]
 _STEP = 1 << 20
 
 
-def chosen(field: Field, rows: RowNumbers) -> Iterator[Column]:
-    """The chosen rows of a field, some at a time; the next ones are read meanwhile."""
+def chosen(field: Field, rows: RowNumbers) -> Generator[Column]:
+    """The chosen rows of a field, some at a time; the next ones are read until it is closed."""
     source = source_of([field])
     columns = rows.of(source)
     return columns if max(len(rows), source.rows) <= source.step else ahead(columns)

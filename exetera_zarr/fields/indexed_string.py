@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, strings
+from exetera_zarr.engine import Column, gather, membership, strings
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
@@ -130,12 +130,9 @@ class IndexedStringField(Field):
     ) -> Any:
         """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
         if not (return_index or return_inverse or return_counts):
-            distinct = strings.encode([])
-            for column in self.blocks():
-                distinct = strings.unique(strings.concat([distinct, column])).values
-            return np.asarray(strings.decode(distinct), dtype=str)
+            return _as_text(membership.distinct(self.blocks(), self.empty_column()))
         found = strings.unique(self.read(0, len(self)), return_index, return_inverse, return_counts)
-        parts = [np.asarray(strings.decode(found.values), dtype=str)]
+        parts = [_as_text(found.values)]
         for wanted, part in (
             (return_index, found.index),
             (return_inverse, found.inverse),
@@ -144,3 +141,9 @@ class IndexedStringField(Field):
             if wanted and part is not None:
                 parts.append(part)
         return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def _as_text(values: Column) -> AnyArray:
+    """An array of text; of objects where numpy's own would lose NULs at the end."""
+    text = strings.decode(values)
+    return np.asarray(text, object if any(one.endswith("\0") for one in text) else str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -45,13 +45,15 @@ def compute(function: Function, *operands: Any) -> Any:
     lead = next(operand for operand in operands if isinstance(operand, Field))
     length, step = len(lead), lead.group.row_block
     sources = [_source(operand, length) for operand in operands]
-    parts: list[Any] = []
+    fields: list[NumericField] = []
     for start in range(0, max(length, 1), step):
         stop = min(start + step, length)
         result = function(*(source(start, stop) for source in sources))
-        parts.append(result if isinstance(result, tuple) else (result,))
-    results = [_field_of(lead, [part[n] for part in parts]) for n in range(len(parts[0]))]
-    return tuple(results) if len(results) > 1 else results[0]
+        parts = [np.asarray(p) for p in (result if isinstance(result, tuple) else (result,))]
+        fields = fields or [_in_memory(lead, part.dtype) for part in parts]
+        for field, part in zip(fields, parts, strict=True):
+            field.append(part)
+    return tuple(fields) if len(fields) > 1 else fields[0]
 
 
 def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
@@ -78,13 +80,10 @@ def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
     return read
 
 
-def _field_of(like: Field, parts: Sequence[Any]) -> NumericField:
+def _in_memory(like: Field, dtype: np.dtype[Any]) -> NumericField:
     from exetera_zarr.fields.create import numeric_in_memory
 
-    field = numeric_in_memory(like.session, np.asarray(parts[0]).dtype)
-    for part in parts:
-        field.append(np.asarray(part))
-    return field
+    return numeric_in_memory(like.session, dtype)
 
 
 def _forward(function: Function) -> Any:

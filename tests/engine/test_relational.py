@@ -238,6 +238,9 @@ def test_directions_must_fit_the_keys():
     """One bool for all or one for each key; anything else is an error."""
     with pytest.raises(ValueError, match="1 directions for 2 sort keys"):
         relational.sort_index([np.arange(2)] * 2, [True])
+    for wrong in ("no", None, 5):
+        with pytest.raises(ValueError, match=f"ascending is .* not {wrong!r}"):
+            relational.sort_index([np.arange(2)] * 2, wrong)
     with pytest.raises(ValueError, match="at least one column"):
         relational.sort_index([])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
+import signal
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from exetera_zarr.engine.feeding import feeding, schema_of
 from exetera_zarr.engine.source import Source, ahead
 from exetera_zarr.engine.workspace import Workspace
 
@@ -25,6 +28,15 @@ def test_what_is_spilled_comes_back(tmp_path, memory):
         assert spill.read(95, 205).tolist() == list(range(95, 205))
         assert np.concatenate(list(spill.blocks(7))).tolist() == list(range(1000))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_beyond_the_end_is_an_error(tmp_path):
+    """Also for a reader in another thread, below which the file was closed: it has to end."""
+    with Workspace(0, str(tmp_path)) as work:
+        spill = work.spill(np.int64)
+        spill.append(np.arange(10))
+        with pytest.raises(EOFError, match="16 bytes at 80"):
+            spill.read(8, 12)
 
 
 def test_nothing_is_left_after_an_error(tmp_path):
@@ -48,6 +60,40 @@ def test_too_little_memory_is_an_error_that_names_the_limit(tmp_path):
     ):
         connection.sql("select list(range) as l from range(100000000)").fetchall()
     assert not Path(tmp_path, "duckdb").exists()
+
+
+@pytest.fixture
+def heeding_interrupts():
+    """Who started the tests may have had Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_in_the_database_is_one(tmp_path, heeding_interrupts):
+    """Ctrl-C is a KeyboardInterrupt, and no error that a program would catch and go on."""
+
+    def endless():
+        _thread.interrupt_main()
+        while True:
+            yield [np.arange(1 << 16)]
+
+    schema = schema_of(["x"], [np.arange(0)])
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Workspace(1 << 28, str(tmp_path)) as work,
+        feeding(work) as feeder,
+    ):
+        feeder.register("rows", schema, endless())
+        feeder.connection.sql("CREATE TEMP TABLE n AS SELECT count(*) FROM rows")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_database_prints_nothing():
+    """DuckDB would draw a progress bar in the output of the program."""
+    with Workspace() as work, work.connection() as connection:
+        setting = connection.sql("SELECT current_setting('enable_progress_bar')").fetchall()
+    assert setting == [(False,)]
 
 
 def test_the_next_item_is_made_meanwhile():

@@ -1,0 +1,58 @@
+"""Distinct values, and which values a column may hold."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from exetera_zarr.engine import gather, strings
+from exetera_zarr.engine.membership import distinct, members
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("spread", [1, 5, 10**6])
+def test_distinct_values_of_blocks(text, spread):
+    rng = np.random.default_rng(5)
+    blocks = [rng.integers(0, spread, 7) for _ in range(40)]
+    expected = sorted({int(v) for block in blocks for v in block})
+    if text:
+        found = distinct(
+            (strings.encode([f"{v:07}" for v in b]) for b in blocks), strings.encode([])
+        )
+        assert [int(v) for v in strings.decode(found)] == expected
+    else:
+        assert distinct(blocks, np.zeros(0, np.int64)).tolist() == expected
+        assert distinct([], np.zeros(0, np.int64)).tolist() == []
+
+
+def test_many_distinct_values_are_not_sorted_again_with_each_block():
+    blocks = [np.arange(n, n + 10) for n in range(0, 10_000, 10)]
+    with mock.patch.object(gather, "concat", wraps=gather.concat) as joined:
+        found = distinct(blocks, np.zeros(0, np.int64))
+    assert len(found) == 10_000
+    handled = sum(len(part) for call in joined.call_args_list for part in call.args[0])
+    assert handled < 10_000 * 10
+
+
+@pytest.mark.parametrize(
+    ("wanted", "dtype", "expected"),
+    [
+        ([2**64 - 1, 2**53], "uint64", [2**64 - 1, 2**53]),
+        ([2**53 + 1, 1.5, 2.0], "int64", [2**53 + 1, 2]),
+        (np.array([2**53 + 1, 2**63], np.uint64), "int64", [2**53 + 1]),
+        ([-1, 300, 5, float("nan"), float("inf"), 10**30, "5", None], "uint8", [5]),
+        ([0.1, 0.5, 2**24 + 1, 10**400], "float32", [0.5]),
+        ([2**53 + 1, 2**53], "float64", [2**53]),
+        ([True, 0, 2], "bool", [True, False]),
+        (["\u00e9", b"ab\0", "abc", 5], "S2", [b"\xc3\xa9", b"ab"]),
+        (np.array(["ab", "x"]), "S1", [b"x"]),
+        ([], "S1", []),
+    ],
+)
+def test_values_that_a_column_may_hold(wanted, dtype, expected):
+    """Exactly: nothing is rounded until it is equal, and nothing wraps around."""
+    found = members(wanted, np.dtype(dtype))
+    assert found.dtype == dtype
+    assert found.tolist() == expected
