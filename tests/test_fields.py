@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -334,6 +335,51 @@ def test_operators(table, kind, function):
                 assert np.array_equal(result.data[:], expected, equal_nan=True)
     with pytest.raises(ValueError, match="rows"):
         function(field, array[:3])
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "hint"),
+    [
+        ("cat", "yes", "names {0: .*no"),
+        ("cat", b"yes", "codes"),
+        ("cat", np.array(["yes"] * ROWS), "codes"),
+        ("cat", ["yes"] * ROWS, "codes"),
+        ("int64", "1", "with numbers"),
+        ("int64", np.bytes_(b"1"), "with numbers"),
+        ("time", datetime(2020, 1, 1, tzinfo=UTC), r"moment.timestamp\(\)"),
+        ("time", np.datetime64("2020-01-01"), "seconds since 1970"),
+    ],
+)
+@pytest.mark.parametrize("function", [operator.eq, operator.ne, operator.lt, operator.add])
+def test_numbers_beside_text(table, kind, other, hint, function):
+    """An error on either side, never a silent False; so with a field of strings."""
+    field, _ = make(table, kind)
+    text, _ = make(table, "string")
+    fixed, _ = make(table, "fixed")
+    for operands in ((field, other), (other, field)):
+        with pytest.raises(TypeError, match=hint):
+            function(*operands)
+    for strings in (text, fixed):
+        with pytest.raises(TypeError, match=f"{kind if not table.in_memory else 'field'}.*numbers"):
+            function(field, strings)
+
+
+def test_numbers_beside_none_and_wide_numbers(table):
+    """None equals no row; a number beyond the field's type widens the result."""
+    field, values = make(table, "int8")
+    assert (field == None).data[:].tolist() == [False] * ROWS  # noqa: E711
+    assert (field != None).data[:].tolist() == [True] * ROWS  # noqa: E711
+    assert (field + 300).data[:].tolist() == (values.astype(int) + 300).tolist()
+    assert (-300 - field).data[:].tolist() == (-300 - values.astype(int)).tolist()
+    assert not (field > 300).data[:].any()
+    where = "in memory" if table.in_memory else "t/int8"
+    for wrong, error in ((lambda: field + None, TypeError), (lambda: field & 0.5, TypeError)):
+        with pytest.raises(error, match=where):
+            wrong()
+    with pytest.raises(OverflowError, match=where):
+        field + (1 << 70)
+    with pytest.raises(ValueError, match=f"{where}.* {ROWS} rows, the other operand has 2"):
+        field + np.arange(2)
 
 
 def test_bits_and_remainders(table):
