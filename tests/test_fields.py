@@ -406,12 +406,13 @@ def test_bits_and_remainders(table):
 def test_categories(table):
     """Names by code, a remap to other codes, keys of either form, and keys that are refused."""
     field, values = make(table, "cat")
-    names = {0: "no", 1: "yes", -3: "maybe"}
-    if not table.in_memory:
-        names = {code: name.encode() for code, name in names.items()}
+    names = {0: b"no", 1: b"yes", -3: b"maybe"}
     assert field.keys == names
+    mask = np.ones(ROWS, bool)
+    for made in (field.create_like(), field.apply_filter(mask), field.create_like(table, "twin")):
+        assert made.keys == names
     again = field.remap([(0, 5), (1, 6), (-3, 7)], {"n": 5, "y": 6, "m": 7})
-    assert again.keys == {5: "n", 6: "y", 7: "m"}
+    assert again.keys == again.create_like().keys == {5: "n", 6: "y", 7: "m"}
     assert again.data[:].tolist() == [{0: 5, 1: 6, -3: 7}[v] for v in values.tolist()]
     with pytest.raises(ValueError, match="-3"):
         field.remap([(0, 5), (1, 6)], {"n": 5})

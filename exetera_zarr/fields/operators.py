@@ -59,7 +59,9 @@ def compute(function: Function, *operands: Any) -> Any:
 
 
 def _as_int64(operand: Any) -> Any:
-    return np.int64(operand) if type(operand) is int and -(1 << 63) <= operand < 1 << 63 else operand
+    return (
+        np.int64(operand) if type(operand) is int and -(1 << 63) <= operand < 1 << 63 else operand
+    )
 
 
 def _blocks(function: Function, lead: Field, operands: Sequence[Any]) -> list[tuple[Any, ...]]:
