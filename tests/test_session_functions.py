@@ -69,6 +69,25 @@ def test_a_session_and_its_datasets(session, place, monkeypatch, tmp_path):
     assert session.datasets == {}
 
 
+@pytest.mark.parametrize("name", ["id", "code", "c", "when", "s"])
+def test_groups_are_subscripted_as_those_of_h5py(session, table, name):
+    """``df.h5group['f']['values'][:]`` and its attributes, as scripts reach past the fields."""
+    group, field = table.h5group[name], table[name]
+    assert list(session.get(group).data[:]) == list(field.data[:])
+    assert group.attrs["fieldtype"] == field.fieldtype
+    values, plain = group["values"], (field.values if name == "s" else field.data)[:]
+    for item in (slice(None), slice(1, 3), slice(None, None, 2), -1, [0, 2], plain == plain[0]):
+        assert np.array_equal(values[item], plain[item])
+    table.rename(name, "a/b")
+    root = session.get_dataset("d").group
+    assert np.array_equal(table.h5group["a/b"]["values"][:], plain)
+    table.rename("a/b", name)
+    assert np.array_equal(root[f"t/{name}/values"][:], plain)
+    for missing in (lambda: table.h5group["nope"], lambda: group["nope"]):
+        with pytest.raises(KeyError):
+            missing()
+
+
 def test_getting_and_making_fields(session, table):
     """From fields and groups; in tables and their groups; never in a dataset or a list."""
     for name, field in table.items():
