@@ -492,10 +492,15 @@ def copy(field: Field, ddf: DataFrame, name: str) -> Any:
     Field
         The copy.
     """
-    with ddf.atomic():
+    # Not a transaction: that would note every field of the dataset, to have one more.
+    with ddf.group.exclusive():
         result = field.create_like(ddf, name)
-        for column in field.blocks():
-            result.append(column)
+        try:
+            for column in field.blocks():
+                result.append(column)
+        except BaseException:
+            ddf.delete_field(result)
+            raise
     return result
 
 

@@ -164,6 +164,11 @@ def test_filters_that_do_not_fit(table):
         field.apply_filter(np.array(["a"] * ROWS))
     with pytest.raises(ValueError, match="not both"):
         field.apply_filter(np.ones(ROWS, bool), target=field.create_like(), in_place=True)
+    text, _ = make(table, "string")
+    for one, other in ((field, text), (text, field)):
+        with pytest.raises(ValueError, match="cannot hold"):
+            one.apply_filter(np.ones(ROWS, bool), target=other)
+        assert len(other) == ROWS
     assert field.data[:].tolist() == values.tolist()
 
 

@@ -16,6 +16,7 @@ from exetera_zarr.dataframe import copy, move
 from exetera_zarr.dataset import copy as copy_table
 from exetera_zarr.dataset import move as move_table
 from exetera_zarr.errors import FieldNotFoundError, TableNotFoundError
+from exetera_zarr.storage.zarr.layout import Node
 
 IDS = [3, 1, 2, 3, 1, 2, 2, 9, 3, 1, 1]
 NOTES = ["c", "a", "", "c", "b", "é", "", "z", "c" * 40, "a", "A"]
@@ -180,6 +181,31 @@ def test_renaming_and_moving_fields(dataset, table):
     assert "back" not in table
     assert copy(there, other, "twice").data[:].tolist() == IDS
     assert other.add(table["note"]).data[:] == NOTES
+
+
+@pytest.mark.parametrize("name", ["id", "note"])
+def test_copying_a_field_is_work_for_that_field_alone(dataset, table, name, monkeypatch):
+    """Nothing is noted of the fields beside it; one that fails half-way leaves none behind."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Node, "clone", None)
+        table["twin"] = table[name]
+    assert list(table["twin"].data[:]) == list(table[name].data[:])
+    del table["twin"]
+
+    def half_way():
+        yield table[name].read(0, 4)
+        raise InterruptedError
+
+    broken = copy(table[name], dataset.create_dataframe("other"), "broken")
+    monkeypatch.setattr(broken, "blocks", half_way)
+    before = table.keys()
+    with pytest.raises(InterruptedError):
+        copy(broken, table, "twin")
+    assert table.keys() == before
+    assert "twin" not in table
+    with pytest.raises(NameTakenError):
+        copy(broken, table, name)
+    assert len(table[name]) == 11
 
 
 # -- rows
