@@ -272,6 +272,8 @@ def test_strings_are_not_overwritten(table):
         ("uint64", np.array([-1])),
         ("uint64", np.array([-0.0, -1.0])),
         ("int8", np.array(["1"])),
+        ("bool", np.array([1.0, np.nan])),
+        ("bool", [0.0, 0.5]),
         ("int8", ["x"]),
         ("fixed", ["12345"]),
         ("fixed", [b"12345"]),
@@ -298,6 +300,12 @@ def test_values_that_are_converted(table):
     field.data.write([300, -129, True])
     field.data.write(x for x in (5, 6))
     assert field.data[:].tolist() == [1, -1, 127, -128, 44, 127, 1, 5, 6]
+    flags, _ = make(table, "bool")
+    flags.data.clear()
+    flags.data.write(np.array([0.0, 1.0]))
+    flags.data.write(np.array([0, 2]))
+    flags.data.write([0, 1.0, True])
+    assert flags.data[:].tolist() == [False, True, False, True, False, True, True]
     fixed, _ = make(table, "fixed")
     fixed.data.clear()
     fixed.data.write(["é", "ab", ""])
