@@ -13,6 +13,7 @@ from exetera_zarr.errors import (
     FieldNotFoundError,
     NameTakenError,
     UnsupportedError,
+    about,
     listing,
 )
 from exetera_zarr.fields import choosing
@@ -235,8 +236,10 @@ class DataFrame(FieldContainer):
         IndexError, TypeError, ValueError
             The filter does not fit; nothing is changed then.
         """
+        length = self.length()
         with workspace(self._dataset.session) as work:
-            rows = choosing.filter_rows(filter_to_apply, self.length(), work)
+            with about(self._describe):
+                rows = choosing.filter_rows(filter_to_apply, length, work)
             return self._rewrite(rows, ddf)
 
     def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
@@ -255,8 +258,10 @@ class DataFrame(FieldContainer):
         DataFrame
             `ddf`, or this table.
         """
+        length = self.length()
         with workspace(self._dataset.session) as work:
-            rows = choosing.index_rows(index_to_apply, self.length(), work)
+            with about(self._describe):
+                rows = choosing.index_rows(index_to_apply, length, work)
             return self._rewrite(rows, ddf)
 
     def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:

@@ -395,6 +395,36 @@ def test_numbers_beside_none_and_wide_numbers(table):
         field + np.arange(2)
 
 
+@pytest.mark.parametrize(
+    ("kind", "wrong", "said"),
+    [
+        ("int64", lambda f: f.data[ROWS], f"has no row {ROWS}, only {ROWS} rows"),
+        ("string", lambda f: f.data[-ROWS - 1], f"has no row -{ROWS + 1}"),
+        ("int64", lambda f: f.data[[0, 99]], "row 99"),
+        ("string", lambda f: f.data[np.ones(2, bool)], "mask of 2 rows"),
+        ("time", lambda f: f.data["a"], "not by 'a'"),
+        ("time", lambda f: f.data[1.5], r"not by 1\.5"),
+        ("fixed", lambda f: f.data.__setitem__(99, b"a"), "no row 99"),
+        ("int64", lambda f: f.data.__setitem__(0, [1, 2]), "2 values for one row of"),
+        ("string", lambda f: f.data.write(None), "iterable"),
+        ("string", lambda f: f.data.write(["a", None]), "NoneType, not str"),
+        ("string", lambda f: f.isin([1]), "int, not str"),
+        ("cat", lambda f: f.apply_filter(np.ones(2, bool)), "filter has 2 rows"),
+        ("cat", lambda f: f.apply_filter([True]), "not a list"),
+        ("string", lambda f: f.apply_index(np.array([99])), "row 99"),
+        ("bool", lambda f: f.apply_index(np.array([0.5])), "must be integers"),
+        ("fixed", lambda f: f.apply_spans_first(np.array([0, 2])), "end at row 2"),
+        ("fixed", lambda f: f.apply_spans_max([0, 2]), "the spans"),
+    ],
+)
+def test_messages_name_the_field(table, kind, wrong, said):
+    field, _ = make(table, kind)
+    where = "field in memory" if table.in_memory else f"field t/{kind}"
+    with pytest.raises((ValueError, TypeError, IndexError), match=said) as caught:
+        wrong(field)
+    assert where in str(caught.value)
+
+
 def test_bits_and_remainders(table):
     """`& | ^ ~ % divmod` and `logical_not` of numbers."""
     field, values = make(table, "int64")
@@ -424,9 +454,11 @@ def test_categories(table):
     mask = np.ones(ROWS, bool)
     for made in (field.create_like(), field.apply_filter(mask), field.create_like(table, "twin")):
         assert made.keys == names
+    field.data[-1] = 77
+    values[-1] = 77
     again = field.remap([(0, 5), (1, 6), (-3, 7)], {"n": 5, "y": 6, "m": 7})
     assert again.keys == again.create_like().keys == {5: "n", 6: "y", 7: "m"}
-    assert again.data[:].tolist() == [{0: 5, 1: 6, -3: 7}[v] for v in values.tolist()]
+    assert again.data[:].tolist() == [{0: 5, 1: 6, -3: 7, 77: 0}[v] for v in values.tolist()]
     with pytest.raises(ValueError, match="-3"):
         field.remap([(0, 5), (1, 6)], {"n": 5})
     for number, key in enumerate(
@@ -490,6 +522,9 @@ def test_astype(table):
     with pytest.raises(ValueError, match="number type"):
         changed.astype("text")
     assert table["int64"].data[:].tolist() == values.tolist()
+    changed.data[0] = np.nan
+    with pytest.raises(ValueError, match=r"field t/int64 holds int8.*nan"):
+        changed.astype("int8")
 
 
 def test_read_only_and_gone(table):

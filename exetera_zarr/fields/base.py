@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from exetera_zarr.engine import Column, aggregate, gather, spans
-from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
+from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.sources import source_of, workspace
@@ -371,7 +371,8 @@ class Field:
             `target`, the field itself, or a new field in memory.
         """
         with workspace(self._session) as work:
-            rows = choosing.filter_rows(filter_to_apply, len(self), work)
+            with about(self.describe):
+                rows = choosing.filter_rows(filter_to_apply, len(self), work)
             return self.deliver(choosing.chosen(self, rows), target, in_place)
 
     def apply_index(
@@ -393,7 +394,8 @@ class Field:
             As in `apply_filter`.
         """
         with workspace(self._session) as work:
-            rows = choosing.index_rows(index_to_apply, len(self), work)
+            with about(self.describe):
+                rows = choosing.index_rows(index_to_apply, len(self), work)
             return self.deliver(choosing.chosen(self, rows), target, in_place)
 
     def apply_spans_first(
@@ -427,7 +429,8 @@ class Field:
             return self.deliver(results, target, in_place)
 
     def _spans(self, given: Any) -> AnyArray:
-        return spans.check_spans(_parameter("spans", given), len(self))
+        with about(self.describe):
+            return spans.check_spans(_parameter("spans", given), len(self))
 
     def deliver(self, columns: Iterable[Column], target: Field | None, in_place: bool) -> Field:
         """
