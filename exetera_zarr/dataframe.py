@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exetera_zarr.dataset import Dataset
+    from exetera_zarr.fields.names import Names
     from exetera_zarr.grouping import DataFrameGroupBy
     from exetera_zarr.storage.base import Group
 
@@ -163,8 +164,8 @@ class DataFrame(FieldContainer):
             raise ValueError(f"{field.describe()} is not of {self._describe()}")
         del self[str(field.name)]
 
-    def keys(self) -> list[str]:
-        """Names of the fields, in order."""
+    def keys(self) -> Names:
+        """Names of the fields, in order; as sets they go together by ``& | - ^``."""
         return self._field_names()
 
     def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:

@@ -157,6 +157,23 @@ def test_fields_of_a_table(table):
         empty.delete_field(table["note"])
 
 
+def test_names_go_together_as_sets(dataset, table):
+    """The keys of a table and of a dataset are a list, and have the operators of a dict's keys."""
+    other = people(dataset)
+    plain = {"id": 0, "name": 0, "ok": 0}
+    assert table.keys() & other.keys() == {"id"} == plain.keys() & table.keys()
+    assert table.keys() - other.keys() == {"note", "code", "sex", "when", "score"}
+    assert plain.keys() - table.keys() == {"name", "ok"} == {"id", "name", "ok"} - table.keys()
+    assert other.keys() | ["x"] == {"id", "name", "ok", "x"} == {"x"} | other.keys()
+    assert other.keys() ^ {"id", "x"} == {"name", "ok", "x"} == {"id", "x"} ^ other.keys()
+    assert other.keys() == plain.keys() == set(other.keys())
+    assert other.keys() == ["id", "name", "ok"] != list(table.keys())
+    assert other.keys() != {"id"}
+    assert other.keys().isdisjoint({"x"})
+    assert dataset.keys() & {"people", "x"} == {"people"}
+    assert [*other.keys()[1:], other.keys()[0]] == ["name", "ok", "id"]
+
+
 def test_renaming_and_moving_fields(dataset, table):
     """Objects follow a rename, names may swap; a move to another table ends the old object."""
     one, two = table["id"], table["score"]
