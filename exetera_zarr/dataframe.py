@@ -73,6 +73,13 @@ class DataFrame(FieldContainer):
         """Its name in the dataset."""
         return str(self.group.name)
 
+    @name.setter
+    def name(self, name: object) -> None:
+        raise AttributeError(
+            f"the name of {self._describe()} is not set, but changed by ds[{name!r}] = df, and "
+            "ended by ds.delete_dataframe(df)"
+        )
+
     @property
     def dataset(self) -> Dataset:
         """The dataset it is a table of."""

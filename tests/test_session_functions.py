@@ -193,7 +193,10 @@ def test_spans(session, table):
     assert session.get_spans(table["id"]).dtype == np.int32
     three = (table["id"], table["c"].data[:], table.h5group.group("when"))
     assert list(session.get_spans(fields=three)) == list(range(8))
-    assert list(session.get_spans(fields=(table["id"], table["c"]))) == [0, 1, 2, 4, 5, 6, 7]
+    assert session.get_spans(fields=(table["id"], table["c"])) == [0, 1, 2, 4, 5, 6, 7]
+    arrays = (table["id"].data[:], table["c"].data[:])
+    assert session.get_spans(fields=arrays).tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert session.get_spans(fields=arrays).dtype == np.int32
     assert list(session.get_spans(fields=(table["id"],))) == RUNS
     assert list(session.get_spans(np.array([True, True, False]))) == [0, 2, 3]
     assert list(session.get_spans(np.empty(0))) == [0]

@@ -100,6 +100,8 @@ def test_renaming_and_copying_tables(dataset, table, place):
     """Assigned within its dataset a table is renamed, to another one it is copied."""
     before = as_lists(table)
     field = table["note"]
+    with pytest.raises(AttributeError, match=r"ds\['seen'\] = df"):
+        table.name = "seen"
     dataset["seen"] = table
     assert dataset.keys() == ["seen"]
     assert dataset["seen"] is table
