@@ -137,6 +137,11 @@ class DataFrame(FieldContainer):
         return field
 
     def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{self._describe()} gives one field by its name, not by a {type(name).__name__}: "
+                "apply_filter and apply_index choose rows, to_pandas several fields"
+            )
         return self._field(name)
 
     def __setitem__(self, name: str, field: Field) -> None:

@@ -227,6 +227,9 @@ def test_sorted_unique_and_isin(table, kind):
     assert field.isin(wanted).tolist() == [v in wanted for v in ascending]
     assert field.isin(set(wanted)).tolist() == [v in wanted for v in ascending]
     assert not field.isin([]).any()
+    if kind == "fixed":
+        assert field.isin([w.decode() for w in wanted]).tolist() == [v in wanted for v in ascending]
+        assert not field.isin(["é", "x" * 99]).any()
 
 
 def test_assignment(table):
@@ -409,6 +412,11 @@ def test_numbers_beside_none_and_wide_numbers(table):
         ("string", lambda f: f.data.write(None), "iterable"),
         ("string", lambda f: f.data.write(["a", None]), "NoneType, not str"),
         ("string", lambda f: f.isin([1]), "int, not str"),
+        ("int64", lambda f: f.isin(["1"]), "not go together with '1'"),
+        ("cat", lambda f: f.isin({"yes"}), "names {0: b'no'"),
+        ("fixed", lambda f: f.isin([1]), "strings, not int64"),
+        ("float32", lambda f: f[0], r"field\.data\[\.\.\.\]"),
+        ("string", list, r"field\.data\[\.\.\.\]"),
         ("cat", lambda f: f.apply_filter(np.ones(2, bool)), "filter has 2 rows"),
         ("cat", lambda f: f.apply_filter([True]), "not a list"),
         ("string", lambda f: f.apply_index(np.array([99])), "row 99"),
@@ -495,6 +503,7 @@ def test_bad_types_are_refused_before_anything_is_made(table):
     """A wrong type or length is an error that leaves the name free."""
     for make_it in (
         lambda: table.create_numeric("x", "int7"),
+        lambda: table.create_numeric("x", None),
         lambda: table.create_numeric("x", "S3"),
         lambda: table.create_numeric("x", "complex128"),
         lambda: table.create_fixed_string("x", 0),

@@ -135,8 +135,9 @@ def test_fields_of_a_table(table):
     assert table["id"].dataframe is table
     with pytest.raises(TypeError):
         1 in table  # noqa: B015
-    with pytest.raises(TypeError):
-        table[1]
+    for wrong in (1, ["id"], table["id"]):
+        with pytest.raises(TypeError, match=r"'visits'.*apply_filter"):
+            table[wrong]
     with pytest.raises(FieldNotFoundError, match="there are: 'id', 'note'"):
         table["nope"]
     table["twin"] = table["note"]

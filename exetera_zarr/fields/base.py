@@ -10,6 +10,7 @@ from exetera_zarr.engine import Column, aggregate, gather, spans
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.operators import not_of_numbers
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage.memory import MemoryGroup
 
@@ -140,6 +141,9 @@ class Field:
 
     def __len__(self) -> int:
         return self.rows_of(self.arrays())
+
+    def __getitem__(self, item: object) -> Any:
+        raise TypeError(f"{self.describe()} has its rows in its data: write field.data[...]")
 
     @property
     def session(self) -> object:
@@ -329,8 +333,15 @@ class Field:
         """
         if isinstance(test_elements, (set, frozenset)):
             test_elements = list(test_elements)
-        found = [np.isin(column, test_elements) for column in self.blocks()]
+        wanted = self._comparable(np.asarray(test_elements))
+        found = [np.isin(column, wanted) for column in self.blocks()]
         return np.concatenate(found) if found else np.empty(0, bool)
+
+    def _comparable(self, elements: AnyArray) -> AnyArray:
+        """Elements in the form that rows can be equal to; TypeError for text beside numbers."""
+        if elements.dtype.kind in "USMm" and elements.size:
+            raise TypeError(not_of_numbers(self, elements.reshape(-1)[0].item()))
+        return elements
 
     def unique(
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False

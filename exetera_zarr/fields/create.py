@@ -75,6 +75,8 @@ def dtype_to_str(dtype: npt.DTypeLike) -> str:
         It is another type.
     """
     try:
+        if dtype is None:  # which numpy takes for float64
+            raise TypeError
         name = np.dtype(dtype).name
     except TypeError as error:
         raise DataError(f"{dtype!r} is not a number type") from error

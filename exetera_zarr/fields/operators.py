@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
 
-__all__ = ["Arithmetic", "Bitwise", "Comparison", "Modulo", "compute"]
+__all__ = ["Arithmetic", "Bitwise", "Comparison", "Modulo", "compute", "not_of_numbers"]
 
 Function = Callable[..., Any]
 
@@ -143,13 +143,13 @@ def _is_operand(field: Field, other: Any, function: Function) -> bool:
         return True
     texts = (str, bytes, dt.date, StringData, type(None))
     if isinstance(other, texts) or (isinstance(other, Field) and not isinstance(other, Comparison)):
-        raise TypeError(_of_numbers(field, other))
+        raise TypeError(not_of_numbers(field, other))
     if isinstance(other, (np.ndarray, np.generic, list)) and np.asarray(other).dtype.kind in "USMm":
-        raise TypeError(_of_numbers(field, other))
+        raise TypeError(not_of_numbers(field, other))
     return isinstance(other, (Field, RawData, np.ndarray, np.generic, int, float, list))
 
 
-def _of_numbers(field: Field, other: Any) -> str:
+def not_of_numbers(field: Field, other: Any) -> str:
     """Why a field does not go together with text and dates, and what does."""
     names = getattr(field, "keys", None)
     hints = {
@@ -157,7 +157,11 @@ def _of_numbers(field: Field, other: Any) -> str:
         "timestamp": "compare it with seconds since 1970, such as moment.timestamp()",
     }
     hint = hints.get(field.type_name, "compare it with numbers")
-    given = repr(other) if isinstance(other, (str, bytes, dt.date)) else f"a {type(other).__name__}"
+    given = (
+        repr(other)
+        if isinstance(other, (str, bytes, int, dt.date))
+        else f"a {type(other).__name__}"
+    )
     return f"{field.describe()} holds numbers, which do not go together with {given}: {hint}"
 
 
