@@ -400,6 +400,34 @@ def test_merging_with_hints(dataset, table):
     assert dataset["no"].keys() == []
 
 
+@pytest.mark.parametrize(
+    ("how", "keys", "names"),
+    [
+        ("inner", "id", ["id", "id_r"]),
+        ("inner", ("id",), ["id", "id_r"]),
+        ("outer", "id", ["id_l", "id_r"]),
+        ("left", ("id", "id"), ["id_l", "id_r"]),
+    ],
+)
+def test_names_of_a_merge_with_hints(dataset, table, how, keys, names):
+    """ExeTera's other names are those of its ordered path: one key, and no outer merge."""
+    table.sort_values("id")
+    dest = dataset.create_dataframe("dest")
+    merge(
+        table,
+        people(dataset),
+        dest,
+        keys,
+        keys,
+        left_fields=["id"],
+        right_fields=["id"],
+        how=how,
+        hint_left_keys_ordered=True,
+        hint_right_keys_ordered=True,
+    )
+    assert [name for name in dest if name.startswith("id")] == names
+
+
 def people_again(dataset):
     return dataset["people"]
 
