@@ -157,10 +157,12 @@ class ZarrGroup(Group):
                 folded.add(segments[old].casefold())
             groups = {}
             for (old, node), new in zip(parent.groups.items(), after, strict=True):
-                if parent is draft.root:
-                    draft.context.segments.setdefault(node.id, set()).add(node.segment)
-                attributes = {**node.attributes, "name": new}
-                groups[new] = replace(node, segment=segments[old], attributes=attributes)
+                groups[new] = node
+                if old in renames:
+                    if parent is draft.root:
+                        draft.context.segments.setdefault(node.id, set()).add(node.segment)
+                    attributes = {**node.attributes, "name": new}
+                    groups[new] = replace(node, segment=segments[old], attributes=attributes)
             _set_groups(draft, parent, groups)
 
     def reorder(self, order: Sequence[str]) -> None:
