@@ -70,6 +70,10 @@ def test_one_group_more_is_no_work_for_the_others(tmp_path):
         assert known[group.key] == draft.find(group.key)
     assert folded == {child.segment.casefold() for child in node.groups.values()}
     assert len(folded) == len(made)
+    others = {name: child for name, child in node.groups.items() if name != "first"}
+    table.rename_groups({"first": "last"})
+    assert table.group("last").key == made["first"].key
+    assert all(node.groups[name] is child for name, child in others.items())
     storage.close()
 
 
