@@ -14,6 +14,7 @@ from exetera_zarr.errors import (
     FieldNotFoundError,
     NameTakenError,
     UnsupportedError,
+    about,
     listing,
 )
 from exetera_zarr.fields import choosing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exetera_zarr.dataset import Dataset
+    from exetera_zarr.fields.names import Names
     from exetera_zarr.grouping import DataFrameGroupBy
     from exetera_zarr.storage.base import Group
 
@@ -71,6 +73,13 @@ class DataFrame(FieldContainer):
     def name(self) -> str:
         """Its name in the dataset."""
         return str(self.group.name)
+
+    @name.setter
+    def name(self, name: object) -> None:
+        raise AttributeError(
+            f"the name of {self._describe()} is not set, but changed by ds[{name!r}] = df, and "
+            "ended by ds.delete_dataframe(df)"
+        )
 
     @property
     def dataset(self) -> Dataset:
@@ -129,6 +138,11 @@ class DataFrame(FieldContainer):
         return field
 
     def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{self._describe()} gives one field by its name, not by a {type(name).__name__}: "
+                "apply_filter and apply_index choose rows, to_pandas several fields"
+            )
         return self._field(name)
 
     def __setitem__(self, name: str, field: Field) -> None:
@@ -163,8 +177,8 @@ class DataFrame(FieldContainer):
             raise ValueError(f"{field.describe()} is not of {self._describe()}")
         del self[str(field.name)]
 
-    def keys(self) -> list[str]:
-        """Names of the fields, in order."""
+    def keys(self) -> Names:
+        """Names of the fields, in order; as sets they go together by ``& | - ^``."""
         return self._field_names()
 
     def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:
@@ -236,8 +250,10 @@ class DataFrame(FieldContainer):
         IndexError, TypeError, ValueError
             The filter does not fit; nothing is changed then.
         """
+        length = self.length()
         with workspace(self._dataset.session) as work:
-            rows = choosing.filter_rows(filter_to_apply, self.length(), work)
+            with about(self._describe):
+                rows = choosing.filter_rows(filter_to_apply, length, work)
             return self._rewrite(rows, ddf)
 
     def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
@@ -256,8 +272,10 @@ class DataFrame(FieldContainer):
         DataFrame
             `ddf`, or this table.
         """
+        length = self.length()
         with workspace(self._dataset.session) as work:
-            rows = choosing.index_rows(index_to_apply, self.length(), work)
+            with about(self._describe):
+                rows = choosing.index_rows(index_to_apply, length, work)
             return self._rewrite(rows, ddf)
 
     def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:
@@ -494,10 +512,15 @@ def copy(field: Field, ddf: DataFrame, name: str) -> Any:
     Field
         The copy.
     """
-    with ddf.atomic():
+    # Not a transaction: that would note every field of the dataset, to have one more.
+    with ddf.group.exclusive():
         result = field.create_like(ddf, name)
-        for column in field.blocks():
-            result.append(column)
+        try:
+            for column in field.blocks():
+                result.append(column)
+        except BaseException:
+            ddf.delete_field(result)
+            raise
     return result
 
 

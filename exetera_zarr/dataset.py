@@ -11,6 +11,7 @@ from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
 from exetera_zarr.fields.base import column_of
 from exetera_zarr.fields.container import FieldContainer, normal, stands_for
 from exetera_zarr.fields.create import is_field_group
+from exetera_zarr.fields.names import Names
 
 if TYPE_CHECKING:
     import contextlib
@@ -377,9 +378,9 @@ class Dataset(FieldContainer):
             raise KeyError(name)
         del self[name]
 
-    def keys(self) -> list[str]:
-        """Names of the tables, and of fields at the top level, in order."""
-        return list(self.group.keys())
+    def keys(self) -> Names:
+        """Names of the tables, and of fields at the top level, in order; also as sets are."""
+        return Names(self.group.keys())
 
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         """Bytes in the store of each committed field, by table and field name."""

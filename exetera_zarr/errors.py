@@ -6,10 +6,11 @@ clauses keep working.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "ConflictError",
@@ -26,6 +27,7 @@ __all__ = [
     "TableNotFoundError",
     "UnsupportedError",
     "VersionNotFoundError",
+    "about",
 ]
 
 
@@ -87,6 +89,24 @@ class UnsupportedError(ExeteraError, NotImplementedError):
 
 class StorageError(ExeteraError, OSError):
     """The store failed: network, disk, permission."""
+
+
+@contextmanager
+def about(describe: Callable[[], str]) -> Iterator[None]:
+    """
+    A ``with`` block in whose errors about values the message begins with what they are of.
+
+    Parameters
+    ----------
+    describe
+        Says what that is; called when there is an error.
+    """
+    try:
+        yield
+    except (IndexError, TypeError, ValueError) as error:
+        if type(error) not in (IndexError, TypeError, ValueError, DataError):
+            raise
+        raise type(error)(f"{describe()}: {error}") from error
 
 
 def listing(names: Iterable[object], limit: int = 20) -> str:

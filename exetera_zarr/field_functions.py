@@ -189,7 +189,7 @@ class FieldFunctions:
 
         Returns
         -------
-        ndarray, list for an indexed string field, or `dest`
+        ndarray; list for an indexed string field and for several fields; or `dest`
         """
         fields = kwargs.get("fields")
         if (field is None) == (fields is None):
@@ -203,10 +203,12 @@ class FieldFunctions:
         else:
             found = spans.find_in_blocks(self._source(*given).blocks())
             result = found.astype(np.int32) if found[-1] < 2**31 - 1 else found
-        if dest is None:
-            return result
-        dest.data.write(np.asarray(result))
-        return dest
+        if dest is not None:
+            dest.data.write(np.asarray(result))
+            return dest
+        # A list of two fields, as in ExeTera; of an indexed string field it is one already.
+        of_fields = len(given) > 1 and all(isinstance(one, Field) for one in given)
+        return [int(start) for start in result] if of_fields else result
 
     def apply_spans_index_of_min(self, spans: Any, target: Any, dest: Any = None) -> Any:
         """Row number of the least value of each span, the first of equal ones."""

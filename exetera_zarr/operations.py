@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ __all__ = [
     "INVALID_INDEX_32",
     "INVALID_INDEX_64",
     "MAX_DATETIME",
+    "check_if_sorted_for_multi_fields",
     "chunks",
     "count_back",
     "data_iterator",
@@ -62,8 +63,24 @@ def is_ordered(field: AnyArray) -> bool:
 
 def get_spans_for_field(ndarray: AnyArray) -> AnyArray:
     """Starts of the runs of equal adjacent values, and their number at the end."""
-    found = spans.find_spans([column_of(ndarray)])
+    return _get_spans_for_multi_fields([ndarray])
+
+
+def _get_spans_for_2_fields(ndarray0: AnyArray, ndarray1: AnyArray) -> AnyArray:
+    """The same of rows that are equal in both arrays; scripts call it by this name."""
+    return _get_spans_for_multi_fields([ndarray0, ndarray1])
+
+
+def _get_spans_for_multi_fields(fields_data: Sequence[AnyArray] | AnyArray) -> AnyArray:
+    """The same of rows that are equal in all arrays; scripts call it by this name."""
+    found = spans.find_spans([column_of(column) for column in fields_data])
     return found.astype(np.int32) if found[-1] < INVALID_INDEX_32 else found
+
+
+def check_if_sorted_for_multi_fields(fields_data: Sequence[AnyArray] | AnyArray) -> bool:
+    """Whether rows of keys, the leading one first, are in order."""
+    order = np.lexsort([np.asarray(column_of(column)) for column in fields_data][::-1])
+    return bool((order == np.arange(len(order))).all())
 
 
 def count_back(array: AnyArray) -> int:
@@ -150,7 +167,7 @@ _REPLACEMENTS = (
     ("ordered_|safe_map|map_subchunk|map_datatype", "exetera_zarr.merge"),
     ("apply_spans_concat", "Session.apply_spans_concat"),
     ("apply_spans", "the functions of that name of a Session, or the methods of a field"),
-    ("get_spans|check_if_sorted", "Session.get_spans, or the method of a field"),
+    ("get_spans", "Session.get_spans, or the method of a field"),
     ("apply_(filter|indices)_to", "apply_filter and apply_index of a table, a field or a Session"),
     ("unique", "the method unique of a field"),
     ("isin", "the method isin of a field"),

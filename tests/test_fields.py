@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -164,6 +165,11 @@ def test_filters_that_do_not_fit(table):
         field.apply_filter(np.array(["a"] * ROWS))
     with pytest.raises(ValueError, match="not both"):
         field.apply_filter(np.ones(ROWS, bool), target=field.create_like(), in_place=True)
+    text, _ = make(table, "string")
+    for one, other in ((field, text), (text, field)):
+        with pytest.raises(ValueError, match="cannot hold"):
+            one.apply_filter(np.ones(ROWS, bool), target=other)
+        assert len(other) == ROWS
     assert field.data[:].tolist() == values.tolist()
 
 
@@ -240,6 +246,9 @@ def test_sorted_unique_and_isin(table, kind):
     assert field.isin(wanted).tolist() == [v in wanted for v in ascending]
     assert field.isin(set(wanted)).tolist() == [v in wanted for v in ascending]
     assert not field.isin([]).any()
+    if kind == "fixed":
+        assert field.isin([w.decode() for w in wanted]).tolist() == [v in wanted for v in ascending]
+        assert not field.isin(["é", "x" * 99]).any()
 
 
 def test_assignment(table):
@@ -285,6 +294,8 @@ def test_strings_are_not_overwritten(table):
         ("uint64", np.array([-1])),
         ("uint64", np.array([-0.0, -1.0])),
         ("int8", np.array(["1"])),
+        ("bool", np.array([1.0, np.nan])),
+        ("bool", [0.0, 0.5]),
         ("int8", ["x"]),
         ("fixed", ["12345"]),
         ("fixed", [b"12345"]),
@@ -311,6 +322,12 @@ def test_values_that_are_converted(table):
     field.data.write([300, -129, True])
     field.data.write(x for x in (5, 6))
     assert field.data[:].tolist() == [1, -1, 127, -128, 44, 127, 1, 5, 6]
+    flags, _ = make(table, "bool")
+    flags.data.clear()
+    flags.data.write(np.array([0.0, 1.0]))
+    flags.data.write(np.array([0, 2]))
+    flags.data.write([0, 1.0, True])
+    assert flags.data[:].tolist() == [False, True, False, True, False, True, True]
     fixed, _ = make(table, "fixed")
     fixed.data.clear()
     fixed.data.write(["é", "ab", ""])
@@ -355,6 +372,86 @@ def test_operators(table, kind, function):
         function(field, array[:3])
 
 
+@pytest.mark.parametrize(
+    ("kind", "other", "hint"),
+    [
+        ("cat", "yes", "names {0: .*no"),
+        ("cat", b"yes", "codes"),
+        ("cat", np.array(["yes"] * ROWS), "codes"),
+        ("cat", ["yes"] * ROWS, "codes"),
+        ("int64", "1", "with numbers"),
+        ("int64", np.bytes_(b"1"), "with numbers"),
+        ("time", datetime(2020, 1, 1, tzinfo=UTC), r"moment.timestamp\(\)"),
+        ("time", np.datetime64("2020-01-01"), "seconds since 1970"),
+    ],
+)
+@pytest.mark.parametrize("function", [operator.eq, operator.ne, operator.lt, operator.add])
+def test_numbers_beside_text(table, kind, other, hint, function):
+    """An error on either side, never a silent False; so with a field of strings."""
+    field, _ = make(table, kind)
+    text, _ = make(table, "string")
+    fixed, _ = make(table, "fixed")
+    for operands in ((field, other), (other, field)):
+        with pytest.raises(TypeError, match=hint):
+            function(*operands)
+    for strings in (text, fixed):
+        with pytest.raises(TypeError, match=f"{kind if not table.in_memory else 'field'}.*numbers"):
+            function(field, strings)
+
+
+def test_numbers_beside_none_and_wide_numbers(table):
+    """None equals no row; a number beyond the field's type widens the result."""
+    field, values = make(table, "int8")
+    assert (field == None).data[:].tolist() == [False] * ROWS  # noqa: E711
+    assert (field != None).data[:].tolist() == [True] * ROWS  # noqa: E711
+    assert (field + 300).data[:].tolist() == (values.astype(int) + 300).tolist()
+    assert (-300 - field).data[:].tolist() == (-300 - values.astype(int)).tolist()
+    assert not (field > 300).data[:].any()
+    where = "in memory" if table.in_memory else "t/int8"
+    for wrong, error in ((lambda: field + None, TypeError), (lambda: field & 0.5, TypeError)):
+        with pytest.raises(error, match=where):
+            wrong()
+    with pytest.raises(OverflowError, match=where):
+        field + (1 << 70)
+    with pytest.raises(ValueError, match=f"{where}.* {ROWS} rows, the other operand has 2"):
+        field + np.arange(2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "said"),
+    [
+        ("int64", lambda f: f.data[ROWS], f"has no row {ROWS}, only {ROWS} rows"),
+        ("string", lambda f: f.data[-ROWS - 1], f"has no row -{ROWS + 1}"),
+        ("int64", lambda f: f.data[[0, 99]], "row 99"),
+        ("string", lambda f: f.data[np.ones(2, bool)], "mask of 2 rows"),
+        ("time", lambda f: f.data["a"], "not by 'a'"),
+        ("time", lambda f: f.data[1.5], r"not by 1\.5"),
+        ("fixed", lambda f: f.data.__setitem__(99, b"a"), "no row 99"),
+        ("int64", lambda f: f.data.__setitem__(0, [1, 2]), "2 values for one row of"),
+        ("string", lambda f: f.data.write(None), "iterable"),
+        ("string", lambda f: f.data.write(["a", None]), "NoneType, not str"),
+        ("string", lambda f: f.isin([1]), "int, not str"),
+        ("int64", lambda f: f.isin(["1"]), "not go together with '1'"),
+        ("cat", lambda f: f.isin({"yes"}), "names {0: b'no'"),
+        ("fixed", lambda f: f.isin([1]), "strings, not int64"),
+        ("float32", lambda f: f[0], r"field\.data\[\.\.\.\]"),
+        ("string", list, r"field\.data\[\.\.\.\]"),
+        ("cat", lambda f: f.apply_filter(np.ones(2, bool)), "filter has 2 rows"),
+        ("cat", lambda f: f.apply_filter([True]), "not a list"),
+        ("string", lambda f: f.apply_index(np.array([99])), "row 99"),
+        ("bool", lambda f: f.apply_index(np.array([0.5])), "must be integers"),
+        ("fixed", lambda f: f.apply_spans_first(np.array([0, 2])), "end at row 2"),
+        ("fixed", lambda f: f.apply_spans_max([0, 2]), "the spans"),
+    ],
+)
+def test_messages_name_the_field(table, kind, wrong, said):
+    field, _ = make(table, kind)
+    where = "field in memory" if table.in_memory else f"field t/{kind}"
+    with pytest.raises((ValueError, TypeError, IndexError), match=said) as caught:
+        wrong(field)
+    assert where in str(caught.value)
+
+
 def test_bits_and_remainders(table):
     """`& | ^ ~ % divmod` and `logical_not` of numbers."""
     field, values = make(table, "int64")
@@ -379,13 +476,16 @@ def test_bits_and_remainders(table):
 def test_categories(table):
     """Names by code, a remap to other codes, keys of either form, and keys that are refused."""
     field, values = make(table, "cat")
-    names = {0: "no", 1: "yes", -3: "maybe"}
-    if not table.in_memory:
-        names = {code: name.encode() for code, name in names.items()}
+    names = {0: b"no", 1: b"yes", -3: b"maybe"}
     assert field.keys == names
+    mask = np.ones(ROWS, bool)
+    for made in (field.create_like(), field.apply_filter(mask), field.create_like(table, "twin")):
+        assert made.keys == names
+    field.data[-1] = 77
+    values[-1] = 77
     again = field.remap([(0, 5), (1, 6), (-3, 7)], {"n": 5, "y": 6, "m": 7})
-    assert again.keys == {5: "n", 6: "y", 7: "m"}
-    assert again.data[:].tolist() == [{0: 5, 1: 6, -3: 7}[v] for v in values.tolist()]
+    assert again.keys == again.create_like().keys == {5: "n", 6: "y", 7: "m"}
+    assert again.data[:].tolist() == [{0: 5, 1: 6, -3: 7, 77: 0}[v] for v in values.tolist()]
     with pytest.raises(ValueError, match="-3"):
         field.remap([(0, 5), (1, 6)], {"n": 5})
     for number, key in enumerate(
@@ -422,6 +522,7 @@ def test_bad_types_are_refused_before_anything_is_made(table):
     """A wrong type or length is an error that leaves the name free."""
     for make_it in (
         lambda: table.create_numeric("x", "int7"),
+        lambda: table.create_numeric("x", None),
         lambda: table.create_numeric("x", "S3"),
         lambda: table.create_numeric("x", "complex128"),
         lambda: table.create_fixed_string("x", 0),
@@ -449,6 +550,9 @@ def test_astype(table):
     with pytest.raises(ValueError, match="number type"):
         changed.astype("text")
     assert table["int64"].data[:].tolist() == values.tolist()
+    changed.data[0] = np.nan
+    with pytest.raises(ValueError, match=r"field t/int64 holds int8.*nan"):
+        changed.astype("int8")
 
 
 def test_read_only_and_gone(table):

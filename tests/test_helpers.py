@@ -130,6 +130,15 @@ def test_kernels(table):
     ordered = [operations.is_ordered(np.array(rows)) for rows in ([], [1], [1, 1, 2], [2, 1])]
     assert ordered == [True, True, True, False]
     assert operations.get_spans_for_field(np.array([1, 1, 2])).tolist() == [0, 2, 3]
+    several = np.array([[1, 1, 1, 2], [5, 5, 6, 0]])
+    for runs in (
+        operations._get_spans_for_2_fields(*several),
+        operations._get_spans_for_multi_fields(several),
+        operations._get_spans_for_multi_fields(several.astype("S1")),
+    ):
+        assert (runs.tolist(), runs.dtype) == ([0, 2, 3, 4], np.int32)
+    assert operations.check_if_sorted_for_multi_fields(several)
+    assert not operations.check_if_sorted_for_multi_fields(several[::-1])
     assert operations.filter_duplicate_fields(array).tolist() == [True, True, False, True, False]
     assert operations.filter_duplicate_fields(table["s"]).tolist() == [True] * 3
     is_in = operations.foreign_key_is_in_primary_key
@@ -166,7 +175,7 @@ def test_rows_by_number_where_there_are_some():
         ("ordered_inner_map_left_unique", "merge"),
         ("generate_ordered_map_to_left_streamed", "merge"),
         ("apply_spans_index_of_max_filter", "Session"),
-        ("_get_spans_for_2_fields", "get_spans"),
+        ("_get_spans_for_2_fields_by_spans", "get_spans"),
         ("transform_float", "import_csv"),
         ("get_valid_value_extents", "numpy"),
     ],

@@ -69,6 +69,25 @@ def test_a_session_and_its_datasets(session, place, monkeypatch, tmp_path):
     assert session.datasets == {}
 
 
+@pytest.mark.parametrize("name", ["id", "code", "c", "when", "s"])
+def test_groups_are_subscripted_as_those_of_h5py(session, table, name):
+    """``df.h5group['f']['values'][:]`` and its attributes, as scripts reach past the fields."""
+    group, field = table.h5group[name], table[name]
+    assert list(session.get(group).data[:]) == list(field.data[:])
+    assert group.attrs["fieldtype"] == field.fieldtype
+    values, plain = group["values"], (field.values if name == "s" else field.data)[:]
+    for item in (slice(None), slice(1, 3), slice(None, None, 2), -1, [0, 2], plain == plain[0]):
+        assert np.array_equal(values[item], plain[item])
+    table.rename(name, "a/b")
+    root = session.get_dataset("d").group
+    assert np.array_equal(table.h5group["a/b"]["values"][:], plain)
+    table.rename("a/b", name)
+    assert np.array_equal(root[f"t/{name}/values"][:], plain)
+    for missing in (lambda: table.h5group["nope"], lambda: group["nope"]):
+        with pytest.raises(KeyError):
+            missing()
+
+
 def test_getting_and_making_fields(session, table):
     """From fields and groups; in tables and their groups; never in a dataset or a list."""
     for name, field in table.items():
@@ -174,7 +193,10 @@ def test_spans(session, table):
     assert session.get_spans(table["id"]).dtype == np.int32
     three = (table["id"], table["c"].data[:], table.h5group.group("when"))
     assert list(session.get_spans(fields=three)) == list(range(8))
-    assert list(session.get_spans(fields=(table["id"], table["c"]))) == [0, 1, 2, 4, 5, 6, 7]
+    assert session.get_spans(fields=(table["id"], table["c"])) == [0, 1, 2, 4, 5, 6, 7]
+    arrays = (table["id"].data[:], table["c"].data[:])
+    assert session.get_spans(fields=arrays).tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert session.get_spans(fields=arrays).dtype == np.int32
     assert list(session.get_spans(fields=(table["id"],))) == RUNS
     assert list(session.get_spans(np.array([True, True, False]))) == [0, 2, 3]
     assert list(session.get_spans(np.empty(0))) == [0]

@@ -20,6 +20,7 @@ from exetera_zarr.dataset import copy as copy_table
 from exetera_zarr.dataset import move as move_table
 from exetera_zarr.errors import FieldNotFoundError, TableNotFoundError
 from exetera_zarr.fields.base import Field
+from exetera_zarr.storage.zarr.layout import Node
 
 IDS = [3, 1, 2, 3, 1, 2, 2, 9, 3, 1, 1]
 NOTES = ["c", "a", "", "c", "b", "é", "", "z", "c" * 40, "a", "A"]
@@ -103,6 +104,8 @@ def test_renaming_and_copying_tables(dataset, table, place):
     """Assigned within its dataset a table is renamed, to another one it is copied."""
     before = as_lists(table)
     field = table["note"]
+    with pytest.raises(AttributeError, match=r"ds\['seen'\] = df"):
+        table.name = "seen"
     dataset["seen"] = table
     assert dataset.keys() == ["seen"]
     assert dataset["seen"] is table
@@ -136,8 +139,9 @@ def test_fields_of_a_table(table):
     assert table["id"].dataframe is table
     with pytest.raises(TypeError):
         1 in table  # noqa: B015
-    with pytest.raises(TypeError):
-        table[1]
+    for wrong in (1, ["id"], table["id"]):
+        with pytest.raises(TypeError, match=r"'visits'.*apply_filter"):
+            table[wrong]
     with pytest.raises(FieldNotFoundError, match="there are: 'id', 'note'"):
         table["nope"]
     table["twin"] = table["note"]
@@ -158,6 +162,23 @@ def test_fields_of_a_table(table):
     assert not empty
     with pytest.raises(ValueError, match="not of"):
         empty.delete_field(table["note"])
+
+
+def test_names_go_together_as_sets(dataset, table):
+    """The keys of a table and of a dataset are a list, and have the operators of a dict's keys."""
+    other = people(dataset)
+    plain = {"id": 0, "name": 0, "ok": 0}
+    assert table.keys() & other.keys() == {"id"} == plain.keys() & table.keys()
+    assert table.keys() - other.keys() == {"note", "code", "sex", "when", "score"}
+    assert plain.keys() - table.keys() == {"name", "ok"} == {"id", "name", "ok"} - table.keys()
+    assert other.keys() | ["x"] == {"id", "name", "ok", "x"} == {"x"} | other.keys()
+    assert other.keys() ^ {"id", "x"} == {"name", "ok", "x"} == {"id", "x"} ^ other.keys()
+    assert other.keys() == plain.keys() == set(other.keys())
+    assert other.keys() == ["id", "name", "ok"] != list(table.keys())
+    assert other.keys() != {"id"}
+    assert other.keys().isdisjoint({"x"})
+    assert dataset.keys() & {"people", "x"} == {"people"}
+    assert [*other.keys()[1:], other.keys()[0]] == ["name", "ok", "id"]
 
 
 def test_renaming_and_moving_fields(dataset, table):
@@ -184,6 +205,31 @@ def test_renaming_and_moving_fields(dataset, table):
     assert "back" not in table
     assert copy(there, other, "twice").data[:].tolist() == IDS
     assert other.add(table["note"]).data[:] == NOTES
+
+
+@pytest.mark.parametrize("name", ["id", "note"])
+def test_copying_a_field_is_work_for_that_field_alone(dataset, table, name, monkeypatch):
+    """Nothing is noted of the fields beside it; one that fails half-way leaves none behind."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Node, "clone", None)
+        table["twin"] = table[name]
+    assert list(table["twin"].data[:]) == list(table[name].data[:])
+    del table["twin"]
+
+    def half_way():
+        yield table[name].read(0, 4)
+        raise InterruptedError
+
+    broken = copy(table[name], dataset.create_dataframe("other"), "broken")
+    monkeypatch.setattr(broken, "blocks", half_way)
+    before = table.keys()
+    with pytest.raises(InterruptedError):
+        copy(broken, table, "twin")
+    assert table.keys() == before
+    assert "twin" not in table
+    with pytest.raises(NameTakenError):
+        copy(broken, table, name)
+    assert len(table[name]) == 11
 
 
 # -- rows
@@ -356,6 +402,34 @@ def test_merging_with_hints(dataset, table):
             hint_right_keys_ordered=True,
         )
     assert dataset["no"].keys() == []
+
+
+@pytest.mark.parametrize(
+    ("how", "keys", "names"),
+    [
+        ("inner", "id", ["id", "id_r"]),
+        ("inner", ("id",), ["id", "id_r"]),
+        ("outer", "id", ["id_l", "id_r"]),
+        ("left", ("id", "id"), ["id_l", "id_r"]),
+    ],
+)
+def test_names_of_a_merge_with_hints(dataset, table, how, keys, names):
+    """ExeTera's other names are those of its ordered path: one key, and no outer merge."""
+    table.sort_values("id")
+    dest = dataset.create_dataframe("dest")
+    merge(
+        table,
+        people(dataset),
+        dest,
+        keys,
+        keys,
+        left_fields=["id"],
+        right_fields=["id"],
+        how=how,
+        hint_left_keys_ordered=True,
+        hint_right_keys_ordered=True,
+    )
+    assert [name for name in dest if name.startswith("id")] == names
 
 
 def people_again(dataset):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
 from exetera_zarr.engine import Column, aggregate, gather, membership, spans
-from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError
+from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.operators import not_of_numbers
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.storage.memory import MemoryGroup
 
@@ -141,6 +143,9 @@ class Field:
 
     def __len__(self) -> int:
         return self.rows_of(self.arrays())
+
+    def __getitem__(self, item: object) -> Any:
+        raise TypeError(f"{self.describe()} has its rows in its data: write field.data[...]")
 
     @property
     def session(self) -> object:
@@ -328,15 +333,30 @@ class Field:
         Returns
         -------
         ndarray of bool
+
+        Raises
+        ------
+        TypeError
+            There is text for a field of numbers, or there are numbers for one of text.
         """
         if isinstance(test_elements, (str, bytes)):
             test_elements = [test_elements]
         elif not isinstance(test_elements, np.ndarray):
             several = isinstance(test_elements, Iterable)
             test_elements = list(test_elements) if several else [test_elements]
+        first = test_elements.reshape(-1)[:1] if isinstance(test_elements, np.ndarray) else ()
+        self._check_comparable(first if len(first) else test_elements)
         wanted = membership.members(test_elements, self.data.dtype)
         found = [np.isin(column, wanted) for column in self.blocks()]
         return np.concatenate(found) if found else np.empty(0, bool)
+
+    def _check_comparable(self, values: Iterable[Any]) -> None:
+        """TypeError if there are values that rows cannot be equal to: text beside numbers."""
+        others = (str, bytes, dt.date, np.datetime64, np.timedelta64)
+        for value in values:
+            if isinstance(value, others):
+                plain = value.item() if isinstance(value, np.generic) else value
+                raise TypeError(not_of_numbers(self, plain))
 
     def unique(
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
@@ -374,7 +394,8 @@ class Field:
             `target`, the field itself, or a new field in memory.
         """
         with workspace(self._session) as work:
-            rows = choosing.filter_rows(filter_to_apply, len(self), work)
+            with about(self.describe):
+                rows = choosing.filter_rows(filter_to_apply, len(self), work)
             return self.deliver(choosing.chosen(self, rows), target, in_place)
 
     def apply_index(
@@ -396,7 +417,8 @@ class Field:
             As in `apply_filter`.
         """
         with workspace(self._session) as work:
-            rows = choosing.index_rows(index_to_apply, len(self), work)
+            with about(self.describe):
+                rows = choosing.index_rows(index_to_apply, len(self), work)
             return self.deliver(choosing.chosen(self, rows), target, in_place)
 
     def apply_spans_first(
@@ -430,7 +452,8 @@ class Field:
             return self.deliver(results, target, in_place)
 
     def _spans(self, given: Any) -> AnyArray:
-        return spans.check_spans(_parameter("spans", given), len(self))
+        with about(self.describe):
+            return spans.check_spans(_parameter("spans", given), len(self))
 
     def deliver(self, columns: Iterable[Column], target: Field | None, in_place: bool) -> Field:
         """

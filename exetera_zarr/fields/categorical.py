@@ -25,11 +25,16 @@ class CategoricalField(Arithmetic, Field):
 
     @property
     def keys(self) -> dict[int, Any]:
-        """Name of each code: bytes in a dataset, in memory as they were given."""
+        """Name of each code: bytes in a dataset, and of what comes from one; else as given."""
         pairs = self.group.attributes["key"]
         if self.stored:
             return {int(code): name.encode("utf-8", "surrogateescape") for name, code in pairs}
         return {code: name for name, code in pairs}
+
+    def type_attributes(self) -> dict[str, Any]:
+        """As of the other types; the names are bytes where those of `keys` are."""
+        attributes = super().type_attributes()
+        return {**attributes, "key": [[name, code] for code, name in self.keys.items()]}
 
     def remap(self, key_map: Any, new_key: Any) -> CategoricalField:
         """

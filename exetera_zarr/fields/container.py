@@ -12,6 +12,7 @@ from exetera_zarr.fields.base import Field, new_field
 from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.fixed_string import FixedStringField
 from exetera_zarr.fields.indexed_string import IndexedStringField
+from exetera_zarr.fields.names import Names
 from exetera_zarr.fields.numeric import NumericField
 from exetera_zarr.fields.timestamp import TimestampField
 from exetera_zarr.storage import names
@@ -182,8 +183,8 @@ class FieldContainer:
 
     # -- finding
 
-    def keys(self) -> list[str]:
-        """Names of what is in here, in order."""
+    def keys(self) -> Names:
+        """Names of what is in here, in order; as sets they go together by ``& | - ^``."""
         raise NotImplementedError
 
     def __getitem__(self, name: str) -> Any:
@@ -219,9 +220,9 @@ class FieldContainer:
             field = self._live[child.key] = create.wrap(group=child, **self._field_arguments())
         return field
 
-    def _field_names(self) -> list[str]:
+    def _field_names(self) -> Names:
         group = self.group
-        return [name for name in group if create.is_field_group(group.group(name))]
+        return Names(name for name in group if create.is_field_group(group.group(name)))
 
     # -- changing
 

@@ -16,6 +16,7 @@ from exetera_zarr.fields.fixed_string import FixedStringField
 from exetera_zarr.fields.indexed_string import IndexedStringField
 from exetera_zarr.fields.numeric import NumericField
 from exetera_zarr.fields.timestamp import TimestampField
+from exetera_zarr.fields.values import as_numbers
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import Group
@@ -74,6 +75,8 @@ def dtype_to_str(dtype: npt.DTypeLike) -> str:
         It is another type.
     """
     try:
+        if dtype is None:  # which numpy takes for float64
+            raise TypeError
         name = np.dtype(dtype).name
     except TypeError as error:
         raise DataError(f"{dtype!r} is not a number type") from error
@@ -233,6 +236,7 @@ def recast(field: NumericField, dtype: npt.DTypeLike, casting: str) -> NumericFi
     frame = field.dataframe
     if frame is None:
         raise DataError(f"{field.describe()} is not a column of a table")
+    columns = (as_numbers(np.asarray(c), np.dtype(name), field.describe()) for c in field.blocks())
     return frame.replace_field(  # type: ignore[no-any-return]
-        str(field.name), NumericField, numeric_attributes(name), field.blocks()
+        str(field.name), NumericField, numeric_attributes(name), columns
     )

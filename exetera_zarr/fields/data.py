@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine import gather, strings
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, about
 from exetera_zarr.fields.values import as_values
 
 if TYPE_CHECKING:
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["RawData", "StringData"]
 
 
-def _positions(item: Any, length: int) -> AnyArray:
+def _positions(item: Any, length: int, field: Field) -> AnyArray:
     """Row numbers of a mask, or of an array or list of row numbers (negative ones from the end)."""
+    with about(field.describe):
+        return _rows_of(item, length)
+
+
+def _rows_of(item: Any, length: int) -> AnyArray:
     index = np.asarray(getattr(item, "data", item) if hasattr(item, "fieldtype") else item)
+    if index.ndim == 0:
+        raise IndexError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")
     if index.ndim != 1:
         raise IndexError(f"an index has one dimension, not {index.ndim}")
     if index.dtype == bool:
@@ -46,7 +53,7 @@ def _one_index(item: Any) -> Any:
     return slice(None) if isinstance(item, EllipsisType) else item
 
 
-def _row(item: Any, length: int) -> int | None:
+def _row(item: Any, length: int, field: Field) -> int | None:
     """The row of a single whole number, counted from the start; None if it is something else."""
     if isinstance(item, (bool, np.bool_)):
         return None
@@ -56,7 +63,7 @@ def _row(item: Any, length: int) -> int | None:
         return None
     if not -length <= row < length:
         # ExeTera raises ValueError here, numpy IndexError; DataError is the former.
-        raise RowError(f"row {row} of {length}")
+        raise RowError(f"{field.describe()} has no row {row}, only {length} rows")
     return row % length
 
 
@@ -104,7 +111,7 @@ class RawData:
     def __getitem__(self, item: Any) -> Any:
         array = self.array()
         item = _one_index(item)
-        row = _row(item, len(array))
+        row = _row(item, len(array), self._field)
         if row is not None:
             return array.read(row, row + 1)[0]
         if isinstance(item, slice):
@@ -116,7 +123,7 @@ class RawData:
                 return np.empty(0, array.dtype)
             low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1])
             return array.read(low, high + 1)[::step][: len(rows)].copy()
-        return take_rows(array, _positions(item, len(array)))
+        return take_rows(array, _positions(item, len(array), self._field))
 
     def __iter__(self) -> Iterator[Any]:
         array = self.array()
@@ -134,10 +141,10 @@ class RawData:
         array = self._to_change()
         item = _one_index(item)
         values = as_values(values, array.dtype, self._field.describe())
-        row = _row(item, len(array))
+        row = _row(item, len(array), self._field)
         if row is not None:
             if values.size != 1:
-                raise DataError(f"{values.size} values for one row")
+                raise DataError(f"{values.size} values for one row of {self._field.describe()}")
             array.write(row, values.reshape(1))
         elif isinstance(item, slice) and item.indices(len(array))[2] == 1:
             start, stop, _ = item.indices(len(array))
@@ -146,7 +153,7 @@ class RawData:
             rows = (
                 np.arange(*item.indices(len(array)))
                 if isinstance(item, slice)
-                else _positions(item, len(array))
+                else _positions(item, len(array), self._field)
             )
             self._scatter(array, rows, values)
 
@@ -271,7 +278,7 @@ class StringData:
         arrays = self._field.arrays()
         length = self._field.rows_of(arrays)
         item = _one_index(item)
-        row = _row(item, length)
+        row = _row(item, length, self._field)
         if row is not None:
             return strings.decode(self._field.read(row, row + 1, arrays))[0]
         return strings.decode(self._read(item, length, arrays))
@@ -282,7 +289,7 @@ class StringData:
             if step == 1:
                 return self._field.read(start, max(start, stop), arrays)
             return self._field.take(np.arange(start, stop, step))
-        return self._field.take(_positions(item, length))
+        return self._field.take(_positions(item, length, self._field))
 
     def __setitem__(self, item: Any, values: Any) -> None:
         raise PermissionError(
@@ -342,7 +349,9 @@ class StringData:
         else:
             if isinstance(part, (str, bytes)):
                 raise TypeError(f"{self._field.describe()} takes a list of str, not one {part!r}")
-            self._field.append(strings.encode(part))
+            with about(self._field.describe):
+                column = strings.encode(part)
+            self._field.append(column)
 
     def write(self, part: Iterable[str]) -> None:
         """Append strings, and `complete`."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
 from exetera_zarr.fields.base import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["FixedStringField"]
 
@@ -16,3 +23,11 @@ class FixedStringField(Field):
     def length(self) -> int:
         """Bytes of the longest string that fits."""
         return int(self.group.attributes["strlen"])
+
+    def _check_comparable(self, values: Iterable[Any]) -> None:
+        """As of the other types: TypeError if there is anything but text."""
+        for value in values:
+            if not isinstance(value, (str, bytes, type(None))):
+                raise TypeError(
+                    f"{self.describe()} holds strings, not {np.asarray(value).dtype} as are given"
+                )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.engine import Column, gather, membership, strings
-from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.errors import CorruptDataError, about
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
 
@@ -121,8 +121,9 @@ class IndexedStringField(Field):
             raise TypeError("'NoneType' object is not iterable: test_elements must be a collection")
         if isinstance(test_elements, str):
             test_elements = [test_elements]
-        wanted = [element for element in test_elements if element is not None]
-        found = [strings.isin(column, wanted) for column in self.blocks()]
+        with about(self.describe):
+            wanted = [element for element in test_elements if element is not None]
+            found = [strings.isin(column, wanted) for column in self.blocks()]
         return np.concatenate(found) if found else np.empty(0, bool)
 
     def unique(

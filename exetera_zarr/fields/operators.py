@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
 
-__all__ = ["Arithmetic", "Bitwise", "Comparison", "Modulo", "compute"]
+__all__ = ["Arithmetic", "Bitwise", "Comparison", "Modulo", "compute", "not_of_numbers"]
 
 Function = Callable[..., Any]
 
@@ -43,8 +44,28 @@ def compute(function: Function, *operands: Any) -> Any:
     from exetera_zarr.fields.base import Field
 
     lead = next(operand for operand in operands if isinstance(operand, Field))
+    try:
+        return _computed(function, lead, operands)
+    except OverflowError as error:
+        # A number beyond the field's type, such as 300 with uint8: numpy does not widen for it.
+        wider = [_as_int64(operand) for operand in operands]
+        if all(new is old for new, old in zip(wider, operands, strict=True)):
+            raise OverflowError(f"{lead.describe()} ({lead.fieldtype}): {error}") from error
+        return _computed(function, lead, wider)
+    except TypeError as error:
+        raise TypeError(f"{lead.describe()} ({lead.fieldtype}): {error}") from error
+
+
+def _as_int64(operand: Any) -> Any:
+    return (
+        np.int64(operand) if type(operand) is int and -(1 << 63) <= operand < 1 << 63 else operand
+    )
+
+
+def _computed(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
+    """The result of a function, one field or several, which take it block by block."""
     length, step = len(lead), lead.group.row_block
-    sources = [_source(operand, length) for operand in operands]
+    sources = [_source(operand, lead, length) for operand in operands]
     fields: list[NumericField] = []
     for start in range(0, max(length, 1), step):
         stop = min(start + step, length)
@@ -56,7 +77,7 @@ def compute(function: Function, *operands: Any) -> Any:
     return tuple(fields) if len(fields) > 1 else fields[0]
 
 
-def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
+def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Any]:
     """A function that gives the operand's rows of a block; a scalar is the same for all."""
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.data import RawData
@@ -76,7 +97,7 @@ def _source(operand: Any, length: int) -> Callable[[int, int], Any]:
             return array[start:stop]
 
     if rows != length:
-        raise DataError(f"operands of {length} and {rows} rows")
+        raise DataError(f"{lead.describe()} has {length} rows, the other operand has {rows}")
     return read
 
 
@@ -88,7 +109,7 @@ def _in_memory(like: Field, dtype: np.dtype[Any]) -> NumericField:
 
 def _forward(function: Function) -> Any:
     def method(self: Field, other: Any) -> Any:
-        if not _is_operand(other):
+        if not _is_operand(self, other, function):
             return NotImplemented
         return compute(function, self, other)
 
@@ -97,20 +118,49 @@ def _forward(function: Function) -> Any:
 
 def _reflected(function: Function) -> Any:
     def method(self: Field, other: Any) -> Any:
-        if not _is_operand(other):
+        if not _is_operand(self, other, function):
             return NotImplemented
         return compute(function, other, self)
 
     return method
 
 
-def _is_operand(other: Any) -> bool:
-    from exetera_zarr.fields.base import Field
-    from exetera_zarr.fields.data import RawData
+def _is_operand(field: Field, other: Any, function: Function) -> bool:
+    """
+    Whether the other side of an operator is numbers, or None where that is not equal to any.
 
-    if isinstance(other, Field):
-        return isinstance(other, Comparison)
-    return isinstance(other, (RawData, np.ndarray, np.generic, int, float, bool, list))
+    Raises
+    ------
+    TypeError
+        It is text or a date: Python would call that unequal without a word.
+    """
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.data import RawData, StringData
+
+    if other is None and function in (operator.eq, operator.ne):
+        return True
+    texts = (str, bytes, dt.date, StringData, type(None))
+    if isinstance(other, texts) or (isinstance(other, Field) and not isinstance(other, Comparison)):
+        raise TypeError(not_of_numbers(field, other))
+    if isinstance(other, (np.ndarray, np.generic, list)) and np.asarray(other).dtype.kind in "USMm":
+        raise TypeError(not_of_numbers(field, other))
+    return isinstance(other, (Field, RawData, np.ndarray, np.generic, int, float, list))
+
+
+def not_of_numbers(field: Field, other: Any) -> str:
+    """Why a field does not go together with text and dates, and what does."""
+    names = getattr(field, "keys", None)
+    hints = {
+        "categorical": f"compare it with codes, which have the names {names}",
+        "timestamp": "compare it with seconds since 1970, such as moment.timestamp()",
+    }
+    hint = hints.get(field.type_name, "compare it with numbers")
+    given = (
+        repr(other)
+        if isinstance(other, (str, bytes, int, dt.date))
+        else f"a {type(other).__name__}"
+    )
+    return f"{field.describe()} holds numbers, which do not go together with {given}: {hint}"
 
 
 class Comparison:

@@ -57,7 +57,7 @@ def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
 
     Whole numbers of a plain list that are out of range wrap around, as ExeTera's scripts expect;
     those of an array are an error. A float loses its fraction; one that is out of range, or no
-    number, is an error in a field of whole numbers.
+    number, is an error in a field of whole numbers, and all but 0 and 1 are in one of bool.
     """
     if not isinstance(values, np.ndarray):
         return _from_list(values, dtype, where)
@@ -67,8 +67,7 @@ def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         raise DataError(f"{where} holds {dtype.name}, but was given {values.dtype}")
     if values.dtype.kind == "O":
         return _from_list(values.tolist(), dtype, where)
-    if dtype.kind in "iu" and values.dtype.kind in "iuf":
-        _check_range(values, dtype, where)
+    _check_range(values, dtype, where)
     return values.astype(dtype)
 
 
@@ -77,7 +76,7 @@ def _from_list(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         array = np.asarray(values)
         if array.dtype.kind not in "biufO":
             raise TypeError(f"got {array.dtype}")
-        if dtype.kind in "iu" and array.dtype.kind == "f":
+        if array.dtype.kind == "f":
             _check_range(array, dtype, where)
         if array.dtype.kind == "O" and dtype.kind in "iu":
             mask = (1 << (8 * dtype.itemsize)) - 1
@@ -91,24 +90,34 @@ def _from_list(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
 
 
 def _check_range(values: AnyArray, dtype: np.dtype[Any], where: str) -> None:
-    """Raise where a number is outside of what an integer type holds."""
+    """Raise where a number is none that a field of whole numbers or bool holds."""
     if values.size == 0 or np.can_cast(values.dtype, dtype):
         return
-    limits = np.iinfo(dtype)
-    if values.dtype.kind == "f":
-        # As a float, the highest 64-bit integer is one too high: what reaches it does not fit.
-        bad = ~((values > float(limits.min) - 1) & (values < float(limits.max) + 1))
-    else:
-        low, high = int(values.min()), int(values.max())
-        if low >= limits.min and high <= limits.max:
-            return
-        bad = (values < max(limits.min, low)) | (values > min(limits.max, high))
+    bad = _misfits(values, dtype)
     if bad.any():
         at = int(np.flatnonzero(bad.reshape(-1))[0])
         raise DataError(
             f"{where} holds {dtype.name}; value {at} of those given, "
             f"{values.reshape(-1)[at]!s}, does not fit"
         )
+
+
+def _misfits(values: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Which numbers a type does not hold; an array of one row stands for none."""
+    none = np.zeros(1, np.bool_)
+    if dtype.kind == "b":
+        # Whole numbers are true unless they are 0, as in numpy.
+        return (values != 0) & (values != 1) if values.dtype.kind == "f" else none
+    if dtype.kind not in "iu":
+        return none
+    limits = np.iinfo(dtype)
+    if values.dtype.kind == "f":
+        # As a float, the highest 64-bit integer is one too high: what reaches it does not fit.
+        return ~((values > float(limits.min) - 1) & (values < float(limits.max) + 1))
+    low, high = int(values.min()), int(values.max())
+    if low >= limits.min and high <= limits.max:
+        return none
+    return (values < max(limits.min, low)) | (values > min(limits.max, high))
 
 
 def as_fixed(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:

@@ -86,6 +86,14 @@ class Array(ABC):
             `out`, or a new array that the caller owns.
         """
 
+    def __getitem__(self, item: Any) -> Any:
+        """What numpy gives for `item`; a slice reads no more than it names."""
+        if isinstance(item, slice):
+            start, stop, step = item.indices(len(self))
+            if step == 1:
+                return self.read(start, max(start, stop))
+        return self.read(0, len(self))[item]
+
     @abstractmethod
     def append(self, values: AnyArray) -> None:
         """Add `values` (one-dimensional, of this dtype) at the end; they may be reused after."""
@@ -141,6 +149,18 @@ class Group(ABC):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """The attributes, under the name that h5py has for them."""
+        return self.attributes
+
+    def __getitem__(self, name: str) -> Group | Array:
+        """The child group, or the array of that role, as in h5py; KeyError where there is none."""
+        if name in self:
+            return self.group(name)
+        here, _, below = name.partition("/")
+        return self.group(here)[below] if below else self.array(name)
 
     @abstractmethod
     def __contains__(self, name: object) -> bool: ...

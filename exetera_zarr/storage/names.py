@@ -97,7 +97,7 @@ def unique_segment(name: str, taken: Collection[str]) -> str:
     name
         A name that `check` returned.
     taken
-        Segments of the siblings.
+        Segments of the siblings, each in the form that ``casefold`` gives.
 
     Returns
     -------
@@ -109,7 +109,6 @@ def unique_segment(name: str, taken: Collection[str]) -> str:
     DataError
         No such segment is left.
     """
-    folded = {segment.casefold() for segment in taken}
     raw = name.encode("utf-8")
     plain = encode(name)
     upper = {p for p, byte in enumerate(raw) if byte not in _PLAIN or 65 <= byte <= 90}
@@ -120,7 +119,7 @@ def unique_segment(name: str, taken: Collection[str]) -> str:
         _percent(raw, first),
         _percent(raw, upper | first),
     ):
-        if segment.casefold() not in folded and len(segment) <= _LONGEST:
+        if segment.casefold() not in taken and len(segment) <= _LONGEST:
             return segment
     raise DataError(f"the name {name!r} differs only by case from too many others, or is too long")
 

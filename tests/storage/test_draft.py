@@ -119,6 +119,32 @@ def test_a_buffer_is_its_rows_wherever_they_are(data):
         del buffer
 
 
+def test_one_group_more_is_no_work_for_the_others(tmp_path):
+    """What is known of ids and path segments grows with each group, and is not made again."""
+    storage = open_storage(str(tmp_path / "x.zarr"), "w")
+    table = storage.root.create_group("t")
+    made = {"first": table.create_group("first")}
+    draft, node = storage.draft, table.node
+    index, folded = draft._index[1], node.folded()
+    for number in range(20):
+        name = "aA"[number % 2] * (number // 2 + 1)
+        made[name] = table.create_group(name)
+        assert draft._index[1] is index
+        assert node.folded() is folded
+    known = dict(index)
+    draft.reindex()
+    for name, group in made.items():
+        assert group.name == name
+        assert known[group.key] == draft.find(group.key)
+    assert folded == {child.segment.casefold() for child in node.groups.values()}
+    assert len(folded) == len(made)
+    others = {name: child for name, child in node.groups.items() if name != "first"}
+    table.rename_groups({"first": "last"})
+    assert table.group("last").key == made["first"].key
+    assert all(node.groups[name] is child for name, child in others.items())
+    storage.close()
+
+
 class Failing(WrapperStore):
     """A store whose uploads fail while `broken` is set."""
 

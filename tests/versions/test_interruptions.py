@@ -205,6 +205,23 @@ def test_an_interrupted_rename_is_whole(tmp_path, monkeypatch):
         assert seen(url) == found == {"new": [1]}
 
 
+@pytest.mark.parametrize("function", ["note", "changing"])
+def test_an_interrupted_creation_is_whole(tmp_path, monkeypatch, function):
+    """A table that Ctrl-C met while it was made is there as others are, or is not there."""
+    url = tmp_path / "x.zarr"
+    make(url, t=[1])
+    with drafts(url) as (ds,):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt(patch, ds.storage.draft, function)
+            ds.storage.root.create_group("new")
+        frame = ds.require_dataframe("new")
+        frame.create_numeric("x", "int64").data.write([2])
+        ds["newer"] = frame
+        assert (frame.name, ds["newer"]["x"].data[:].tolist()) == ("newer", [2])
+        ds.commit()
+        assert seen(url) == {"t": [1], "newer": [2]}
+
+
 def test_a_late_reader_leaves_no_old_block_behind(tmp_path, monkeypatch):
     """A block that is being read while it is changed and committed is not remembered as it was."""
     late = []

@@ -120,8 +120,14 @@ class Draft:
         """Note that groups came, went or have other names."""
         self._index = None
 
+    def note(self, path: tuple[str, ...], node: Node) -> None:
+        """Note that a group came, of that path. Where that is missed, `find` does without."""
+        known = self._index
+        if known is not None and known[0] is self._state.root:
+            known[1][node.id] = path, node
+
     def find(self, node_id: str) -> tuple[tuple[str, ...], Node] | None:
-        """The names that lead to a node, and the node; None if there is none of that id."""
+        """The names that lead to a node, and the node; None if none of that id is known."""
         root, known = self._state.root, self._index
         if known is None or known[0] is not root:
             index: dict[str, tuple[tuple[str, ...], Node]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +118,14 @@ class ZarrGroup(Group):
             parent = self.node
             if name in parent.groups:
                 raise NameTakenError(f"{name!r} exists already in {self._describe()}")
-            segment = names.unique_segment(name, [n.segment for n in parent.groups.values()])
+            segment = names.unique_segment(name, parent.folded())
             about = {"name": name, **(attributes or {})}
             block = row_block or parent.row_block
             if "fieldtype" not in about:
                 about["row_block"] = block
             child = Node(secrets.token_hex(8), segment, about, block)
-            _set_groups(draft, parent, {**parent.groups, name: child})
+            parent.add(name, child)
+            draft.note((*self._path, name), child)
             return ZarrGroup(self._storage, child.id, (*self._path, name))
 
     def _describe(self) -> str:
@@ -144,19 +146,23 @@ class ZarrGroup(Group):
             parent = self.node
             after = [renames.get(name, name) for name in parent.groups]
             if len(set(after)) != len(after):
-                taken = sorted({name for name in after if after.count(name) > 1})
+                taken = [name for name, times in Counter(after).items() if times > 1]
                 raise NameTakenError(f"{taken[0]!r} exists already in {self._describe()}")
             segments = {
                 name: node.segment for name, node in parent.groups.items() if name not in renames
             }
+            folded = {segment.casefold() for segment in segments.values()}
             for old, new in renames.items():
-                segments[old] = names.unique_segment(new, segments.values())
+                segments[old] = names.unique_segment(new, folded)
+                folded.add(segments[old].casefold())
             groups = {}
             for (old, node), new in zip(parent.groups.items(), after, strict=True):
-                if parent is draft.root:
-                    draft.context.segments.setdefault(node.id, set()).add(node.segment)
-                attributes = {**node.attributes, "name": new}
-                groups[new] = replace(node, segment=segments[old], attributes=attributes)
+                groups[new] = node
+                if old in renames:
+                    if parent is draft.root:
+                        draft.context.segments.setdefault(node.id, set()).add(node.segment)
+                    attributes = {**node.attributes, "name": new}
+                    groups[new] = replace(node, segment=segments[old], attributes=attributes)
             _set_groups(draft, parent, groups)
 
     def reorder(self, order: Sequence[str]) -> None:

@@ -63,6 +63,22 @@ class Node:
     row_block: int = ROW_BLOCK
     groups: dict[str, Node] = field(default_factory=dict)
     arrays: dict[str, DraftArray] = field(default_factory=dict)
+    _folded: tuple[dict[str, Node], set[str]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def folded(self) -> set[str]:
+        """Segments of the children, without regard to case; not to be changed."""
+        if self._folded is None or self._folded[0] is not self.groups:
+            self._folded = self.groups, {n.segment.casefold() for n in self.groups.values()}
+        return self._folded[1]
+
+    def add(self, name: str, child: Node) -> None:
+        """Have one more child. Who looks at the children meanwhile sees them before or after."""
+        groups, folded = {**self.groups, name: child}, self.folded()
+        self.groups = groups
+        folded.add(child.segment.casefold())
+        self._folded = groups, folded
 
     def clone(self) -> Node:
         """A snapshot that later changes of this tree do not reach."""

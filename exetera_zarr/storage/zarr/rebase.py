@@ -139,14 +139,14 @@ def _beside(mine: dict[str, Node], others: Collection[Node]) -> dict[str, str]:
     would be the same folder on some systems. One that the other writer renamed is another one now.
     """
     ids = {node.id for node in others}
-    segments = [node.segment for node in others]
+    folded = {node.segment.casefold() for node in others}
     reborn: dict[str, str] = {}
     for name, node in mine.items():
         if node.id in ids:
             node = _reborn(node, reborn)  # noqa: PLW2901
-        if node.segment.casefold() in {segment.casefold() for segment in segments}:
-            node = replace(node, segment=names.unique_segment(name, segments))  # noqa: PLW2901
-        segments.append(node.segment)
+        if node.segment.casefold() in folded:
+            node = replace(node, segment=names.unique_segment(name, folded))  # noqa: PLW2901
+        folded.add(node.segment.casefold())
         mine[name] = node
     return reborn
 
