@@ -20,6 +20,7 @@ from exetera_zarr.errors import DataError, SchemaError
 from exetera_zarr.io import import_tables
 from exetera_zarr.io.discovery import Proposal, propose_schema, table_name
 from exetera_zarr.io.profiling import DISTINCT, ColumnProfile
+from exetera_zarr.io.proposing import MISSING
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -413,10 +414,13 @@ def meaning(text: str, field: Any) -> Any:
     match field.fieldtype.split(","):
         case ["numeric", "bool"]:
             return text.strip().lower() == "true"
-        case ["numeric", _] if text.strip() in ("", "NA"):
-            return 0.0 if "float" in field.fieldtype else 0
         case ["numeric", nformat]:
-            return float(text) if "float" in nformat else int(text)
+            read = float if "float" in nformat else int
+            try:
+                return read(text)
+            except ValueError:
+                assert text.strip().lower().encode() in MISSING
+                return read(0)
         case ["timestamp", *_]:
             if not text.strip():
                 return 0.0

@@ -897,7 +897,7 @@ def test_what_is_written_is_read(
     found: list[list[str]] = []
     for block in source.blocks():
         assert block.problem is None
-        parsed = parse_block(block.data, 2, [0, 1])
+        parsed = parse_block(block.text, 2, [0, 1])
         assert not parsed.problems
         columns = [parsed.cells[number].to_pylist() for number in (0, 1)]
         found += [[cell.decode() for cell in row] for row in zip(*columns, strict=True)]
@@ -924,7 +924,7 @@ def test_what_is_accepted_is_what_python_reads(body: str, width: int, size: int)
         for block in source.blocks():
             if block.problem:
                 return len(rows), block.problem
-            parsed = parse_block(block.data, width, range(width))
+            parsed = parse_block(block.text, width, range(width))
             columns = [parsed.cells[number].to_pylist() for number in range(width)]
             if parsed.problems:
                 first = min(parsed.problems)

@@ -60,14 +60,6 @@ class Faults:
             if row not in self._reasons:
                 self._reasons[row] = reason(row)
 
-    def add_texts(self, texts: Faults, codes: npt.NDArray[Any]) -> None:
-        """Note the cells whose text, by its number, is among others that failed a check."""
-        if texts:
-            self.add(
-                np.isin(codes, list(texts._reasons)),
-                lambda row: texts._reasons[int(codes[row])],
-            )
-
     def __bool__(self) -> bool:
         return bool(self._reasons)
 

@@ -50,7 +50,7 @@ def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
     Parameters
     ----------
     array
-        Binary array without nulls; for categories, a dictionary of them is faster.
+        Binary array without nulls.
     definition
         What the cells mean.
 
@@ -65,19 +65,16 @@ def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
         The cells that do not fit.
     """
     faults = Faults()
-    if isinstance(definition, Categorical):
-        produced = _categorical(array, definition, faults)
-    else:
-        produced = _convert(Cells(array), definition, faults)
+    produced = _convert(Cells(array), definition, faults)
     faults.check()
     return produced
 
 
-def _convert(
-    cells: Cells, definition: Numeric | String | DateTime | Blank, faults: Faults
-) -> list[Produced]:
+def _convert(cells: Cells, definition: Definition | Blank, faults: Faults) -> list[Produced]:
     """Convert cells; whatever stands in the place of those that do not fit."""
     match definition:
+        case Categorical():
+            return _categories(cells, definition, faults)
         case Numeric(nformat="bool"):
             return _flagged(cells, definition, faults, *_booleans(cells))
         case Numeric():
@@ -96,34 +93,19 @@ def _convert(
 # Categories
 
 
-def _categorical(array: pa.Array, definition: Categorical, faults: Faults) -> list[Produced]:
-    """Look each text up once, then each cell by the number of its text."""
-    coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-    codes = coded.indices.to_numpy()
-    found = [definition.by_text.get(text) for text in coded.dictionary.to_pylist()]
-    unknown = np.array([value is None for value in found]) if None in found else None
-    instead = FREETEXT_VALUE if definition.allow_freetext else 0
-    of_text = np.array([instead if value is None else value for value in found], definition.nformat)
-    values = of_text[codes]
+def _categories(cells: Cells, definition: Categorical, faults: Faults) -> list[Produced]:
+    texts = pa.array(list(definition.by_text), pa.binary())
+    numbers = np.array(list(definition.by_text.values()), definition.nformat)
+    values, missing = _find(cells, (texts, numbers))
     if definition.allow_freetext:
-        return [values, _free_text(Cells(coded.dictionary), codes, unknown, faults)]
-    if unknown is not None:
+        free = np.zeros(len(cells), bool) if missing is None else missing
+        values[free] = FREETEXT_VALUE
+        words = Cells(pc.if_else(pa.array(free), cells.array, pa.scalar(b"")))
+        return [values, words.utf8(faults).cast(pa.large_string())]
+    if missing is not None:
         reason = f"is none of the categories {listing(definition.categories, 10)}"
-        faults.add(unknown[codes], lambda row: reason)  # noqa: ARG005 - one reason for all
+        faults.add(missing, lambda row: reason)  # noqa: ARG005 - one reason for all
     return [values]
-
-
-def _free_text(
-    texts: Cells, codes: npt.NDArray[Any], unknown: Mask | None, faults: Faults
-) -> pa.Array:
-    """Return the cells that are no category, and empty ones in the place of the others."""
-    if unknown is None:
-        return pa.array([""], pa.large_string()).take(np.zeros(len(codes), np.int8))
-    free = Cells(pc.if_else(pa.array(unknown), texts.array, pa.scalar(b"")))
-    wrong = Faults()
-    words = free.utf8(wrong).cast(pa.large_string())
-    faults.add_texts(wrong, codes)
-    return words.take(pa.array(codes))
 
 
 # Numbers

@@ -16,13 +16,11 @@ import pyarrow.csv as pa_csv
 from exetera_zarr.io.csv_dialect import BYTE_ORDER_MARK, NO_POSITIONS, RecordText
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
 __all__ = ["Parsed", "parse_block"]
-
-ENCODED = pa.dictionary(pa.int32(), pa.binary())
 
 
 @dataclass(frozen=True)
@@ -51,38 +49,33 @@ class Parsed:
         return np.delete(rows, list(self.problems)) if self.problems else rows
 
 
-def parse_block(
-    data: bytes, width: int, wanted: Sequence[int], few_texts: Collection[int] = ()
-) -> Parsed:
+def parse_block(block: RecordText, width: int, wanted: Sequence[int]) -> Parsed:
     """
     Split records into columns.
 
     Parameters
     ----------
-    data
+    block
         Complete records, of which the quotes are in order.
     width
         Number of cells that each must have.
     wanted
         Numbers of the columns to return.
-    few_texts
-        Which of them have the same few texts over and over: they are returned as dictionaries.
 
     Returns
     -------
     Parsed
         The cells, and what is wrong with records that are not well-formed.
     """
-    text = RecordText(data).without_leading_spaces()
-    types = {column: ENCODED if column in few_texts else pa.binary() for column in wanted}
+    text = block.without_leading_spaces()
     # In one column blank lines are cells, but not those of a line end that was translated twice.
-    blank = RecordText(data).rows_between_returns() if width == 1 else NO_POSITIONS
-    parsed = None if len(blank) else _split(text, width, types)
+    blank = block.rows_between_returns() if width == 1 else NO_POSITIONS
+    parsed = None if len(blank) else _split(text, width, wanted)
     if parsed is not None:
         return parsed
     # Where a cell is missing a blank line would be taken for none at all: number the rest anew.
     blank = blank if width == 1 else text.blank_rows()
-    parsed = _split(text.without_records(blank), width, types)
+    parsed = _split(text.without_records(blank), width, wanted)
     assert parsed is not None
     numbers = np.delete(np.arange(text.records), blank)
     problems = {int(numbers[row]): reason for row, reason in parsed.problems.items()}
@@ -90,21 +83,21 @@ def parse_block(
     return Parsed(text.records, parsed.cells, problems)
 
 
-def _split(text: RecordText, width: int, types: Mapping[int, pa.DataType]) -> Parsed | None:
+def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None:
     """Split records into cells; None if there are blank lines that should not be there."""
     if not text.data:
-        return Parsed(0, {column: pa.array([], kind) for column, kind in types.items()}, {})
+        return Parsed(0, {column: pa.array([], pa.binary()) for column in wanted}, {})
     if not _is_utf8(text.data):
         # pyarrow cannot show such a ragged record to anyone: those are found, and left out, before.
-        ragged = _read(text, width, {}, "latin-1")
+        ragged = _read(text, width, (), "latin-1")
         if ragged is None:
             return None
         if ragged.problems:
             # A last line end that is lacking says nothing.
             ended = RecordText(text.data + b"\n") if text.is_open else text
-            rest = _split(ended.without_records(np.array(sorted(ragged.problems))), width, types)
+            rest = _split(ended.without_records(np.array(sorted(ragged.problems))), width, wanted)
             return rest and Parsed(text.records, rest.cells, ragged.problems)
-    return _read(text, width, types)
+    return _read(text, width, wanted)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -115,7 +108,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _read(
-    text: RecordText, width: int, types: Mapping[int, pa.DataType], encoding: str = "utf8"
+    text: RecordText, width: int, wanted: Sequence[int], encoding: str = "utf8"
 ) -> Parsed | None:
     """Let Arrow split records; None if there are blank lines that should not be there."""
     problems: dict[int, str] = {}
@@ -144,15 +137,15 @@ def _read(
             invalid_row_handler=skip,
         ),
         convert_options=pa_csv.ConvertOptions(
-            column_types={names[column]: kind for column, kind in types.items()},
+            column_types={names[column]: pa.binary() for column in wanted},
             # An empty list would mean all of them.
-            include_columns=[names[column] for column in types or (0,)],
+            include_columns=[names[column] for column in wanted or (0,)],
             strings_can_be_null=False,
         ),
     )
     if table.num_rows + len(problems) != text.records:
         return None
-    cells = {column: _one_chunk(table.column(names[column])) for column in types}
+    cells = {column: _one_chunk(table.column(names[column])) for column in wanted}
     return Parsed(text.records, cells, problems)
 
 

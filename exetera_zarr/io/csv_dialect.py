@@ -119,6 +119,15 @@ class RecordText:
         end = int(self.record_ends[row]) + 1 if row < len(self.record_ends) else len(self.data)
         return self.data[start:end].rstrip(b"\r\n")
 
+    def until(self, end: int) -> RecordText:
+        """Return the records up to a position that ends one, with what is known of them."""
+        text = RecordText(self.data[:end])
+        for name in ("quotes", "line_ends", "record_ends"):
+            if name in self.__dict__:
+                known: Positions = self.__dict__[name]
+                text.__dict__[name] = known[: np.searchsorted(known, end)]
+        return text
+
     def _outside_quotes(self, positions: Positions) -> Positions:
         """Keep the positions that have an even number of quotes before them."""
         if not self.has_quotes:
@@ -126,31 +135,25 @@ class RecordText:
         kept: Positions = positions[np.searchsorted(self.quotes, positions) % 2 == 0]
         return kept
 
-    def _may_have_leading_spaces(self) -> bool:
-        """Whether a space follows what ends a cell, quoted or not: fast to tell."""
-        data = self.data
-        return data.startswith(b" ") or any(end in data for end in (b", ", b"\n ", b"\r "))
-
     def without_leading_spaces(self) -> RecordText:
         """Return the records without the spaces at the start of cells, the quoted ones apart."""
-        if not self._may_have_leading_spaces():
+        if b" " not in self.data:
             return self
         array = self.array
         spaces = np.flatnonzero(array == SPACE)
-        first = np.ones(len(spaces), bool)
-        first[1:] = spaces[1:] != spaces[:-1] + 1
-        starts = spaces[first]
-        before = array[np.maximum(starts - 1, 0)]
-        leading = (starts == 0) | (before == COMMA) | (before == LF) | (before == CR)
-        if self.has_quotes:
-            leading &= np.searchsorted(self.quotes, starts) % 2 == 0
-        if not leading.any():
+        before = array[np.maximum(spaces - 1, 0)]
+        leading = _ends_cell(before) | (spaces == 0)
+        starts = self._outside_quotes(spaces[leading])
+        if not len(starts):
             return self
-        if (leading & (before == CR)).any():
+        if (array[np.maximum(starts - 1, 0)] == CR).any():
             # A CR that ends a line must not meet an LF when the spaces between them are gone.
             array = array.copy()
             array[self.record_ends] = LF
         # What holds for the first space of a run holds for all of it.
+        first = np.ones(len(spaces), bool)
+        first[1:] = spaces[1:] != spaces[:-1] + 1
+        leading = np.isin(spaces[first], starts, assume_unique=True)
         dropped = spaces[leading[np.cumsum(first) - 1]]
         data = np.delete(array, dropped).tobytes()
         if array[-1] == SPACE and (not data or data.endswith((b"\n", b"\r"))):

@@ -112,14 +112,14 @@ class Block:
 
     Parameters
     ----------
-    data
-        Their bytes.
+    text
+        They.
     problem
         If quotes are not in order: what is wrong. The block is then a single record, as far as it
         can be told.
     """
 
-    data: bytes
+    text: RecordText
     problem: str | None = None
 
 
@@ -180,7 +180,7 @@ class CsvText:
             if at_end and (not data or self._is_blank(data)):
                 return
             if block := self._first_block(data, at_end=at_end):
-                self._start += len(block.data)
+                self._start += len(block.text.data)
                 self._window = (
                     min(self._window, SMALL_WINDOW)
                     if block.problem
@@ -223,13 +223,13 @@ class CsvText:
             cut = int(text.record_ends[before - 1]) + 1 if before else 0
             if not cut:
                 return self._bad_record(text, problem.position, problem.reason, at_end=at_end)
-        return Block(data[:cut]) if cut else None
+        return Block(text.until(cut)) if cut else None
 
     def _until_open_quote(self, text: RecordText) -> Block:
         """Take the records before the one whose last cell is never closed, or else that one."""
         if len(text.record_ends):
-            return Block(text.data[: int(text.record_ends[-1]) + 1])
-        return Block(text.data, f"has {NEVER_CLOSED}")
+            return Block(text.until(int(text.record_ends[-1]) + 1))
+        return Block(text, f"has {NEVER_CLOSED}")
 
     def _bad_record(
         self, text: RecordText, position: int, reason: str, *, at_end: bool
@@ -237,8 +237,8 @@ class CsvText:
         """Take the record at the start, up to the end of the line that has the quote."""
         following = np.searchsorted(text.line_ends, position)
         if following < len(text.line_ends):
-            return Block(text.data[: int(text.line_ends[following]) + 1], reason)
-        return Block(text.data, reason) if at_end else None
+            return Block(text.until(int(text.line_ends[following]) + 1), reason)
+        return Block(text, reason) if at_end else None
 
     def _cut(self, text: RecordText) -> int:
         """Return where the last record that is surely whole ends; 0 if there is none."""

@@ -15,13 +15,12 @@ from exetera_zarr.errors import ExeteraError
 from exetera_zarr.io.cells import CellError
 from exetera_zarr.io.convert import Produced, convert
 from exetera_zarr.io.csv_cells import Parsed, parse_block
-from exetera_zarr.io.csv_dialect import RecordText
-from exetera_zarr.io.definitions import Categorical
 from exetera_zarr.io.rejects import BadCell, BadRecord
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from exetera_zarr.io.csv_dialect import RecordText
     from exetera_zarr.io.csv_text import Block, CsvText
     from exetera_zarr.io.plan import Source
 
@@ -116,13 +115,12 @@ def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Conv
 
 
 def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Converted:
-    text = RecordText(block.data)
-    size = len(block.data)
+    text = block.text
+    size = len(text.data)
     if block.problem is not None:
-        return Converted(0, 1, text.lines, size, bad=[BadRecord(0, 0, block.data, block.problem)])
+        return Converted(0, 1, text.lines, size, bad=[BadRecord(0, 0, text.data, block.problem)])
     wanted = [source.position for source in sources]
-    categories = {s.position for s in sources if isinstance(s.definition, Categorical)}
-    parsed = parse_block(block.data, width, wanted, categories)
+    parsed = parse_block(text, width, wanted)
     cells = [parsed.cells[source.position] for source in sources]
     arrays, wrong = _convert_columns(cells, sources)
     if wrong:

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.io.csv_cells import parse_block
+from exetera_zarr.io.csv_dialect import RecordText
 from exetera_zarr.io.csv_text import CsvError
 from exetera_zarr.io.files import is_url, shown, suffix_of
 
@@ -190,7 +191,7 @@ def _cells(record: BadRecord, names: Sequence[str]) -> dict[str, str] | None:
     """Split a record into its cells, by column; None if that cannot be done."""
     if record.problem is not None:
         return None
-    parsed = parse_block(record.text + b"\n", len(names), range(len(names)))
+    parsed = parse_block(RecordText(record.text + b"\n"), len(names), range(len(names)))
     try:
         return {name: parsed.cells[number][0].as_py().decode() for number, name in enumerate(names)}
     except UnicodeDecodeError:

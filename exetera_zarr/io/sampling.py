@@ -108,13 +108,13 @@ class CsvSample:
             for block in self._text.blocks():
                 if self._wanted is not None and seen >= self._wanted:
                     break
-                seen_bytes += len(block.data)
+                seen_bytes += len(block.text.data)
                 if block.problem is not None:
                     seen += 1
-                    nothing = parse_block(b"", len(self.names), self._columns)
+                    nothing = parse_block(RecordText(b""), len(self.names), self._columns)
                     yield self._rows(nothing, None, [(seen, block.problem)])
                     continue
-                parsed = parse_block(block.data, len(self.names), self._columns)
+                parsed = parse_block(block.text, len(self.names), self._columns)
                 yield self._rows(
                     parsed,
                     parsed.rows + seen + 1,
@@ -166,9 +166,9 @@ class CsvSample:
             if not start or not len(text.record_ends):
                 return None
             # A line end within quotes is not the end of a record: what follows is in disorder then.
-            whole = RecordText(text.data[: int(text.record_ends[-1]) + 1])
+            whole = text.until(int(text.record_ends[-1]) + 1)
             if whole.quote_problem() is None and len(whole.quotes) % 2 == 0:
-                parsed = parse_block(whole.data, len(self.names), self._columns)
+                parsed = parse_block(whole, len(self.names), self._columns)
                 if not parsed.problems:
                     return parsed
         return None
