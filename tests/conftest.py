@@ -21,7 +21,7 @@ settings.register_profile(
 settings.register_profile("nightly", parent=settings.get_profile("ci"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-BACKENDS = ("local", "memory", "s3")
+BACKENDS = ("local", "memory", "s3", "hdf5")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Place:
     storage_options: dict[str, Any] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
+        if self.backend == "hdf5":
+            name = name.replace(".zarr", ".hdf5")
         return f"{self.prefix}/{name}"
 
 
@@ -50,6 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = [name.strip() for name in metafunc.config.getoption("--backends").split(",")]
     if unknown := set(chosen) - set(BACKENDS):
         raise pytest.UsageError(f"unknown back ends {sorted(unknown)}; there are {BACKENDS}")
+    if metafunc.definition.get_closest_marker("zarr"):
+        chosen = [name for name in chosen if name != "hdf5"]
     marks = {"s3": [pytest.mark.s3]}
     metafunc.parametrize(
         "place",
@@ -91,6 +95,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             return Place("local", str(tmp_path))
         case "memory":
             return Place("memory", f"memory://{uuid.uuid4().hex}")
+        case "hdf5":
+            pytest.importorskip("h5py")
+            return Place("hdf5", str(tmp_path))
         case _:
             found: Place = request.getfixturevalue("s3_place")
             return found

@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import CorruptDataError, ReadOnlyError
+from exetera_zarr.storage import sharing
 from exetera_zarr.storage.base import Capability, Commit, Storage
-from exetera_zarr.storage.zarr import commit, keys, sharing, verify
+from exetera_zarr.storage.zarr import commit, keys, verify
 from exetera_zarr.storage.zarr.groups import ZarrGroup
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 
