@@ -61,6 +61,8 @@ def open_hdf5(
     """
     if version is not None:
         raise UnsupportedError(f"{place.url} is an HDF5 file, which has no older versions")
+    if external and mode != "r":
+        raise ValueError(f"what {place.url} has in other files can only be read: use mode 'r'")
     if mode != "r" and not place.writable:
         place.create()
         raise ReadOnlyError(f"{place.url} can only be read")

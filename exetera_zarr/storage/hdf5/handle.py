@@ -18,7 +18,8 @@ _KEPT = 64
 class Reference(NamedTuple):
     """An object of a file, whatever its names are."""
 
-    address: int
+    address: tuple[int, int]
+    """The file, since links may lead into others, and where it is in that."""
     reference: Any
 
 
@@ -37,7 +38,7 @@ class FileHandle:
     def __init__(self, file: Any, url: str) -> None:
         self._file: Any = file
         self.url = url
-        self._open: OrderedDict[int, Any] = OrderedDict()
+        self._open: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     @property
     def file(self) -> Any:
@@ -55,8 +56,8 @@ class FileHandle:
     def reference(thing: Any) -> Reference:
         """What finds an open low-level object again; call inside of `library.using`."""
         h5py = library()
-        address = h5py.h5o.get_info(thing).addr
-        return Reference(address, h5py.h5r.create(thing, b".", h5py.h5r.OBJECT))
+        about = h5py.h5o.get_info(thing)
+        return Reference((about.fileno, about.addr), h5py.h5r.create(thing, b".", h5py.h5r.OBJECT))
 
     def at(self, wanted: Reference) -> Any:
         """The low-level object that is meant; call inside of `library.using`."""

@@ -58,7 +58,7 @@ class Reader:
         self._external = external
         self._lazy = lazy
         self._skipped: list[str] = []
-        self._seen: set[int] = set()
+        self._seen: set[tuple[int, int]] = set()
 
     def tree(self) -> Node:
         """The root, with all below."""
@@ -137,15 +137,14 @@ class Reader:
             node.in_file.attributes = dict(node.attributes)
         else:
             notes = self._take_notes(thing, node)
-            node.load = partial(self._load, path)
+            node.load = partial(self._load, thing, path)
             if not self._lazy:
                 node.loaded()
         return name_of(link, notes), node
 
-    def _load(self, path: str, node: Node) -> None:
-        assert node.in_file.reference is not None
+    def _load(self, group: Any, path: str, node: Node) -> None:
         with using(self._file.url):
-            self._children(self._file.at(node.in_file.reference), node, path)
+            self._children(group, node, path)
         if self._lazy:
             self._tell()
 

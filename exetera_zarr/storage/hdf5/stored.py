@@ -51,6 +51,8 @@ class Stored:
         The low-level h5py dataset; only what is in no group yet is kept open.
     linked
         Whether it is in a group.
+
+    Where the bytes are in another file, as who trusts it may allow, the dataset is kept open.
     """
 
     def __init__(self, file: FileHandle, where: str, dataset: Any, *, linked: bool) -> None:
@@ -59,11 +61,18 @@ class Stored:
         self.extent = int(dataset.shape[0])
         self.linked = linked
         plan = dataset.get_create_plist()
+        reference = file.reference(dataset)
+        home = file.reference(file.root).address[0]
+        elsewhere = (
+            reference.address[0] != home
+            or plan.get_layout() == library().h5d.VIRTUAL
+            or plan.get_external_count() > 0
+        )
         chunked = plan.get_layout() == library().h5d.CHUNKED
         self.chunk = int(plan.get_chunk()[0]) if chunked else 0
-        self._dataset = None if linked else dataset
-        self._reference = file.reference(dataset) if linked else None
-        self._checked = not linked
+        self._dataset = None if linked and not elsewhere else dataset
+        self._reference = reference
+        self._checked = not linked or elsewhere
         most = dataset.get_space().get_simple_extent_dims(maxdims=True)[0]
         self.growing = chunked and most == library().h5s.UNLIMITED
 
@@ -95,13 +104,11 @@ class Stored:
         """The open low-level dataset; call inside of `using`."""
         if self._dataset is not None:
             return self._dataset
-        assert self._reference is not None
         return self.file.at(self._reference)
 
     def settle(self) -> None:
         """Note that it is in a group now, so that it need not be kept open."""
         if not self.linked:
-            self._reference = self.file.reference(self._dataset)
             self._dataset, self.linked = None, True
 
     def resize(self, length: int) -> None:
