@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,8 +76,8 @@ class Copier:
     ) -> Iterator[tuple[int, AnyArray]]:
         """The blocks of an array as they suit the one it is copied to, with their starts."""
         step = target.block * max(1, _STEP // (target.block * array.dtype.itemsize))
-        for start in range(0, len(array), step):
-            values = array.read(start, min(start + step, len(array)))
+        starts = range(0, len(array), step)
+        for start, values in _ahead(array, starts, step):
             yield start, values
             if counts:
                 self._rows = start + len(values)
@@ -117,6 +118,24 @@ class Copier:
                 different = values.view(np.uint8) != read.view(np.uint8)
                 at = start + int(np.flatnonzero(different)[0]) // array.dtype.itemsize
                 raise CorruptDataError(f"{where}: element {at} is not what it is in the source")
+
+
+def _ahead(array: Array, starts: range, step: int) -> Iterator[tuple[int, AnyArray]]:
+    """Blocks of an array, of which the next is read while one is worked on."""
+
+    def read(start: int) -> AnyArray:
+        return array.read(start, min(start + step, len(array)))
+
+    if len(starts) < 2:
+        yield from ((start, read(start)) for start in starts)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="exetera-copy") as pool:
+        following = pool.submit(read, starts[0])
+        for start in starts:
+            values = following.result()
+            if start + step < len(array):
+                following = pool.submit(read, start + step)
+            yield start, values
 
 
 def _attributes(group: Group) -> dict[str, Any]:

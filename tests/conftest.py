@@ -41,7 +41,7 @@ class Place:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backends",
-        default="local,memory,s3",
+        default="local,memory,s3,hdf5",
         help=f"comma-separated places that the `place` fixture runs over, of {', '.join(BACKENDS)}",
     )
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import StorageError, UnsupportedError
 from exetera_zarr.storage import sharing
@@ -22,6 +22,8 @@ from exetera_zarr.storage.memory import MemoryArray
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.hdf5.arrays import DraftArray
     from exetera_zarr.storage.hdf5.places import Place
@@ -32,7 +34,10 @@ __all__ = ["Draft", "open_drafts"]
 open_drafts: set[Draft] = set()
 """Those whose file is open: kept alive until a thread that may wait closes it, since the garbage
 collector may run in one for which h5py waits."""
-_KEPT_IN_MEMORY = 1 << 20
+_KEPT_IN_MEMORY = 1 << 24
+_PAGE = 1 << 13
+_Page = tuple["Stored | MemoryArray", int, MemoryArray, int, int]
+"""Elements of an array that were overwritten: of what, from where on, and where they are now."""
 _SHOWN = 10
 
 
@@ -79,9 +84,11 @@ class Draft(sharing.SharedDraft):
         self._row_block = row_block or ROW_BLOCK
         self._spill_dir = spill_dir
         self._external = external
-        self._overwritten: list[tuple[Stored | MemoryArray, int, MemoryArray]] = []
+        self._overwritten: list[_Page] = []
+        self._kept: set[tuple[int, int]] = set()
+        self._pages: dict[np.dtype[Any], MemoryArray] = {}
         self._index: dict[int, tuple[tuple[str, ...], Node]] | None = None
-        self._before: Snapshot | None = None
+        self._before: tuple[Snapshot, int] | None = None
         self._made = False
         self._replace = False
         self.state = place.state()
@@ -159,6 +166,8 @@ class Draft(sharing.SharedDraft):
     def _note(self) -> None:
         """Take the tree for what was committed."""
         self._overwritten.clear()
+        self._kept.clear()
+        self._pages.clear()
         self.reindex()
         self._committed = Snapshot(self.root)
         self.dirty = False
@@ -257,19 +266,28 @@ class Draft(sharing.SharedDraft):
     def overwrite(self, array: DraftArray, start: int, values: AnyArray) -> None:
         """Overwrite elements, and keep what they were where somebody may want it back."""
         if self.depth or array.committed:
-            kept = MemoryArray(array.dtype, room=_KEPT_IN_MEMORY, folder=self._spill_dir)
-            step = array.block
-            for at in range(start, start + len(values), step):
-                kept.append(array.read(at, min(at + step, start + len(values)), None))
-            self._overwritten.append((array.data, start, kept))
+            whole = id(array.data)
+            for page in range(start // _PAGE, (start + len(values) - 1) // _PAGE + 1):
+                if (whole, page) not in self._kept:
+                    self._keep(array, page * _PAGE)
+                    self._kept.add((whole, page))
         array.write(start, values)
+
+    def _keep(self, array: DraftArray, start: int) -> None:
+        """Put a page aside as it is."""
+        kept = self._pages.get(array.dtype)
+        if kept is None:
+            kept = MemoryArray(array.dtype, room=_KEPT_IN_MEMORY, folder=self._spill_dir)
+            self._pages[array.dtype] = kept
+        page = array.read(start, min(start + _PAGE, array.length), None)
+        self._overwritten.append((array.data, start, kept, len(kept), len(page)))
+        kept.append(page)
 
     def _undo(self, snapshot: Snapshot, mark: int) -> None:
         """Return to a snapshot, and to the values that were overwritten since."""
         while len(self._overwritten) > mark:
-            data, start, kept = self._overwritten[-1]
-            for at in range(0, len(kept), kept.block):
-                data.write(start + at, kept.read(at, min(at + kept.block, len(kept))))
+            data, start, kept, at, count = self._overwritten[-1]
+            data.write(start, kept.read(at, at + count))
             self._overwritten.pop()
         snapshot.restore()
         self.reindex()
@@ -279,15 +297,18 @@ class Draft(sharing.SharedDraft):
         """All or nothing, as long as the process lives."""
         with self._lock:
             snapshot, mark, dirty = Snapshot(self.root), len(self._overwritten), self.dirty
+            before, self._kept = self._kept, set()
             self.depth += 1
             if self.depth == 1:
-                self._before = snapshot
+                self._before = snapshot, mark
             try:
                 yield
             except BaseException:
                 self._undo(snapshot, mark)
-                self.dirty = dirty
+                self.dirty, self._kept = dirty, before
                 raise
+            else:
+                self._kept |= before
             finally:
                 self.depth -= 1
                 if self.depth == 0:
@@ -295,7 +316,7 @@ class Draft(sharing.SharedDraft):
 
     def abandon_transaction(self) -> None:
         if self._before is not None:
-            self._undo(self._before, 0)
+            self._undo(*self._before)
             self.depth, self._before = 0, None
 
     def rollback(self) -> None:
@@ -306,6 +327,8 @@ class Draft(sharing.SharedDraft):
                 self.open()
                 return
             self._undo(self._committed, 0)
+            self._kept.clear()
+            self._pages.clear()
             self.dirty = False
 
     # -- committing
@@ -344,9 +367,9 @@ class Draft(sharing.SharedDraft):
     def repack(self) -> None:
         """Commit, and write the file anew, without the space of what was deleted."""
         with self._lock:
-            self.publish()
             if not self.place.local:
                 raise UnsupportedError(f"{self.url} cannot be written anew where it is")
+            self.publish()
             made = self.place.create()
             try:
                 with using(self.url):

@@ -204,7 +204,7 @@ class RemotePlace(Place):
     def __init__(self, url: str, options: Mapping[str, Any], shown: str) -> None:
         self.url = shown
         self._filesystem, self._path = fsspec.url_to_fs(url, **options)
-        self.identity = f"hdf5:{shown}:{secrets.token_hex(8)}"  # nothing is gained by sharing
+        self.identity = f"hdf5:{hash(self._filesystem)}:{self._path}"
 
     def file(self) -> IO[bytes]:
         """The file, open for reading."""
@@ -222,7 +222,13 @@ class RemotePlace(Place):
             raise StorageError(f"{self.url} cannot be opened: {error}") from error
 
     def state(self) -> object:
-        return self.identity
+        self._filesystem.invalidate_cache()
+        try:
+            return self._filesystem.ukey(self._path)
+        except FileNotFoundError:
+            return None
+        except (OSError, NotImplementedError):  # as much as some servers say
+            return self.identity
 
     def open(self, mode: str) -> Any:
         if mode != "r":

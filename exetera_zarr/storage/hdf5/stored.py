@@ -10,6 +10,8 @@ from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.hdf5.library import library, using
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.hdf5.handle import FileHandle
 
@@ -19,6 +21,9 @@ CHUNK = 1 << 16
 """Elements of a chunk of a long column. With 2^16 a column is written five times and read four
 times as fast as with ExeTera's 1,024, and larger ones gain nothing more (benchmarks/RESULTS.md)."""
 _SHORT = 1 << 10
+_CHUNKS = 64
+"""Chunks of a selection. What HDF5 does for each of them grows with how many there are: 8,192 at
+once, of ExeTera's, take twice as long as 64 at a time."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -123,16 +128,27 @@ class Stored:
             dataset = self.dataset()
             if not self._checked:
                 self._check(dataset)
-            memory, there = self._selection(dataset, start, len(out))
-            dataset.read(memory, there, out)
+            for low, high in self._pieces(start, start + len(out)):
+                memory, there = self._selection(dataset, low, high - low)
+                dataset.read(memory, there, out[low - start : high - start])
 
     def write(self, start: int, values: AnyArray) -> None:
         """Put elements from `start` on, which may be past its end."""
         with using(self.where):
             self.resize(max(self.extent, start + len(values)))
             dataset = self.dataset()
-            memory, there = self._selection(dataset, start, len(values))
-            dataset.write(memory, there, np.ascontiguousarray(values))
+            values = np.ascontiguousarray(values)
+            for low, high in self._pieces(start, start + len(values)):
+                memory, there = self._selection(dataset, low, high - low)
+                dataset.write(memory, there, values[low - start : high - start])
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Start and end of what is best read or written at a time."""
+        step = self.chunk * _CHUNKS or max(1, stop - start)
+        while start < stop:
+            end = min(stop, (start // step + 1) * step)
+            yield start, end
+            start = end
 
     @staticmethod
     def _selection(dataset: Any, start: int, count: int) -> tuple[Any, Any]:
