@@ -52,8 +52,25 @@ class SharedDraft(ABC):
 
     @property
     @abstractmethod
+    def dirty(self) -> bool:
+        """Whether there is something to commit."""
+
+    @property
+    @abstractmethod
     def clean(self) -> bool:
         """Whether nothing is left to do for it."""
+
+    @abstractmethod
+    def changing(self) -> contextlib.AbstractContextManager[None]:
+        """A block in which one user alone changes it; what raises an error has changed nothing."""
+
+    @abstractmethod
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        """All or nothing."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Return to what is committed."""
 
     @abstractmethod
     def publish(self) -> int:

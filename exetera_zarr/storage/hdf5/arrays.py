@@ -57,7 +57,7 @@ class DraftArray:
         """Whether its dataset is in a group of the file."""
         return isinstance(self.data, Stored) and self.data.linked
 
-    def read(self, start: int, stop: int, out: AnyArray | None) -> AnyArray:
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """As of `storage.base.Array`."""
         data = self.data
         if isinstance(data, MemoryArray):
@@ -81,7 +81,8 @@ class DraftArray:
         self.length += len(values)
 
     def write(self, start: int, values: AnyArray) -> None:
-        """As of `storage.base.Array`."""
+        """As of `storage.base.Array`; what is overwritten is kept for who may want it back."""
+        self._file.overwriting(self, start, len(values))
         if isinstance(self.data, MemoryArray):
             self.data.write(start, values)
         else:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.hdf5.arrays import DraftArray
     from exetera_zarr.storage.hdf5.places import Place
     from exetera_zarr.storage.hdf5.stored import Stored
@@ -78,7 +77,7 @@ class Draft(sharing.SharedDraft):
         super().__init__()
         self.place = place
         self.durable = durable
-        self.dirty = False
+        self._dirty = False
         self._lock = threading.RLock()
         self._writable = writable
         self._row_block = row_block or ROW_BLOCK
@@ -95,7 +94,7 @@ class Draft(sharing.SharedDraft):
         self.passed_over: list[str] = []
         """What of the file is not shown."""
         self.root = Node(row_block=self._row_block)
-        self.file = FileHandle(None, place.url)
+        self.file = self._handle(None)
 
     # -- what is shared
 
@@ -110,6 +109,10 @@ class Draft(sharing.SharedDraft):
     @property
     def lock(self) -> threading.RLock:
         return self._lock
+
+    @property
+    def dirty(self) -> bool:
+        return self._dirty
 
     @property
     def clean(self) -> bool:
@@ -136,7 +139,7 @@ class Draft(sharing.SharedDraft):
         quiet
             Whether nothing is said of what is passed over.
         """
-        self.file = FileHandle(self.place.open("r+" if self._writable else "r"), self.url)
+        self.file = self._handle(self.place.open("r+" if self._writable else "r"))
         open_drafts.add(self)
         note = self.passed_over.extend if quiet else self._pass_over
         try:
@@ -147,6 +150,11 @@ class Draft(sharing.SharedDraft):
             raise
         self._made, self.state = False, self.place.state()
         self._note()
+
+    def _handle(self, file: Any) -> FileHandle:
+        handle = FileHandle(file, self.url)
+        handle.overwriting = self._overwriting
+        return handle
 
     def _pass_over(self, skipped: list[str]) -> None:
         """Say what of the file is not shown."""
@@ -170,7 +178,7 @@ class Draft(sharing.SharedDraft):
         self._pages.clear()
         self.reindex()
         self._committed = Snapshot(self.root)
-        self.dirty = False
+        self._dirty = False
 
     def start_empty(self, *, replace: bool, version: int = 0) -> None:
         """
@@ -187,14 +195,14 @@ class Draft(sharing.SharedDraft):
             file = self.place.create()
             if self.file.open:
                 self.close_file()
-            self.file = FileHandle(file, self.url)
+            self.file = self._handle(file)
             open_drafts.add(self)
             with using(self.url):
                 self.root = Node(row_block=self._row_block, version=version)
                 self.root.in_file.reference = self.file.reference(self.file.root)
             self._made, self._replace = True, replace
             self._note()
-            self.dirty = version > 0
+            self._dirty = version > 0
 
     def make_writable(self) -> None:
         """Open the file for writing, which was open for reading; handles go on."""
@@ -256,22 +264,21 @@ class Draft(sharing.SharedDraft):
     def changing(self) -> Iterator[None]:
         """A block in which one user alone changes the tree."""
         with self._lock:
-            before, self.dirty = self.dirty, True
+            before, self._dirty = self.dirty, True
             try:
                 yield
             except Exception:
-                self.dirty = before
+                self._dirty = before
                 raise
 
-    def overwrite(self, array: DraftArray, start: int, values: AnyArray) -> None:
-        """Overwrite elements, and keep what they were where somebody may want it back."""
+    def _overwriting(self, array: DraftArray, start: int, count: int) -> None:
+        """Keep what is going to be overwritten where somebody may want it back."""
         if self.depth or array.committed:
             whole = id(array.data)
-            for page in range(start // _PAGE, (start + len(values) - 1) // _PAGE + 1):
+            for page in range(start // _PAGE, (start + count - 1) // _PAGE + 1):
                 if (whole, page) not in self._kept:
                     self._keep(array, page * _PAGE)
                     self._kept.add((whole, page))
-        array.write(start, values)
 
     def _keep(self, array: DraftArray, start: int) -> None:
         """Put a page aside as it is."""
@@ -305,7 +312,7 @@ class Draft(sharing.SharedDraft):
                 yield
             except BaseException:
                 self._undo(snapshot, mark)
-                self.dirty, self._kept = dirty, before
+                self._dirty, self._kept = dirty, before
                 raise
             else:
                 self._kept |= before
@@ -329,7 +336,7 @@ class Draft(sharing.SharedDraft):
             self._undo(self._committed, 0)
             self._kept.clear()
             self._pages.clear()
-            self.dirty = False
+            self._dirty = False
 
     # -- committing
 

@@ -10,6 +10,8 @@ from exetera_zarr.storage.hdf5.library import library, using
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exetera_zarr.storage.hdf5.arrays import DraftArray
+
 __all__ = ["FileHandle", "Reference"]
 
 _KEPT = 64
@@ -38,6 +40,8 @@ class FileHandle:
     def __init__(self, file: Any, url: str) -> None:
         self._file: Any = file
         self.url = url
+        self.overwriting: Callable[[DraftArray, int, int], None] = _nothing
+        """Called with the array, the start and the number of elements that are overwritten."""
         self._open: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     @property
@@ -92,3 +96,7 @@ class FileHandle:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+
+
+def _nothing(array: DraftArray, start: int, count: int) -> None:
+    """Keep nothing of what is overwritten."""

@@ -137,13 +137,16 @@ class Reader:
             node.in_file.attributes = dict(node.attributes)
         else:
             notes = self._take_notes(thing, node)
-            node.load = partial(self._load, thing, path)
+            node.load = partial(self._load, None if self._lazy else thing, path)
             if not self._lazy:
                 node.loaded()
         return name_of(link, notes), node
 
     def _load(self, group: Any, path: str, node: Node) -> None:
+        assert node.in_file.reference is not None
         with using(self._file.url):
+            # Not kept open: the garbage collector may run where h5py waits for a network.
+            group = self._file.at(node.in_file.reference) if group is None else group
             self._children(group, node, path)
         if self._lazy:
             self._tell()

@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING, NoReturn
 
-from exetera_zarr.errors import CorruptDataError, ReadOnlyError, UnsupportedError
-from exetera_zarr.storage import sharing
-from exetera_zarr.storage.base import Capability, Storage
+from exetera_zarr.errors import CorruptDataError, UnsupportedError
+from exetera_zarr.storage.base import Capability
+from exetera_zarr.storage.hdf5.draft import Draft
 from exetera_zarr.storage.hdf5.groups import HDF5Group
+from exetera_zarr.storage.tree import DraftStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.storage.base import Commit
-    from exetera_zarr.storage.hdf5.draft import Draft
     from exetera_zarr.storage.hdf5.nodes import Node
 
 __all__ = ["HDF5Storage"]
 
 
-class HDF5Storage(Storage):
-    """
-    One user's handle on the draft of an HDF5 file.
-
-    Parameters
-    ----------
-    draft
-        Shared with the other users of the same file in this process.
-    writable
-        Whether this user may change it.
-    """
-
-    def __init__(self, draft: Draft, *, writable: bool) -> None:
-        self._draft: Draft | None = draft
-        self._writable = writable
-        self._url = draft.url
-        sharing.join(draft, id(self))
-
-    @property
-    def draft(self) -> Draft:
-        """The draft; ValueError once closed."""
-        if self._draft is None:
-            raise ValueError(f"the dataset {self._url} is closed")
-        return self._draft
-
-    def to_change(self) -> Draft:
-        """The draft, to be changed; ReadOnlyError where this user may not."""
-        draft = self.draft
-        if not self._writable:
-            raise ReadOnlyError(
-                f"the dataset {self._url} is open for reading; open it with mode 'r+' to change it"
-            )
-        if draft.pid != os.getpid():
-            raise ReadOnlyError(
-                f"the dataset {self._url} was opened before this process was forked: it belongs "
-                "to the parent"
-            )
-        return draft
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[Draft]:
-        """A block in which this user alone changes the draft."""
-        draft = self.to_change()
-        with draft.changing():
-            yield draft
-
-    @property
-    def url(self) -> str:
-        return self._url
-
-    @property
-    def writable(self) -> bool:
-        return self._writable
+class HDF5Storage(DraftStorage[Draft]):
+    """One user's handle on the draft of an HDF5 file."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -82,10 +29,6 @@ class HDF5Storage(Storage):
     @property
     def version(self) -> int:
         return self.draft.version
-
-    @property
-    def changed(self) -> bool:
-        return self.draft.dirty
 
     @property
     def root(self) -> HDF5Group:
@@ -129,12 +72,6 @@ class HDF5Storage(Storage):
             draft.children(node)
             _check(f"{self._url}: {'/'.join(path)}", node)
 
-    def rollback(self) -> None:
-        self.to_change().rollback()
-
-    def atomic(self) -> contextlib.AbstractContextManager[None]:
-        return self.to_change().atomic()
-
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         draft = self.draft
         found: dict[tuple[str, ...], int] = {}
@@ -143,27 +80,6 @@ class HDF5Storage(Storage):
             if node.is_field:
                 found[path] = sum(stored.size() for stored in node.in_file.arrays.values())
         return found
-
-    def close(self) -> None:
-        draft = self._draft
-        if draft is None:
-            return
-        # A failed commit leaves it open, so that nothing is lost and it can be tried again.
-        alone = draft.dirty and draft.users == {id(self)}
-        if draft.pid == os.getpid() and (self._writable or alone):
-            draft.publish()
-        self._draft = None
-        if sharing.leave(draft, id(self)):
-            sharing.forget(draft)
-
-    def abandon(self) -> None:
-        draft = self._draft
-        self._draft = None
-        if draft is not None and sharing.leave(draft, id(self)):
-            if draft.pid == os.getpid():
-                sharing.commit_orphan(draft)
-            else:
-                sharing.forget(draft)
 
 
 def _check(where: str, node: Node) -> None:
