@@ -436,6 +436,25 @@ def test_a_url_is_read_in_blocks(tmp_path, name):
         s.open_dataset("memory://hdf5-urls/nothing.hdf5", "r", "d")
 
 
+@pytest.mark.s3
+def test_one_column_of_a_large_file_in_a_bucket(tmp_path, s3_place, s3_server):
+    """What is fetched is what is asked for, and the structure around it."""
+    path = tmp_path / "wide.hdf5"
+    with Session() as s:
+        table = s.open_dataset(path, "w", "d").create_dataframe("t")
+        for number in range(12):
+            table.create_numeric(f"n{number}", "float64").data.write(np.arange(500_000.0))
+    url, options = s3_place.url("wide.hdf5"), s3_place.storage_options
+    with fsspec.open(url, "wb", **options) as file:
+        file.write(path.read_bytes())
+    s3_server.requests.clear()
+    with Session() as s:
+        field = s.open_dataset(url, "r", "d", storage_options=options)["t"]["n7"]
+        assert field.data[:].tolist() == list(range(500_000))
+    assert path.stat().st_size > 40 << 20
+    assert len(s3_server.requests) < 40  # of a megabyte each, at the most
+
+
 def test_what_a_file_cannot_do_is_said(path):
     write(path, [1])
     with Session() as s:

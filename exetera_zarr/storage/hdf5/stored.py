@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK", "Stored", "chunk_for"]
 
 CHUNK = 1 << 16
-"""Elements of a chunk of a long column. With 2^16 a column is written five times and read four
-times as fast as with ExeTera's 1,024, and larger ones gain nothing more (benchmarks/RESULTS.md)."""
+"""Elements of a chunk of a long column. With 2^16 a column is written and read five times as
+fast as with ExeTera's 1,024; larger ones gain little, and cost short columns (RESULTS.md)."""
 _SHORT = 1 << 10
 _CHUNKS = 64
 """Chunks of a selection. What HDF5 does for each of them grows with how many there are: 8,192 at
