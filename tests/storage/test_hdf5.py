@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import multiprocessing
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from exetera_zarr import (
+    ConflictError,
     CorruptDataError,
     DatasetExistsError,
     DatasetNotFoundError,
@@ -301,6 +303,53 @@ def test_two_make_the_same_file(path):
         ds.commit()
     with h5py.File(path) as file:
         assert list(file) == ["mine"]
+
+
+def test_a_file_that_was_replaced_is_not_written_to(path):
+    """Who replaced it wins, and who has it open is told instead of writing to what is gone."""
+    write(path, [1])
+    with Session() as s:
+        ds = s.open_dataset(path, "r+", "d")
+        ds["t"]["f0"].data.write([2])
+        hdf5_files.made_by_06(path.with_name("other"))
+        path.with_name("other").replace(path)
+        with pytest.raises(ConflictError, match="replaced"):
+            ds.commit()
+        ds.rollback()
+        ds.refresh()
+        assert ds.keys() == ["patients"]
+
+
+@pytest.mark.parametrize("inner", [True, False])
+@pytest.mark.parametrize("outer", [True, False])
+def test_transactions_in_transactions(path, inner, outer):
+    """What is overwritten in the file itself comes back as far as each of them says."""
+    values = np.arange(20_000)
+    write(path, values)
+    with Session() as s:
+        ds = s.open_dataset(path, "r+", "d")
+        data = ds["t"]["f0"].data
+        data[7:9_000] = values[7:9_000] = -1
+        expected = values.copy()
+        with contextlib.suppress(KeyError), ds.transaction():
+            data[8_000:17_000] = -2
+            with contextlib.suppress(IndexError), ds.transaction():
+                data[5:8_500] = -3
+                data.write([-4])
+                if not inner:
+                    raise IndexError
+            data[16_999] = -5
+            if not outer:
+                raise KeyError
+        if outer:
+            expected[8_000:17_000] = -2
+            if inner:
+                expected[5:8_500] = -3
+                expected = np.append(expected, -4)
+            expected[16_999] = -5
+        assert data[:].tolist() == expected.tolist()
+        ds.rollback()
+        assert data[:].tolist() == list(range(20_000))
 
 
 KILLED = """

@@ -8,35 +8,28 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import StorageError, UnsupportedError
+from exetera_zarr.errors import ConflictError, StorageError, UnsupportedError
 from exetera_zarr.storage import sharing
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.hdf5.handle import FileHandle
 from exetera_zarr.storage.hdf5.library import library, using
 from exetera_zarr.storage.hdf5.nodes import Node, Snapshot
+from exetera_zarr.storage.hdf5.old_values import Mark, OldValues
 from exetera_zarr.storage.hdf5.places import RemotePlace
 from exetera_zarr.storage.hdf5.reading import read_tree
 from exetera_zarr.storage.hdf5.writing import write_tree
-from exetera_zarr.storage.memory import MemoryArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-
     from exetera_zarr.storage.hdf5.arrays import DraftArray
     from exetera_zarr.storage.hdf5.places import Place
-    from exetera_zarr.storage.hdf5.stored import Stored
 
 __all__ = ["Draft", "open_drafts"]
 
 open_drafts: set[Draft] = set()
 """Those whose file is open: kept alive until a thread that may wait closes it, since the garbage
 collector may run in one for which h5py waits."""
-_KEPT_IN_MEMORY = 1 << 24
-_PAGE = 1 << 13
-_Page = tuple["Stored | MemoryArray", int, MemoryArray, int, int]
-"""Elements of an array that were overwritten: of what, from where on, and where they are now."""
 _SHOWN = 10
 
 
@@ -81,13 +74,10 @@ class Draft(sharing.SharedDraft):
         self._lock = threading.RLock()
         self._writable = writable
         self._row_block = row_block or ROW_BLOCK
-        self._spill_dir = spill_dir
         self._external = external
-        self._overwritten: list[_Page] = []
-        self._kept: set[tuple[int, int]] = set()
-        self._pages: dict[np.dtype[Any], MemoryArray] = {}
+        self._old = OldValues(spill_dir)
         self._index: dict[int, tuple[tuple[str, ...], Node]] | None = None
-        self._before: tuple[Snapshot, int] | None = None
+        self._before: tuple[Snapshot, Mark] | None = None
         self._made = False
         self._replace = False
         self.state = place.state()
@@ -173,9 +163,7 @@ class Draft(sharing.SharedDraft):
 
     def _note(self) -> None:
         """Take the tree for what was committed."""
-        self._overwritten.clear()
-        self._kept.clear()
-        self._pages.clear()
+        self._old.clear()
         self.reindex()
         self._committed = Snapshot(self.root)
         self._dirty = False
@@ -274,28 +262,11 @@ class Draft(sharing.SharedDraft):
     def _overwriting(self, array: DraftArray, start: int, count: int) -> None:
         """Keep what is going to be overwritten where somebody may want it back."""
         if self.depth or array.committed:
-            whole = id(array.data)
-            for page in range(start // _PAGE, (start + count - 1) // _PAGE + 1):
-                if (whole, page) not in self._kept:
-                    self._keep(array, page * _PAGE)
-                    self._kept.add((whole, page))
+            self._old.keep(array, start, count)
 
-    def _keep(self, array: DraftArray, start: int) -> None:
-        """Put a page aside as it is."""
-        kept = self._pages.get(array.dtype)
-        if kept is None:
-            kept = MemoryArray(array.dtype, room=_KEPT_IN_MEMORY, folder=self._spill_dir)
-            self._pages[array.dtype] = kept
-        page = array.read(start, min(start + _PAGE, array.length), None)
-        self._overwritten.append((array.data, start, kept, len(kept), len(page)))
-        kept.append(page)
-
-    def _undo(self, snapshot: Snapshot, mark: int) -> None:
+    def _undo(self, snapshot: Snapshot, mark: Mark | None = None) -> None:
         """Return to a snapshot, and to the values that were overwritten since."""
-        while len(self._overwritten) > mark:
-            data, start, kept, at, count = self._overwritten[-1]
-            data.write(start, kept.read(at, at + count))
-            self._overwritten.pop()
+        self._old.put_back(mark)
         snapshot.restore()
         self.reindex()
 
@@ -303,8 +274,7 @@ class Draft(sharing.SharedDraft):
     def atomic(self) -> Iterator[None]:
         """All or nothing, as long as the process lives."""
         with self._lock:
-            snapshot, mark, dirty = Snapshot(self.root), len(self._overwritten), self.dirty
-            before, self._kept = self._kept, set()
+            snapshot, mark, dirty = Snapshot(self.root), self._old.mark(), self.dirty
             self.depth += 1
             if self.depth == 1:
                 self._before = snapshot, mark
@@ -312,10 +282,10 @@ class Draft(sharing.SharedDraft):
                 yield
             except BaseException:
                 self._undo(snapshot, mark)
-                self._dirty, self._kept = dirty, before
+                self._dirty = dirty
                 raise
             else:
-                self._kept |= before
+                self._old.forget(mark)
             finally:
                 self.depth -= 1
                 if self.depth == 0:
@@ -333,9 +303,8 @@ class Draft(sharing.SharedDraft):
                 self.close_file()
                 self.open()
                 return
-            self._undo(self._committed, 0)
-            self._kept.clear()
-            self._pages.clear()
+            self._undo(self._committed)
+            self._old.clear()
             self._dirty = False
 
     # -- committing
@@ -346,15 +315,20 @@ class Draft(sharing.SharedDraft):
                 raise ValueError("a commit inside of a transaction would make a half of it last")
             if self.clean:
                 return self.version
+            if not self.is_there():
+                raise ConflictError(
+                    f"{self.url} was replaced or removed since it was opened: rollback() drops the "
+                    "changes, and refresh() shows what is there now"
+                )
             self.root.version += self.dirty
             try:
                 write_tree(self.file, self.root)
                 self.file.flush()
+                with using(self.url):
+                    self.place.settle(self.file.file, durable=self.durable, replace=self._replace)
             except BaseException:
                 self.root.version -= self.dirty
                 raise
-            with using(self.url):
-                self.place.settle(self.file.file, durable=self.durable, replace=self._replace)
             self._made, self.state = False, self.place.state()
             self._note()
             return self.version
