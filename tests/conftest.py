@@ -22,6 +22,9 @@ settings.register_profile("nightly", parent=settings.get_profile("ci"), max_exam
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 BACKENDS = ("local", "memory", "s3", "hdf5")
+# What a back end does, rather than what is done with it: the rest is tested on HDF5 files by
+# `--backends hdf5`, for the sake of the suite's time.
+HDF5_TOO = {"test_converting", "test_machine", "test_older_scripts", "test_tables"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,6 @@ class Place:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backends",
-        default="local,memory,s3,hdf5",
         help=f"comma-separated places that the `place` fixture runs over, of {', '.join(BACKENDS)}",
     )
 
@@ -49,7 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "place" not in metafunc.fixturenames:
         return
-    chosen = [name.strip() for name in metafunc.config.getoption("--backends").split(",")]
+    option = metafunc.config.getoption("--backends")
+    chosen = [name.strip() for name in (option or "local,memory,s3").split(",")]
+    if option is None and metafunc.module.__name__.rpartition(".")[2] in HDF5_TOO:
+        chosen.append("hdf5")
     if unknown := set(chosen) - set(BACKENDS):
         raise pytest.UsageError(f"unknown back ends {sorted(unknown)}; there are {BACKENDS}")
     if metafunc.definition.get_closest_marker("zarr"):
