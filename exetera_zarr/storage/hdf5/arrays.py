@@ -123,6 +123,8 @@ class DraftArray:
     def restore(self, state: tuple[Stored | MemoryArray, int]) -> None:
         """Be as when `state` was called; what was overwritten since is put back by others."""
         self.data, self.length = state
+        if isinstance(self.data, Stored) and self.data.linked:
+            self.data.shorten(self.length)  # or else who opens the file next has more
         if isinstance(self.data, MemoryArray) and len(self.data) > self.length:
             whole, self.data = self.data, MemoryArray(self.dtype)
             self.data.append(whole.read(0, self.length))

@@ -122,6 +122,12 @@ class Stored:
             self.dataset().set_extent((length,))
             self.extent = length
 
+    def shorten(self, length: int) -> None:
+        """Forget what is beyond that length."""
+        if length < self.extent:
+            with using(self.where):
+                self.resize(length)
+
     def read(self, start: int, out: AnyArray) -> None:
         """Fill `out` with the elements from `start` on."""
         with using(self.where):
