@@ -116,6 +116,7 @@ class Session(JoinFunctions):
         durability: str = "fsync",
         single_writer: bool = False,
         version: int | None = None,
+        external: bool = False,
     ) -> Dataset:
         """
         Open or create a dataset.
@@ -123,7 +124,9 @@ class Session(JoinFunctions):
         Parameters
         ----------
         dataset_path : str or os.PathLike
-            A local path, or a URL such as ``s3://bucket/study.zarr`` or ``memory://study``.
+            A local path, or a URL such as ``s3://bucket/study.zarr`` or ``memory://study``; an
+            HDF5 file of ExeTera's also as a binary file object. New ones are HDF5 where the path
+            ends in ``.hdf5``, ``.h5`` or ``.hdf``.
         mode
             ``'r'`` read; ``'r+'`` read and write; ``'w'`` new, in place of what is there (whose
             versions stay); ``'a'`` open or create; ``'x'`` or ``'w-'`` create.
@@ -138,6 +141,9 @@ class Session(JoinFunctions):
             A promise that nobody else writes, for stores that cannot keep two writers apart.
         version
             An older version to read; `Dataset.history` says which there are.
+        external
+            Whether an HDF5 file may have parts of it in other files, and links to them: only for
+            files that one trusts.
 
         Returns
         -------
@@ -168,6 +174,7 @@ class Session(JoinFunctions):
             durability=durability,
             single_writer=single_writer,
             version=version,
+            external=external,
         )
         dataset = self.datasets[name] = Dataset(self, storage, name, self.settings)
         return dataset

@@ -21,7 +21,10 @@ settings.register_profile(
 settings.register_profile("nightly", parent=settings.get_profile("ci"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-BACKENDS = ("local", "memory", "s3")
+BACKENDS = ("local", "memory", "s3", "hdf5")
+# What a back end does, rather than what is done with it: the rest is tested on HDF5 files by
+# `--backends hdf5`, for the sake of the suite's time.
+HDF5_TOO = {"test_converting", "test_machine", "test_older_scripts", "test_tables"}
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,14 @@ class Place:
     storage_options: dict[str, Any] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
+        if self.backend == "hdf5":
+            name = name.replace(".zarr", ".hdf5")
         return f"{self.prefix}/{name}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backends",
-        default="local,memory,s3",
         help=f"comma-separated places that the `place` fixture runs over, of {', '.join(BACKENDS)}",
     )
 
@@ -47,9 +51,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "place" not in metafunc.fixturenames:
         return
-    chosen = [name.strip() for name in metafunc.config.getoption("--backends").split(",")]
+    option = metafunc.config.getoption("--backends")
+    chosen = [name.strip() for name in (option or "local,memory,s3").split(",")]
+    if option is None and metafunc.module.__name__.rpartition(".")[2] in HDF5_TOO:
+        chosen.append("hdf5")
     if unknown := set(chosen) - set(BACKENDS):
         raise pytest.UsageError(f"unknown back ends {sorted(unknown)}; there are {BACKENDS}")
+    if metafunc.definition.get_closest_marker("zarr"):
+        chosen = [name for name in chosen if name != "hdf5"]
     marks = {"s3": [pytest.mark.s3]}
     metafunc.parametrize(
         "place",
@@ -91,6 +100,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             return Place("local", str(tmp_path))
         case "memory":
             return Place("memory", f"memory://{uuid.uuid4().hex}")
+        case "hdf5":
+            pytest.importorskip("h5py")
+            return Place("hdf5", str(tmp_path))
         case _:
             found: Place = request.getfixturevalue("s3_place")
             return found

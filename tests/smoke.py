@@ -25,6 +25,16 @@ def round_trip(url: str) -> None:
         assert list(people["note"].data[:]) == ["a", "", "ccc", "ö"]
 
 
+def hdf5_says_what_is_missing(path: str) -> None:
+    said = ""
+    try:
+        with Session() as session:
+            session.open_dataset(path, "w", "old")
+    except exetera_zarr.UnsupportedError as error:
+        said = str(error)
+    assert "'hdf5'" in said, "an HDF5 file without h5py"
+
+
 def main() -> None:
     home = Path(exetera_zarr.__file__).parent
     assert (home / "py.typed").is_file()
@@ -32,6 +42,7 @@ def main() -> None:
     assert version("exetera-zarr") == exetera_zarr.__version__
     with tempfile.TemporaryDirectory() as folder:
         round_trip(str(Path(folder) / "study.zarr"))
+        hdf5_says_what_is_missing(str(Path(folder) / "old.hdf5"))
     round_trip("memory://smoke/study.zarr")
     optional = {"dask", "h5py", "matplotlib", "pandas", "polars", "s3fs", "typer"}
     assert not optional & sys.modules.keys()

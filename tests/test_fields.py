@@ -24,13 +24,18 @@ TEXTS = ["b", "", "a", "日本", "aa", "b\0c", "\udcff", "z" * 50] * 2 + ["b"] *
 KINDS = ["bool", "int8", "int64", "uint64", "float32", "float64", "time", "cat", "fixed", "string"]
 
 
-@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.s3), "in memory"])
+@pytest.fixture(
+    params=["local", "memory", pytest.param("s3", marks=pytest.mark.s3), "hdf5", "in memory"]
+)
 def table(request, tmp_path):
     """A table with blocks of four rows on a back end; or one whose fields are copied to memory."""
     url, options = str(tmp_path / "x.zarr"), {}
     if request.param == "s3":
         place = request.getfixturevalue("s3_place")
         url, options = place.url("x.zarr"), place.storage_options
+    if request.param == "hdf5":
+        pytest.importorskip("h5py")
+        url = str(tmp_path / "x.hdf5")
     if request.param == "memory":
         url = f"memory://{tmp_path.name}"
     with Session(row_block=4) as s:

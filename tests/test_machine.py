@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from exetera_zarr import Session, merge
+from exetera_zarr.storage import Capability
 from exetera_zarr.testing import as_another_process
 
 BLOCK = 4
@@ -300,6 +301,8 @@ class Tables(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def look_at_an_old_version(self, data: Any) -> None:
+        if Capability.VERSIONS not in self.ds.capabilities:
+            return
         kept = [c.version for c in self.ds.history() if c.kept and c.version in self.versions]
         version = data.draw(st.sampled_from(kept))
         with as_another_process(), Session() as s:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from exetera_zarr import Session, UnsupportedError
+from exetera_zarr import Session
 
 TEXTS = ["", "é", "a longer text", "b", "", "日本"]
 
@@ -341,16 +340,3 @@ def test_an_error_in_the_with_block_keeps_what_was_done(place):
     with Session() as s:
         ds = s.open_dataset(url, "r", "d", storage_options=options)
         assert ds["t"]["n"].data[:].tolist() == [1, 2]
-
-
-@pytest.mark.parametrize("path", ["old.hdf5", "old.h5"])
-def test_hdf5_is_not_yet(tmp_path, path):
-    """Making an HDF5 file, or opening one, says what is missing."""
-    with Session() as s:
-        with pytest.raises(UnsupportedError, match="hdf5"):
-            s.open_dataset(str(tmp_path / path), "w", "d")
-        (tmp_path / path).write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-        with pytest.raises(UnsupportedError, match="hdf5"):
-            s.open_dataset(str(tmp_path / path), "r", "d")
-        with pytest.raises(UnsupportedError, match="hdf5"):
-            s.open_dataset(io.BytesIO(), "w", "d")

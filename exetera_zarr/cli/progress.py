@@ -1,4 +1,4 @@
-"""Bars on the terminal while an import runs."""
+"""Bars on the terminal while an import or a conversion runs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from exetera_zarr.io.options import Progress, ProgressCallback
+    from exetera_zarr.converting import Progress as Conversion
+    from exetera_zarr.io.options import Progress
 
 __all__ = ["progress_bars"]
 
 
 def progress_bars(
     tables: Iterable[str], *, quiet: bool
-) -> AbstractContextManager[ProgressCallback | None]:
+) -> AbstractContextManager[Callable[[Progress | Conversion], None] | None]:
     """
-    Show how far an import is, if stderr is a terminal.
+    Show how far an import or a conversion is, if stderr is a terminal.
 
     Parameters
     ----------
     tables
-        In the order of the import.
+        In the order of the import; others are added as they are heard of.
     quiet
         Whether not to.
     """
@@ -35,10 +36,10 @@ def progress_bars(
 
 
 @contextmanager
-def _bars(tables: Iterable[str]) -> Iterator[ProgressCallback]:
+def _bars(tables: Iterable[str]) -> Iterator[Callable[[Progress | Conversion], None]]:
     """Show a bar for each table: how much is read, rows, rows a second, time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns: tuple[Any, ...] = (
@@ -50,21 +51,28 @@ def _bars(tables: Iterable[str]) -> Iterator[ProgressCallback]:
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks = {
-            table: bars.add_task(table, start=False, total=None, rows=0, rate=0) for table in tables
-        }
+        tasks: dict[str, TaskID] = {}
+
+        def add(table: str) -> TaskID:
+            tasks[table] = bars.add_task(table, start=False, total=None, rows=0, rate=0)
+            return tasks[table]
+
+        for table in tables:
+            add(table)
         started: dict[str, float] = {}
         latest = time.monotonic()
 
-        def show(progress: Progress) -> None:
+        def show(progress: Progress | Conversion) -> None:
             nonlocal latest
-            task = tasks[progress.table]
-            if progress.table not in started:
+            step = getattr(progress, "step", "")
+            name = f"{progress.table} {step}".strip()
+            task = tasks[name] if name in tasks else add(name)
+            if name not in started:
                 # Tables follow each other: this one began when the last one was heard of.
-                started[progress.table] = latest
+                started[name] = latest
                 bars.start_task(task)
             latest = time.monotonic()
-            since = latest - started[progress.table]
+            since = latest - started[name]
             bars.update(
                 task,
                 completed=progress.bytes_read,

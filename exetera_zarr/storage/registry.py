@@ -7,18 +7,19 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import fsspec
 
-from exetera_zarr.errors import DatasetNotFoundError, UnsupportedError
+from exetera_zarr.errors import DataError, DatasetNotFoundError
+from exetera_zarr.storage import sharing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exetera_zarr.storage.base import Storage
+    from exetera_zarr.storage.hdf5.places import Place, RemotePlace
 
 __all__ = ["MODES", "list_files", "open_file", "open_storage", "shown"]
 
 MODES = {"r": "r", "r+": "r+", "w": "w", "a": "a", "x": "x", "w-": "x"}
-_HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 
 
 def open_storage(
@@ -30,40 +31,43 @@ def open_storage(
     Parameters
     ----------
     place
-        A path (str or os.PathLike) or a URL.
+        A path (str or os.PathLike), a URL, or a binary file object that holds an HDF5 file.
     mode
         One of `MODES`.
     options
         Passed to the fsspec file system.
     settings
-        See `storage.zarr.backend.open_zarr`.
+        See `storage.zarr.backend.open_zarr` and `storage.hdf5.backend.open_hdf5`.
 
     Raises
     ------
     ValueError
         The mode is none of `MODES`.
     UnsupportedError
-        It is an HDF5 file or a file object.
+        An HDF5 file is at a URL, and is to be written; or h5py is not installed.
     DatasetNotFoundError, DatasetExistsError
         There is nothing, or there is something.
     """
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
-    if not isinstance(place, (str, os.PathLike)):
-        raise UnsupportedError(
-            f"a dataset in a {type(place).__name__} needs the HDF5 back end (extra 'hdf5'), which "
-            "this version does not have yet"
-        )
-    url = os.fspath(place)
-    if _is_hdf5(url, mode):
-        raise UnsupportedError(
-            f"{shown(url)} is, or would be, an HDF5 file: that needs the HDF5 back end (extra "
-            "'hdf5'), which this version does not have yet; a path that ends in .zarr makes a Zarr "
-            "dataset"
-        )
+    hdf5 = _hdf5_place(place, mode, options)
+    if hdf5 is not None:
+        from exetera_zarr.storage.hdf5.backend import open_hdf5
+
+        return open_hdf5(hdf5, MODES[mode], **settings)
     from exetera_zarr.storage.zarr.backend import open_zarr
 
-    return open_zarr(url, MODES[mode], options, **settings)
+    settings.pop("external", None)
+    try:
+        return open_zarr(os.fspath(cast("str", place)), MODES[mode], options, **settings)
+    except DatasetNotFoundError:
+        # Only now, since looking costs a request that no dataset of ours should have to wait for.
+        remote = _remote_hdf5(os.fspath(cast("str", place)), options)
+        if remote is None:
+            raise
+    from exetera_zarr.storage.hdf5.backend import open_hdf5
+
+    return open_hdf5(remote, MODES[mode], **settings)
 
 
 def shown(url: str) -> str:
@@ -80,18 +84,56 @@ def shown(url: str) -> str:
     return without_secrets(url)
 
 
-def _is_hdf5(url: str, mode: str) -> bool:
-    """By content where there is a local file, by suffix where there is nothing yet."""
-    local = "://" not in url
-    if local and os.path.isfile(url):
-        with open(url, "rb") as file:
-            if file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
-                return True
-        raise DatasetNotFoundError(f"{url} is a file, and not one of a dataset")
-    named = url.lower().endswith(_HDF5_SUFFIXES)
-    if local:
-        return named and not os.path.isdir(url) and MODES[mode] in ("w", "x", "a")
-    return named
+def _hdf5_place(place: object, mode: str, options: Mapping[str, Any] | None) -> Place | None:
+    """Where there is or will be an HDF5 file; None for a dataset of another kind."""
+    if not isinstance(place, (str, os.PathLike)):
+        if not all(hasattr(place, name) for name in ("read", "seek", "tell")):
+            raise DataError(
+                "a dataset is at a path, at a URL or in a binary file object, not in a "
+                f"{type(place).__name__}"
+            )
+        from exetera_zarr.storage.hdf5.places import ObjectPlace
+
+        return ObjectPlace(place)
+    url = os.fspath(place)
+    scheme, separator, path = url.partition("://")
+    if separator and scheme not in ("file", "local"):
+        return _remote_hdf5(url, options) if url.lower().endswith(HDF5_SUFFIXES) else None
+    path = path or url
+    from exetera_zarr.storage.hdf5.places import FilePlace, holds_hdf5
+
+    if os.path.isdir(path):
+        return None
+    if not (os.path.exists(path) or _is_named(path, mode)):
+        made = FilePlace(path)  # a new file, which is not in its place yet
+        return made if made.identity in sharing.drafts else None
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+            if empty and MODES[mode] in ("r", "r+", "x"):
+                raise DatasetNotFoundError(f"{path} is an empty file, and not one of a dataset")
+            if not empty and not holds_hdf5(file):
+                raise DatasetNotFoundError(f"{path} is a file, and not one of a dataset")
+    return FilePlace(path)
+
+
+def _is_named(path: str, mode: str) -> bool:
+    """Whether an HDF5 file is to be made, by the name."""
+    return path.lower().endswith(HDF5_SUFFIXES) and MODES[mode] in ("w", "x", "a")
+
+
+def _remote_hdf5(url: str, options: Mapping[str, Any] | None) -> RemotePlace | None:
+    """The HDF5 file at a URL; None where there is none."""
+    from exetera_zarr.storage.hdf5.places import RemotePlace, holds_hdf5
+
+    if "://" not in url:
+        return None
+    place = RemotePlace(url, options or {}, shown(url))
+    try:
+        with place.file() as file:
+            return place if holds_hdf5(file) else None
+    except (OSError, ValueError):
+        return None
 
 
 def open_file(url: str, options: Mapping[str, Any] | None = None, mode: str = "rb") -> IO[bytes]:

@@ -463,6 +463,29 @@ class StorageConformance:
         expected = values_of("int32", 9).tolist()
         assert self.all_of(storage.root.group("f").array("values")) == expected
 
+    def test_what_was_undone_is_not_there_when_opened_again(
+        self, open_place: Opener, storage: Storage
+    ) -> None:
+        """Neither by a rollback, nor by an exception inside of atomic()."""
+        self._needs(storage, Capability.ROLLBACK)
+        expected = values_of("int32", 9)
+        self.field(storage.root, "f").array("values").append(expected)
+        storage.close()
+        for by_exception in (True, False):
+            writer = open_place("r+")
+            array = writer.root.group("f").array("values")
+            if by_exception:
+                with pytest.raises(InterruptedError), writer.atomic():
+                    array.append(values_of("int32", 5))
+                    raise InterruptedError
+            else:
+                array.append(values_of("int32", 5))
+                writer.rollback()
+            writer.close()
+            reader = open_place("r")
+            assert self.all_of(reader.root.group("f").array("values")) == expected.tolist()
+            reader.close()
+
     def test_versions_count_up(self, open_place: Opener, storage: Storage) -> None:
         """A commit with changes is a new version, one without is none; history lists them."""
         self._needs(storage, Capability.VERSIONS)

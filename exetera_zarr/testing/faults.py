@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from exetera_zarr.errors import StorageError
-from exetera_zarr.storage.zarr import sharing
+from exetera_zarr.storage import sharing
 from exetera_zarr.storage.zarr.local import LocalStore
 from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.testing.stores import WrapperStore

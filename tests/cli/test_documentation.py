@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from exetera_zarr import Session
+
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/command.md"]
+PAGES = ["README.md", "docs/command.md", "docs/hdf5.md"]
 SCRIPT = """
 import sys
 from exetera.core.session import Session
@@ -29,6 +31,11 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "analysis.py").write_text(SCRIPT)
     (tmp_path / "tests.csv.gz").write_bytes(gzip.compress(b"id,patient_id\n1,p3\n"))
     monkeypatch.chdir(tmp_path)
+    pytest.importorskip("h5py")
+    with Session() as session:
+        patients = session.open_dataset("old.hdf5", "w", "old").create_dataframe("patients")
+        patients.create_numeric("age", "int8").data.write([34, 51])
+        patients.create_fixed_string("id", 2).data.write([b"p0", b"p1"])
 
 
 @pytest.mark.usefixtures("files")

@@ -1,4 +1,4 @@
-"""The contract of storage, on the places that the Zarr back end lives in."""
+"""The contract of storage, on the places that each back end lives in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from exetera_zarr.storage import open_storage
 from exetera_zarr.testing.conformance import StorageConformance
 
 
+@pytest.mark.zarr
 class TestZarr(StorageConformance):
     @pytest.fixture
     def open_place(self, place):
         def open_it(mode, **settings):
             return open_storage(place.url("x.zarr"), mode, place.storage_options, **settings)
+
+        return open_it
+
+
+class TestHDF5(StorageConformance):
+    @pytest.fixture
+    def open_place(self, tmp_path):
+        pytest.importorskip("h5py")
+
+        def open_it(mode, **settings):
+            return open_storage(tmp_path / "x.hdf5", mode, **settings)
 
         return open_it

@@ -10,7 +10,7 @@ import pytest
 from exetera_zarr import Session
 from exetera_zarr.testing import counting
 
-pytestmark = pytest.mark.s3
+pytestmark = [pytest.mark.s3, pytest.mark.zarr]
 COLUMNS = 200
 
 

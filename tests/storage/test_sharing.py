@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from exetera_zarr import ConflictError, Session
-from exetera_zarr.storage.zarr import commit, sharing
+from exetera_zarr.storage import sharing
+from exetera_zarr.storage.zarr import commit
 from exetera_zarr.testing import as_another_process
 
 PATIENCE = 60

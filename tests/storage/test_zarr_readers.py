@@ -16,6 +16,8 @@ from exetera_zarr.storage.zarr.arrays import StoredArray
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
 from exetera_zarr.storage.zarr.layout import array_document
 
+pytestmark = pytest.mark.zarr
+
 ROWS = 2500
 DTYPES = ["bool", "int8", "uint8", "int16", "uint32", "int64", "uint64", "float32", "float64"]
 

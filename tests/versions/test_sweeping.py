@@ -79,6 +79,7 @@ def test_a_vacuum_leaves_what_is_not_its_own(tmp_path, monkeypatch):
     assert zarr.open_group(url / "t" / "foreign", mode="r")["values"][:].tolist() == [0, 1, 2]
 
 
+@pytest.mark.zarr
 @pytest.mark.parametrize("mode", ["w", "x", "a"])
 def test_no_dataset_inside_of_another(place, mode):
     """The outer one would take it for its own."""

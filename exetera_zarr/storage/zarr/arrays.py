@@ -285,6 +285,10 @@ class DraftArray:
         except FileNotFoundError as error:
             raise self.context.gone(source) from error
 
+    def emptied(self) -> DraftArray:
+        """One of the same type and place without elements."""
+        return DraftArray(self.context, self.prefix, self.role, self.dtype, self.block)
+
     def check(self, number: int) -> None:
         """Read a whole chunk from the store and forget it; CorruptDataError if it is damaged."""
         self._decoded(number)

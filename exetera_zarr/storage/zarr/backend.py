@@ -12,7 +12,8 @@ from exetera_zarr.errors import (
     VersionNotFoundError,
     listing,
 )
-from exetera_zarr.storage.zarr import commit, sharing, transfer
+from exetera_zarr.storage import sharing
+from exetera_zarr.storage.zarr import commit, transfer
 from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.handles import ZarrStorage
 from exetera_zarr.storage.zarr.places import open_store
@@ -114,7 +115,7 @@ def _shared(identity: str, *, writable: bool) -> ZarrStorage | None:
     """Another handle on the draft of a place that is open in this process, if one is."""
     with sharing.lock:
         draft = sharing.drafts.get(identity)
-        if draft is None or draft.pid != os.getpid():
+        if not isinstance(draft, Draft) or draft.pid != os.getpid():
             return None
         return ZarrStorage(draft, writable=writable)
 

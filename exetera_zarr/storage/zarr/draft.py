@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import threading
 import time
@@ -17,6 +16,7 @@ from exetera_zarr.errors import (
     StorageError,
     VersionNotFoundError,
 )
+from exetera_zarr.storage.sharing import SharedDraft
 from exetera_zarr.storage.zarr import commit, facts, keys, layout, sweep, transfer
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.cache import WriteBack
@@ -39,7 +39,7 @@ _OLD = ORPHAN_AGE - 86_400.0
 _Settled = list[tuple["DraftArray", int, StoredArray]]
 
 
-class Draft:
+class Draft(SharedDraft):
     """
     A dataset's newest version, and the uncommitted changes over it.
 
@@ -69,13 +69,10 @@ class Draft:
         created: bool = False,
         writable: bool = True,
     ) -> None:
+        super().__init__()
         self.store = store
-        self.pid = os.getpid()
         self.id = secrets.token_hex(8)
         self.writable = writable
-        self.depth = 0
-        self.users: set[int] = set()
-        self.committing: threading.Thread | None = None
         uploads = transfer.Uploads(store, min(256 << 20, cache_limit))
         self.context = DraftContext(
             store, uploads, WriteBack(cache_limit, spill_dir), self._gone, virgin=created
@@ -86,6 +83,18 @@ class Draft:
         self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
         self._before: State | None = None
         self._state = State(version, self._tree(version))
+
+    @property
+    def identity(self) -> str:
+        return self.store.identity
+
+    @property
+    def url(self) -> str:
+        return self.store.url
+
+    @property
+    def lock(self) -> threading.RLock:
+        return self.context.lock
 
     @property
     def base(self) -> commit.Version:
@@ -109,7 +118,6 @@ class Draft:
 
     @property
     def clean(self) -> bool:
-        """Whether there is nothing to commit, and nothing to publish."""
         return not self.writable or not (
             self._state.dirty or self._publication.shown is not self._state.base
         )
@@ -229,7 +237,6 @@ class Draft:
                     self._before = None
 
     def abandon_transaction(self) -> None:
-        """Return to what was before the transaction that somebody never ended."""
         if self._before is not None:
             self._state, self.depth, self._before = self._before, 0, None
 
@@ -437,7 +444,6 @@ class Draft:
                 self._publication.show(self.store, self.base)
 
     def finish(self, patience: float | None = None) -> None:
-        """Return when nothing is being swept, or after so many seconds."""
         self._publication.finish(self.store, patience)
 
     def vacuum(self, expire: Keep, orphans_older_than: float, all_of: str = "") -> int:

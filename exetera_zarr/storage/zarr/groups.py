@@ -1,32 +1,28 @@
-"""Groups and arrays of a draft, as one user of a dataset holds them."""
+"""Groups of a draft, as one user of a dataset holds them."""
 
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import NameTakenError
 from exetera_zarr.storage import names
-from exetera_zarr.storage.base import AnyArray, Array, Group
+from exetera_zarr.storage.tree import DraftArrayHandle, DraftGroup
 from exetera_zarr.storage.zarr.arrays import DraftArray, block_of
 from exetera_zarr.storage.zarr.layout import Node
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from exetera_zarr.storage.zarr.draft import Draft
     from exetera_zarr.storage.zarr.handles import ZarrStorage
 
-__all__ = ["ZarrArray", "ZarrGroup"]
+__all__ = ["ZarrGroup"]
 
 
-class ZarrGroup(Group):
+class ZarrGroup(DraftGroup):
     """
     A group of a draft.
 
@@ -44,10 +40,11 @@ class ZarrGroup(Group):
         Logical names that lead to it from the root.
     """
 
+    _storage: ZarrStorage
+
     def __init__(self, storage: ZarrStorage, node_id: str | None, path: tuple[str, ...]) -> None:
-        self._storage = storage
+        super().__init__(storage, path)
         self._id = node_id
-        self._path = path
         self._reborn = len(storage.draft.reborn)
         self._kind = self.node.attributes.get("fieldtype")
 
@@ -72,42 +69,7 @@ class ZarrGroup(Group):
         self._id = node.id
         return node
 
-    @property
-    def key(self) -> str:
-        return self.node.id
-
-    def exclusive(self) -> contextlib.AbstractContextManager[object]:
-        return self._storage.draft.context.lock
-
-    @property
-    def name(self) -> str:
-        return self._path[-1] if self._path else ""
-
-    @property
-    def storage(self) -> ZarrStorage:
-        return self._storage
-
-    @property
-    def row_block(self) -> int:
-        return self.node.row_block
-
-    @property
-    def attributes(self) -> Mapping[str, Any]:
-        return self.node.attributes
-
-    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        with self._storage.changing():
-            node = self.node
-            node.attributes = {**node.attributes, **attributes}
-
-    def keys(self) -> Sequence[str]:
-        return list(self.node.groups)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.node.groups
-
-    def group(self, name: str) -> ZarrGroup:
-        node = self.node.groups[name]
+    def _below(self, node: Node, name: str) -> ZarrGroup:
         return ZarrGroup(self._storage, node.id, (*self._path, name))
 
     def create_group(
@@ -116,8 +78,7 @@ class ZarrGroup(Group):
         name = names.check(name)
         with self._storage.changing() as draft:
             parent = self.node
-            if name in parent.groups:
-                raise NameTakenError(f"{name!r} exists already in {self._describe()}")
+            self._check_new(name, parent.groups)
             segment = names.unique_segment(name, parent.folded())
             about = {"name": name, **(attributes or {})}
             block = row_block or parent.row_block
@@ -126,57 +87,28 @@ class ZarrGroup(Group):
             child = Node(secrets.token_hex(8), segment, about, block)
             parent.add(name, child)
             draft.note((*self._path, name), child)
-            return ZarrGroup(self._storage, child.id, (*self._path, name))
+            return self._below(child, name)
 
-    def _describe(self) -> str:
-        where = "/".join(self._path)
-        return f"{where!r} of {self._storage.url}" if where else self._storage.url
-
-    def delete_group(self, name: str) -> None:
-        with self._storage.changing() as draft:
-            node = self.node
-            if name not in node.groups:
-                raise KeyError(name)
-            left = {n: child for n, child in node.groups.items() if n != name}
-            _set_groups(draft, node, left)
-
-    def rename_groups(self, renames: Mapping[str, str]) -> None:
-        renames = {old: names.check(new) for old, new in renames.items()}
-        with self._storage.changing() as draft:
-            parent = self.node
-            after = [renames.get(name, name) for name in parent.groups]
-            if len(set(after)) != len(after):
-                taken = [name for name, times in Counter(after).items() if times > 1]
-                raise NameTakenError(f"{taken[0]!r} exists already in {self._describe()}")
-            segments = {
-                name: node.segment for name, node in parent.groups.items() if name not in renames
-            }
-            folded = {segment.casefold() for segment in segments.values()}
-            for old, new in renames.items():
-                segments[old] = names.unique_segment(new, folded)
-                folded.add(segments[old].casefold())
-            groups = {}
-            for (old, node), new in zip(parent.groups.items(), after, strict=True):
-                groups[new] = node
-                if old in renames:
-                    if parent is draft.root:
-                        draft.context.segments.setdefault(node.id, set()).add(node.segment)
-                    attributes = {**node.attributes, "name": new}
-                    groups[new] = replace(node, segment=segments[old], attributes=attributes)
-            _set_groups(draft, parent, groups)
-
-    def reorder(self, order: Sequence[str]) -> None:
-        with self._storage.changing() as draft:
-            node = self.node
-            _set_groups(draft, node, {name: node.groups[name] for name in order})
-
-    def arrays(self) -> Mapping[str, Array]:
-        return {
-            role: ZarrArray(self._storage, array, self, role)
-            for role, array in self.node.arrays.items()
+    def _renamed(self, node: Node, renames: Mapping[str, str]) -> dict[str, Node]:
+        segments = {
+            name: child.segment for name, child in node.groups.items() if name not in renames
         }
+        folded = {segment.casefold() for segment in segments.values()}
+        for old, new in renames.items():
+            segments[old] = names.unique_segment(new, folded)
+            folded.add(segments[old].casefold())
+        draft = self._storage.draft
+        groups = {}
+        for old, child in node.groups.items():
+            groups[renames.get(old, old)] = child
+            if old in renames:
+                if node is draft.root:
+                    draft.context.segments.setdefault(child.id, set()).add(child.segment)
+                attributes = {**child.attributes, "name": renames[old]}
+                groups[renames[old]] = replace(child, segment=segments[old], attributes=attributes)
+        return groups
 
-    def new_array(self, role: str, dtype: npt.DTypeLike) -> ZarrArray:
+    def new_array(self, role: str, dtype: npt.DTypeLike) -> DraftArrayHandle:
         draft = self._storage.to_change()
         with draft.context.lock:
             node = self.node
@@ -188,93 +120,4 @@ class ZarrGroup(Group):
             dtype = np.dtype(dtype).newbyteorder("=")
             block = block_of(role, dtype, node.row_block, of_bytes=of_bytes)
             array = DraftArray(draft.context, "/".join(prefix), role, dtype, block)
-            return ZarrArray(self._storage, array)
-
-    def set_arrays(self, arrays: Mapping[str, Array]) -> None:
-        made = {role: a.draft_array for role, a in arrays.items() if isinstance(a, ZarrArray)}
-        with self._storage.changing():
-            node = self.node
-            node.arrays = {**node.arrays, **made}
-
-
-def _set_groups(draft: Draft, node: Node, groups: dict[str, Node]) -> None:
-    """Give a node other children, all at once; whoever looks for one finds those."""
-    draft.reindex()
-    node.groups = groups
-    draft.reindex()
-
-
-class ZarrArray(Array):
-    """
-    An array of a draft, as one user may use it.
-
-    It reads what the array was when it was asked for, or has become by appending and overwriting;
-    a change goes to the array that is in its place when the change is made.
-
-    Parameters
-    ----------
-    storage
-        The handle.
-    array
-        Of the draft.
-    group, role
-        Its place; None while it is in none.
-    """
-
-    def __init__(
-        self,
-        storage: ZarrStorage,
-        array: DraftArray,
-        group: ZarrGroup | None = None,
-        role: str = "",
-    ) -> None:
-        self._storage = storage
-        self.draft_array = array
-        self._group = group
-        self._role = role
-
-    def _present(self) -> DraftArray:
-        """The array that is in its place now; call with the draft locked."""
-        if self._group is not None:
-            self.draft_array = self._group.node.arrays[self._role]
-        return self.draft_array
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.draft_array.dtype
-
-    @property
-    def block(self) -> int:
-        return self.draft_array.block
-
-    def __len__(self) -> int:
-        return self.draft_array.length
-
-    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
-        _ = self._storage.draft
-        return self.draft_array.read(start, stop, out)
-
-    def append(self, values: AnyArray) -> None:
-        if len(values) == 0:
-            self._storage.to_change()
-            return
-        with self._storage.changing():
-            self._present().append(values)
-
-    def write(self, start: int, values: AnyArray) -> None:
-        if len(values) == 0:
-            self._storage.to_change()
-            return
-        with self._storage.changing():
-            self._present().write(start, values)
-
-    def clear(self) -> None:
-        with self._storage.changing():
-            present = self._present()
-            twin = DraftArray(
-                present.context, present.prefix, present.role, present.dtype, present.block
-            )
-            if self._group is not None:
-                node = self._group.node
-                node.arrays = {**node.arrays, self._role: twin}
-            self.draft_array = twin
+            return DraftArrayHandle(self._storage, array)

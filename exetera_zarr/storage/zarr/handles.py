@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import CorruptDataError, ReadOnlyError
-from exetera_zarr.storage.base import Capability, Commit, Storage
-from exetera_zarr.storage.zarr import commit, keys, sharing, verify
+from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.storage.base import Capability, Commit
+from exetera_zarr.storage.tree import DraftStorage
+from exetera_zarr.storage.zarr import commit, keys, verify
+from exetera_zarr.storage.zarr.draft import Draft
 from exetera_zarr.storage.zarr.groups import ZarrGroup
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from exetera_zarr.storage.zarr.draft import Draft
     from exetera_zarr.storage.zarr.layout import Node
 
 
@@ -26,59 +25,8 @@ _CAPABILITIES = frozenset(
 )
 
 
-class ZarrStorage(Storage):
-    """
-    One user's handle on a draft.
-
-    Parameters
-    ----------
-    draft
-        Shared with the other users of the same place in this process.
-    writable
-        Whether this user may change it.
-    """
-
-    def __init__(self, draft: Draft, *, writable: bool) -> None:
-        self._draft: Draft | None = draft
-        self._writable = writable
-        self._url = draft.store.url
-        sharing.join(draft, id(self))
-
-    @property
-    def draft(self) -> Draft:
-        """The draft; ValueError once closed."""
-        if self._draft is None:
-            raise ValueError(f"the dataset {self._url} is closed")
-        return self._draft
-
-    def to_change(self) -> Draft:
-        """The draft, to be changed; ReadOnlyError where this user may not."""
-        draft = self.draft
-        if not self._writable:
-            raise ReadOnlyError(
-                f"the dataset {self._url} is open for reading; open it with mode 'r+' to change it"
-            )
-        if draft.pid != os.getpid():
-            raise ReadOnlyError(
-                f"the dataset {self._url} was opened before this process was forked: its draft "
-                "belongs to the parent; open it again here"
-            )
-        return draft
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[Draft]:
-        """A block in which this user alone changes the draft."""
-        draft = self.to_change()
-        with draft.changing():
-            yield draft
-
-    @property
-    def url(self) -> str:
-        return self._url
-
-    @property
-    def writable(self) -> bool:
-        return self._writable
+class ZarrStorage(DraftStorage[Draft]):
+    """One user's handle on a draft of versions."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -87,10 +35,6 @@ class ZarrStorage(Storage):
     @property
     def version(self) -> int:
         return self.draft.base.number
-
-    @property
-    def changed(self) -> bool:
-        return self.draft.dirty
 
     @property
     def root(self) -> ZarrGroup:
@@ -132,12 +76,6 @@ class ZarrStorage(Storage):
             shown = "; ".join(found[:20])
             raise CorruptDataError(f"{self._url}: {len(found)} things are wrong: {shown}")
 
-    def rollback(self) -> None:
-        self.to_change().rollback()
-
-    def atomic(self) -> contextlib.AbstractContextManager[None]:
-        return self.to_change().atomic()
-
     def history(self) -> Iterator[Commit]:
         draft = self.draft
         newest = commit.load(draft.store)
@@ -162,28 +100,3 @@ class ZarrStorage(Storage):
 
         visit((), draft.root)
         return found
-
-    def close(self) -> None:
-        draft = self._draft
-        if draft is None:
-            return
-        # A failed commit leaves it open, so that nothing is lost and it can be tried again. What a
-        # writer has left who was dropped is committed by the last user, whoever that is.
-        alone = draft.dirty and draft.users == {id(self)}
-        if draft.pid == os.getpid() and (self._writable or alone):
-            draft.publish()
-        self._draft = None
-        if sharing.leave(draft, id(self)):
-            if draft.dirty and draft.pid == os.getpid():
-                sharing.commit_orphan(draft)  # somebody has changed it, and gone, since
-            sharing.forget(draft)
-            draft.finish()
-
-    def abandon(self) -> None:
-        draft = self._draft
-        self._draft = None
-        if draft is not None and sharing.leave(draft, id(self)):
-            if draft.pid == os.getpid():
-                sharing.commit_orphan(draft)
-            else:
-                sharing.forget(draft)

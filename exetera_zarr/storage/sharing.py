@@ -9,15 +9,86 @@ import os
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
 
-if TYPE_CHECKING:
-    from exetera_zarr.storage.zarr.draft import Draft
+__all__ = [
+    "SharedDraft",
+    "collecting",
+    "commit_orphan",
+    "drafts",
+    "drop",
+    "forget",
+    "join",
+    "leave",
+    "lock",
+    "opening",
+]
 
-__all__ = ["commit_orphan", "drafts", "drop", "forget", "join", "leave", "lock", "opening"]
 
-drafts: dict[str, Draft] = {}
-"""Writable drafts by the identity of their store."""
+class SharedDraft(ABC):
+    """What a back end has open of one place, for all of its users in this process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.depth = 0
+        """How many transactions are under way, one inside of the other."""
+        self.users: set[int] = set()
+        self.committing: threading.Thread | None = None
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """The same for every way of writing the place, and for no other place."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is, without secrets."""
+
+    @property
+    @abstractmethod
+    def lock(self) -> threading.RLock:
+        """Held by who changes it."""
+
+    @property
+    @abstractmethod
+    def dirty(self) -> bool:
+        """Whether there is something to commit."""
+
+    @property
+    @abstractmethod
+    def clean(self) -> bool:
+        """Whether nothing is left to do for it."""
+
+    @abstractmethod
+    def changing(self) -> contextlib.AbstractContextManager[None]:
+        """A block in which one user alone changes it; what raises an error has changed nothing."""
+
+    @abstractmethod
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        """All or nothing."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Return to what is committed."""
+
+    @abstractmethod
+    def publish(self) -> int:
+        """Commit what is not committed; the number of the version."""
+
+    @abstractmethod
+    def abandon_transaction(self) -> None:
+        """Return to what was before the transaction that somebody never ended."""
+
+    def finish(self, patience: float | None = None) -> None:  # noqa: B027 - most need nothing
+        """Return when nothing is under way any more, or after so many seconds."""
+
+    def release(self) -> None:  # noqa: B027 - likewise
+        """Let go of what is held open: it has no users any more."""
+
+
+drafts: dict[str, SharedDraft] = {}
+"""Drafts that can be shared, by the identity of their place."""
 lock = threading.RLock()
 """Held while the above are looked at, and never while anything is waited for."""
 _opening: dict[str, threading.RLock] = {}
@@ -34,38 +105,46 @@ _PATIENCE = 10.0
 """Seconds that the end of the process waits for a thread that is changing a dataset."""
 
 
-def join(draft: Draft, user: int) -> None:
+def join(draft: SharedDraft, user: int) -> None:
     """Note a user of a draft."""
     with lock:
         draft.users.add(user)
 
 
-def leave(draft: Draft, user: int) -> bool:
+def leave(draft: SharedDraft, user: int) -> bool:
     """Note that a user is gone; whether there is none left."""
     with lock:
         draft.users.discard(user)
         return not draft.users
 
 
-def forget(draft: Draft) -> None:
+def forget(draft: SharedDraft) -> None:
     """Let go of a draft, unless somebody uses it."""
     with lock:
-        if not draft.users:
+        unused = not draft.users
+        if unused:
             drop(draft)
+    if unused:
+        draft.release()
 
 
-def drop(draft: Draft) -> None:
+def drop(draft: SharedDraft) -> None:
     """Have nobody else share a draft."""
     with lock:
-        if drafts.get(draft.store.identity) is draft:
-            del drafts[draft.store.identity]
+        if drafts.get(draft.identity) is draft:
+            del drafts[draft.identity]
 
 
 def _note_collection(phase: str, _: dict[str, int]) -> None:
     _collecting.active = phase == "start"
 
 
-def commit_orphan(draft: Draft) -> None:
+def collecting() -> bool:
+    """Whether this thread is collecting garbage, and so must wait for nothing."""
+    return getattr(_collecting, "active", False)
+
+
+def commit_orphan(draft: SharedDraft) -> None:
     """
     Commit the draft of a dataset whose last user is gone.
 
@@ -74,7 +153,7 @@ def commit_orphan(draft: Draft) -> None:
     """
     if draft.clean:
         forget(draft)
-    elif getattr(_collecting, "active", False):
+    elif collecting():
         try:
             threading.Thread(target=_commit_quietly, args=(draft,)).start()
         except RuntimeError:  # the interpreter is ending: `_at_exit` finds it
@@ -83,7 +162,7 @@ def commit_orphan(draft: Draft) -> None:
         _commit_quietly(draft)
 
 
-def _commit_quietly(draft: Draft) -> None:
+def _commit_quietly(draft: SharedDraft) -> None:
     """Commit for a user who is gone, and say so: first keep the data, then warn."""
     if draft.users:
         return
@@ -91,14 +170,13 @@ def _commit_quietly(draft: Draft) -> None:
         draft.publish()
     except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
         if not draft.users:  # else whoever has opened it meanwhile has it all
-            _say(f"what was not committed of {draft.store.url} is lost: {error}")
+            _say(f"what was not committed of {draft.url} is lost: {error}")
         forget(draft)
         return
     forget(draft)
     draft.finish(_PATIENCE)
     warnings.warn(
-        f"the dataset {draft.store.url} was not closed; its changes were committed when it was "
-        "dropped",
+        f"the dataset {draft.url} was not closed; its changes were committed when it was dropped",
         ResourceWarning,
         stacklevel=2,
     )
@@ -110,23 +188,23 @@ def _at_exit() -> None:
         if draft.pid != os.getpid():
             continue
         if not _acquire(draft):
-            _say(f"{draft.store.url} is still being changed; what was not committed is lost")
+            _say(f"{draft.url} is still being changed; what was not committed is lost")
             continue
         try:
             if draft.depth:
-                _say(f"a transaction on {draft.store.url} was never ended; it is undone")
+                _say(f"a transaction on {draft.url} was never ended; it is undone")
                 draft.abandon_transaction()
             draft.users.clear()
             with contextlib.suppress(ResourceWarning):
                 commit_orphan(draft)
             draft.finish(_PATIENCE)
         finally:
-            draft.context.lock.release()
+            draft.lock.release()
 
 
-def _acquire(draft: Draft) -> bool:
+def _acquire(draft: SharedDraft) -> bool:
     """Have the draft to ourselves; a commit that is under way may take its time."""
-    while not draft.context.lock.acquire(timeout=_PATIENCE):
+    while not draft.lock.acquire(timeout=_PATIENCE):
         if draft.committing is None:
             return False
     return True

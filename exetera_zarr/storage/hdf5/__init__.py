@@ -1,0 +1,1 @@
+"""ExeTera's own HDF5 files, read and written."""

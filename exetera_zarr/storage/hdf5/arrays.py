@@ -1,0 +1,134 @@
+"""Arrays of a draft: short ones in memory until they are committed, long ones in the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.storage.hdf5.stored import CHUNK, Stored
+from exetera_zarr.storage.memory import MemoryArray
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
+    from exetera_zarr.storage.hdf5.handle import FileHandle
+
+__all__ = ["DraftArray"]
+
+_SHORT = 1 << 18
+"""Bytes from which on an array is in the file: many small appends are gathered in memory, and the
+chunk of a short column need not be as large as that of a long one."""
+_STEP = 1 << 23
+"""Bytes that are copied at a time."""
+
+
+class DraftArray:
+    """
+    An array as it will be committed.
+
+    Parameters
+    ----------
+    file
+        The file that it is going to be in.
+    where
+        Its names, for messages.
+    dtype
+        Of the elements.
+    stored
+        The dataset it is in, if it is.
+    """
+
+    def __init__(
+        self, file: FileHandle, where: str, dtype: np.dtype[Any], stored: Stored | None = None
+    ) -> None:
+        self._file = file
+        self._where = where
+        self.dtype = dtype
+        self.data: Stored | MemoryArray = MemoryArray(dtype) if stored is None else stored
+        self.length = 0 if stored is None else stored.extent
+
+    @property
+    def block(self) -> int:
+        """Elements that are best read at a time."""
+        return max(CHUNK, self.data.chunk) if isinstance(self.data, Stored) else CHUNK
+
+    @property
+    def committed(self) -> bool:
+        """Whether its dataset is in a group of the file."""
+        return isinstance(self.data, Stored) and self.data.linked
+
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
+        """As of `storage.base.Array`."""
+        data = self.data
+        if isinstance(data, MemoryArray):
+            return data.read(start, stop, out)
+        out = np.empty(stop - start, self.dtype) if out is None else out
+        if stop > start:
+            data.read(start, out)
+        return out
+
+    def append(self, values: AnyArray) -> None:
+        """As of `storage.base.Array`."""
+        if isinstance(self.data, MemoryArray):
+            if (self.length + len(values)) * self.dtype.itemsize <= _SHORT:
+                self.data.append(values)
+                self.length += len(values)
+                return
+            self.to_file(len(values))
+        elif not self.data.growing:
+            self._move(len(values))
+        self._put(self.length, values)
+        self.length += len(values)
+
+    def write(self, start: int, values: AnyArray) -> None:
+        """As of `storage.base.Array`; what is overwritten is kept for who may want it back."""
+        self._file.overwriting(self, start, len(values))
+        if isinstance(self.data, MemoryArray):
+            self.data.write(start, values)
+        else:
+            self._put(start, values)
+
+    def _put(self, start: int, values: AnyArray) -> None:
+        assert isinstance(self.data, Stored)
+        self.data.write(start, values)
+
+    def to_file(self, more: int = 0) -> Stored:
+        """
+        The dataset that it is in, made if there is none yet.
+
+        Parameters
+        ----------
+        more
+            Elements that are going to be appended.
+        """
+        if isinstance(self.data, MemoryArray):
+            self._move(more)
+        assert isinstance(self.data, Stored)
+        return self.data
+
+    def _move(self, more: int) -> None:
+        """Be in a new dataset."""
+        before = self.data
+        made = Stored.create(self._file, self._where, self.dtype, self.length + more)
+        step = max(1, _STEP // self.dtype.itemsize)
+        for start in range(0, self.length, step):
+            made.write(start, self.read(start, min(start + step, self.length), None))
+        assert before is self.data
+        self.data = made
+
+    def state(self) -> tuple[Stored | MemoryArray, int]:
+        """What `restore` takes to have it as it is now."""
+        return self.data, self.length
+
+    def restore(self, state: tuple[Stored | MemoryArray, int]) -> None:
+        """Be as when `state` was called; what was overwritten since is put back by others."""
+        self.data, self.length = state
+        if isinstance(self.data, Stored) and self.data.linked:
+            self.data.shorten(self.length)  # or else who opens the file next has more
+        if isinstance(self.data, MemoryArray) and len(self.data) > self.length:
+            whole, self.data = self.data, MemoryArray(self.dtype)
+            self.data.append(whole.read(0, self.length))
+
+    def emptied(self) -> DraftArray:
+        """One of the same type and place without elements."""
+        return DraftArray(self._file, self._where, self.dtype)

@@ -1,0 +1,138 @@
+"""Opening and creating HDF5 files of ExeTera's layout."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from exetera_zarr.errors import (
+    CorruptDataError,
+    DatasetExistsError,
+    DatasetNotFoundError,
+    ReadOnlyError,
+    UnsupportedError,
+)
+from exetera_zarr.storage import sharing
+from exetera_zarr.storage.hdf5.draft import Draft, open_drafts
+from exetera_zarr.storage.hdf5.storage import HDF5Storage
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.hdf5.places import Place
+
+__all__ = ["open_hdf5"]
+
+
+def open_hdf5(
+    place: Place,
+    mode: str,
+    *,
+    row_block: int | None = None,
+    spill_dir: str | None = None,
+    durability: str = "fsync",
+    version: int | None = None,
+    external: bool = False,
+    **_: Any,
+) -> HDF5Storage:
+    """
+    Open or create the file at a place.
+
+    Parameters
+    ----------
+    place
+        Where it is.
+    mode
+        ``r`` read, ``r+`` read and write, ``w`` start empty, ``x`` create, ``a`` open or create.
+    row_block
+        Rows of a block of tables that do not say otherwise, when the file is created.
+    spill_dir
+        Where old values go that a rollback may want back.
+    durability
+        ``fsync``, or ``none`` where a commit need not survive a loss of power.
+    version
+        None: a file has no older ones.
+    external
+        Whether links, external storage and virtual datasets that lead out of the file are
+        followed.
+
+    Raises
+    ------
+    DatasetNotFoundError, DatasetExistsError
+        There is nothing, or there is something.
+    """
+    if version is not None:
+        raise UnsupportedError(f"{place.url} is an HDF5 file, which has no older versions")
+    if external and mode != "r":
+        raise ValueError(f"what {place.url} has in other files can only be read: use mode 'r'")
+    if mode != "r" and not place.writable:
+        place.create()
+        raise ReadOnlyError(f"{place.url} can only be read")
+    settings: dict[str, Any] = {
+        "row_block": row_block,
+        "spill_dir": spill_dir,
+        "durable": durability == "fsync",
+        "external": external,
+    }
+    with sharing.opening(place.identity):
+        for left in [d for d in list(open_drafts) if d.identity == place.identity and not d.users]:
+            if left.clean:
+                left.close_file()
+        draft = _shared(place, mode) or _load(place, mode, settings)
+        storage = HDF5Storage(draft, writable=mode != "r")
+        with sharing.lock:
+            sharing.drafts[place.identity] = draft
+        return storage
+
+
+def _shared(place: Place, mode: str) -> Draft | None:
+    """What this process has open of the place, if that is still what is there."""
+    with sharing.lock:
+        draft = sharing.drafts.get(place.identity)
+    if not isinstance(draft, Draft) or draft.pid != os.getpid() or not draft.is_there():
+        return None
+    if mode == "r":
+        return draft
+    if mode == "x":
+        raise DatasetExistsError(f"there is a dataset already at {place.url}")
+    if mode == "w":
+        if not draft.writable:
+            return None  # its readers keep what they see
+        draft.publish()
+        draft.start_empty(replace=True, version=draft.version)
+    else:
+        draft.make_writable()
+    return draft
+
+
+def _load(place: Place, mode: str, settings: dict[str, Any]) -> Draft:
+    there = place.state() is not None
+    if mode == "r+" and not there and not place.local:
+        mode = "a"  # as ExeTera does with an empty BytesIO
+    if mode in ("r", "r+") and not there:
+        raise DatasetNotFoundError(f"there is no dataset at {place.url}")
+    if mode == "x" and there:
+        raise DatasetExistsError(f"there is a dataset already at {place.url}")
+    draft = Draft(place, writable=mode != "r", **settings)
+    version = _replaced(place, settings) if mode == "w" and there else 0
+    if mode in ("r", "r+") or (mode == "a" and there):
+        draft.open()
+    else:
+        draft.start_empty(replace=mode == "w", version=version)
+    return draft
+
+
+def _replaced(place: Place, settings: dict[str, Any]) -> int:
+    """Version of the file that is going to be replaced; DatasetExistsError if it is not ours."""
+    look = Draft(place, writable=False, **settings)
+    try:
+        look.open(quiet=True)
+    except CorruptDataError:
+        return 1  # what a killed writer left
+    try:
+        ours = any(node.is_field for _, node in look.root.walk())
+    finally:
+        look.close_file()
+    if look.passed_over and not ours:
+        raise DatasetExistsError(
+            f"{place.url} is an HDF5 file without any field of ExeTera's; it is left alone"
+        )
+    return look.version

@@ -1,0 +1,91 @@
+"""The tree of a draft: what there will be in the file once it is committed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from exetera_zarr.storage.base import ROW_BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exetera_zarr.storage.hdf5.arrays import DraftArray
+    from exetera_zarr.storage.hdf5.handle import Reference
+    from exetera_zarr.storage.hdf5.stored import Stored
+
+__all__ = ["Node", "Snapshot"]
+
+_ids = itertools.count()
+
+
+@dataclass(eq=False)
+class InFile:
+    """What the file has of a node; only a commit changes it."""
+
+    reference: Reference | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    notes: str = ""
+    groups: dict[bytes, Node] = field(default_factory=dict)
+    """By the names of their links."""
+    arrays: dict[str, Stored] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Node:
+    """A group: the root, a table or a field."""
+
+    attributes: dict[str, Any] = field(default_factory=dict)
+    groups: dict[str, Node] = field(default_factory=dict)
+    arrays: dict[str, DraftArray] = field(default_factory=dict)
+    row_block: int = ROW_BLOCK
+    version: int = 0
+    """Of the root: how often it was committed."""
+    in_file: InFile = field(default_factory=InFile)
+    load: Callable[[Node], None] | None = None
+    """Finds the children, where they have not been looked for."""
+    id: int = field(default_factory=lambda: next(_ids))
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it is a field rather than a table."""
+        return "fieldtype" in self.attributes
+
+    def loaded(self) -> Node:
+        """Itself, with its children."""
+        load, self.load = self.load, None
+        if load is not None:
+            load(self)
+        return self
+
+    def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:
+        """It and all below, with the names that lead there."""
+        yield path, self
+        for name, child in self.groups.items():
+            yield from child.walk((*path, name))
+
+
+class Snapshot:
+    """
+    A tree as it is now, to return to.
+
+    The nodes and arrays stay the same objects, so that whoever has one sees it return, too.
+
+    Parameters
+    ----------
+    root
+        Of the tree, with all its children.
+    """
+
+    def __init__(self, root: Node) -> None:
+        nodes = [node for _, node in root.walk()]
+        self._nodes = [(n, n.attributes, n.groups, n.arrays) for n in nodes]
+        self._arrays = [(a, a.state()) for n in nodes for a in n.arrays.values()]
+
+    def restore(self) -> None:
+        """Have the tree as it was."""
+        for node, attributes, groups, arrays in self._nodes:
+            node.attributes, node.groups, node.arrays = attributes, groups, arrays
+        for array, state in self._arrays:
+            array.restore(state)

@@ -1,0 +1,242 @@
+"""Where an HDF5 file is: a path, a file object, or a URL to read from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from abc import ABC, abstractmethod
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import fsspec
+
+from exetera_zarr.errors import ConflictError, DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.storage.hdf5.library import SIGNATURE, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FilePlace", "ObjectPlace", "Place", "RemotePlace", "holds_hdf5"]
+
+_BLOCK = 1 << 20
+_BLOCKS = 64
+
+
+def holds_hdf5(file: IO[bytes]) -> bool:
+    """
+    Whether a file begins as one of HDF5 does, perhaps after a block of something else's.
+
+    Parameters
+    ----------
+    file
+        Open for reading; where it stands is kept.
+    """
+    before = file.tell()
+    try:
+        size = file.seek(0, os.SEEK_END)
+        start = 0
+        while start < size:
+            file.seek(start)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            start = max(512, start * 2)
+        return False
+    finally:
+        file.seek(before)
+
+
+class Place(ABC):
+    """Where an HDF5 file is, or will be."""
+
+    url: str
+    """As it may be shown."""
+    identity: str
+    """The same for the same file."""
+    writable = True
+    local = False
+    """Whether it is a file of its own on a disk of this machine."""
+
+    @abstractmethod
+    def state(self) -> object:
+        """What changes when another file takes the place; None where there is none."""
+
+    @abstractmethod
+    def open(self, mode: str) -> Any:
+        """The ``h5py.File`` that is there, with mode ``r`` or ``r+``."""
+
+    @abstractmethod
+    def create(self) -> Any:
+        """A new ``h5py.File``, not yet in its place if that can be."""
+
+    def settle(self, file: Any, *, durable: bool, replace: bool) -> None:  # noqa: B027
+        """Have what was written in its place, also a file that `create` made."""
+
+    def discard(self) -> None:  # noqa: B027
+        """Remove the file that `create` made, after it was closed."""
+
+
+class FilePlace(Place):
+    """
+    A local path.
+
+    Parameters
+    ----------
+    path
+        It.
+    """
+
+    local = True
+
+    def __init__(self, path: str) -> None:
+        self.url = path
+        self.path = os.path.realpath(path)
+        self.identity = f"hdf5:{self.path}"
+        self._made: str | None = None
+
+    def state(self) -> object:
+        try:
+            about = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return about.st_dev, about.st_ino
+
+    def open(self, mode: str) -> Any:
+        return opened(self.path, mode, self.url)
+
+    def create(self) -> Any:
+        folder, name = os.path.split(self.path)
+        if not os.path.isdir(folder):
+            raise DatasetNotFoundError(f"there is no folder {os.path.dirname(self.url) or '.'}")
+        self._made = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.unfinished")
+        return opened(self._made, "x", self.url)
+
+    def settle(self, file: Any, *, durable: bool, replace: bool) -> None:
+        if durable:
+            os.fsync(file.id.get_vfd_handle())
+        if self._made is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(self.path, self._made)
+        if replace:
+            os.replace(self._made, self.path)
+        else:
+            self._put_anew(self._made)
+        self._made = None
+        if durable:
+            _sync_folder(os.path.dirname(self.path))
+
+    def _put_anew(self, made: str) -> None:
+        """Move a file to where no other is."""
+        try:
+            os.link(made, self.path)
+        except FileExistsError as error:
+            raise ConflictError(
+                f"another process has made {self.url} meanwhile; what was written is in {made}"
+            ) from error
+        except OSError:  # a disk without links
+            os.rename(made, self.path)
+        else:
+            os.unlink(made)
+
+    def discard(self) -> None:
+        if self._made is not None:
+            os.unlink(self._made)
+            self._made = None
+
+
+def _sync_folder(folder: str) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+class ObjectPlace(Place):
+    """
+    A file object, such as a ``BytesIO``; it is written where it is.
+
+    Parameters
+    ----------
+    file
+        Binary, with ``seek``.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.url = f"a {type(file).__name__}"
+        self.identity = f"hdf5:{id(file)}"
+        writes = getattr(file, "writable", None)
+        self.writable = bool(writes()) if callable(writes) else True
+
+    def state(self) -> object:
+        before = self.file.tell()
+        size = self.file.seek(0, os.SEEK_END)
+        self.file.seek(before)
+        return id(self.file) if size else None
+
+    def open(self, mode: str) -> Any:
+        return opened(self.file, mode, self.url)
+
+    def create(self) -> Any:
+        self.file.seek(0)
+        self.file.truncate()
+        return opened(self.file, "w", self.url)
+
+
+class RemotePlace(Place):
+    """
+    A URL, which can only be read: blocks of the file are kept as they are asked for.
+
+    Parameters
+    ----------
+    url
+        Any that fsspec knows.
+    options
+        Passed to the fsspec file system.
+    shown
+        The URL without secrets.
+    """
+
+    writable = False
+
+    def __init__(self, url: str, options: Mapping[str, Any], shown: str) -> None:
+        self.url = shown
+        self._filesystem, self._path = fsspec.url_to_fs(url, **options)
+        self.identity = f"hdf5:{hash(self._filesystem)}:{self._path}"
+
+    def file(self) -> IO[bytes]:
+        """The file, open for reading."""
+        kept = {"cache_type": "blockcache", "block_size": _BLOCK}
+        try:
+            return cast(
+                "IO[bytes]",
+                self._filesystem.open(
+                    self._path, "rb", cache_options={"maxblocks": _BLOCKS}, **kept
+                ),
+            )
+        except FileNotFoundError as error:
+            raise DatasetNotFoundError(f"there is no dataset at {self.url}") from error
+        except OSError as error:
+            raise StorageError(f"{self.url} cannot be opened: {error}") from error
+
+    def state(self) -> object:
+        self._filesystem.invalidate_cache()
+        try:
+            return self._filesystem.ukey(self._path)
+        except FileNotFoundError:
+            return None
+        except (OSError, NotImplementedError):  # as much as some servers say
+            return self.identity
+
+    def open(self, mode: str) -> Any:
+        if mode != "r":
+            self.create()
+        return opened(self.file(), "r", self.url)
+
+    def create(self) -> Any:
+        raise UnsupportedError(
+            f"an HDF5 file can be written only on a local disk, not at {self.url}; a URL that "
+            "ends in .zarr makes a Zarr dataset"
+        )

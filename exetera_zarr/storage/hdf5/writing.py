@@ -1,0 +1,157 @@
+"""From the nodes of a draft to the groups of its file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.storage.hdf5.library import library, using
+from exetera_zarr.storage.hdf5.nodes import InFile
+from exetera_zarr.storage.hdf5.notes import ATTRIBUTE, NATIVE, link_for, write_notes
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.hdf5.handle import FileHandle
+    from exetera_zarr.storage.hdf5.nodes import Node
+    from exetera_zarr.storage.hdf5.stored import Stored
+
+__all__ = ["write_tree"]
+
+_ALWAYS = {"chunksize": 1 << 20, "timestamp": ""}
+"""What ExeTera 0.6 reads of every field, and where nothing else was said, what it finds."""
+
+
+def write_tree(file: FileHandle, root: Node) -> None:
+    """
+    Have the file be as the tree is.
+
+    New groups are put together before anything leads to them, and what is replaced stays until
+    what replaces it is whole.
+
+    Parameters
+    ----------
+    file
+        The file.
+    root
+        Of the tree.
+    """
+    with using(file.url):
+        made: list[Stored] = []
+        _group(file, file.root, root, ("", b""), made)
+        for stored in made:  # not before: a group that fails to get in place is gone with its own
+            stored.settle()
+
+
+def _group(
+    file: FileHandle, group: Any, node: Node, called: tuple[str, bytes], made: list[Stored]
+) -> None:
+    """Have a group, its arrays and all below as they are in the tree."""
+    _arrays(group, node, made)
+    if node.is_field:
+        _field_attributes(group, node)
+    links = _children(file, group, node, made, at_root=not called[0])
+    notes = write_notes(node, *called, links)
+    if notes != node.in_file.notes:
+        _set(group, ATTRIBUTE, notes)
+        node.in_file.notes = notes
+
+
+def _children(
+    file: FileHandle, group: Any, node: Node, made: list[Stored], *, at_root: bool
+) -> dict[str, bytes]:
+    """Have the links of a group lead to the children of a node; the link of each name."""
+    h5py = library()
+    there = node.in_file.groups
+    links = _links(group, node, at_root=at_root)
+    after = {links[name]: child for name, child in node.groups.items()}
+    handles = {}
+    for name, child in node.groups.items():
+        link = links[name]
+        if child.in_file.reference is None:
+            child.in_file = InFile()
+            handle = h5py.h5g.create(file.root, None)
+        else:
+            handle = file.at(child.in_file.reference)
+        _group(file, handle, child, (name, link), made)
+        if there.get(link) is not child:
+            handles[link] = handle
+    for link in [link for link, child in there.items() if after.get(link) is not child]:
+        group.unlink(link)
+        del there[link]
+    for link, handle in handles.items():
+        h5py.h5o.link(handle, group, link)
+        there[link] = after[link]
+        after[link].in_file.reference = file.reference(handle)
+    return links
+
+
+def _links(group: Any, node: Node, *, at_root: bool) -> dict[str, bytes]:
+    """The link for each child: the one that it has, unless it has another name now."""
+    before = node.in_file.groups
+    names = {id(child): name for name, child in node.groups.items()}
+    kept = {}
+    for link, child in before.items():
+        name = names.get(id(child))
+        if name is not None and link == link_for(name, (), at_root=at_root):
+            kept[name] = link
+    taken = {link for link in group if link not in before} | set(kept.values())
+    links = {}
+    for name in node.groups:
+        links[name] = kept.get(name) or link_for(name, taken, at_root=at_root)
+        taken.add(links[name])
+    return links
+
+
+def _arrays(group: Any, node: Node, made: list[Stored]) -> None:
+    h5py = library()
+    for role, array in node.arrays.items():
+        stored, raw = array.to_file(), role.encode()
+        before = node.in_file.arrays.get(role)
+        if stored is not before:
+            if before is not None:
+                group.unlink(raw)
+                del node.in_file.arrays[role]
+            h5py.h5o.link(stored.dataset(), group, raw)
+            made.append(stored)
+            node.in_file.arrays[role] = stored
+        stored.resize(array.length)
+
+
+def _field_attributes(group: Any, node: Node) -> None:
+    """Have the attributes of a field's group, and its key, as they are in the tree."""
+    wanted, there = node.attributes, node.in_file.attributes
+    if wanted == there:
+        return
+    for name in NATIVE:
+        value = wanted.get(name, _ALWAYS.get(name))
+        if value is not None and (name not in there or value != there[name]):
+            _set(group, name, value)
+    if wanted.get("key") != there.get("key"):
+        _set_key(group, wanted.get("key", []))
+    node.in_file.attributes = dict(wanted)
+
+
+def _set(group: Any, name: str, value: Any) -> None:
+    """Give a group an attribute; empty notes are none."""
+    attributes = library().Group(group).attrs
+    if name == ATTRIBUTE and not value:
+        del attributes[name]
+    else:
+        attributes[name] = value if isinstance(value, int) else str(value)
+
+
+def _set_key(group: Any, pairs: list[list[Any]]) -> None:
+    """Write the key of a categorical field: as int8, as ExeTera does, if all codes fit that."""
+    h5py = library()
+    codes = np.asarray([code for _, code in pairs], np.int64)
+    small = not len(codes) or (codes.min() >= -128 and codes.max() <= 127)
+    labels = [name.encode("utf-8", "surrogateescape") for name, _ in pairs]
+    to = h5py.Group(group)
+    for name in ("key_values", "key_names"):
+        if name in to:
+            del to[name]
+    short = {"maxshape": (None,), "chunks": (max(1, min(len(pairs), 1024)),)}
+    to.create_dataset("key_values", data=codes.astype("int8") if small else codes, **short)
+    to.create_dataset(
+        "key_names", data=np.asarray(labels, object), dtype=h5py.string_dtype(), **short
+    )
