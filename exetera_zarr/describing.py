@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.engine import frequencies, is_strings, strings
-from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.fields.sources import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.engine import Column
+    from exetera_zarr.engine.workspace import Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
@@ -40,8 +41,7 @@ def describe(
     rows = ["count", *_NUMBERS]
     if not all(_is_number(field) for field in fields.values()):
         rows.extend(_CATEGORIES)
-    settings = frame.dataset.settings
-    with Workspace(settings.memory_limit, settings.spill_dir) as work:
+    with workspace(frame.dataset.session) as work:
         summaries = [_summary(field, work) for field in fields.values()]
     result: dict[str, list[Any]] = {"fields": list(fields)}
     result |= {row: [summary.get(row, _NONE) for summary in summaries] for row in rows}
