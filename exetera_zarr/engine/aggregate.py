@@ -232,7 +232,7 @@ def grouped(
     else:
         chunks = _unordered(rows, count, wanted, work)
     for key_columns, results in chunks:
-        for part in spelling.blocks([*map(canonical, key_columns), *results], work):
+        for part in spelling.blocks([*map(canonical, key_columns), *results]):
             yield Groups(part[:count], part[count:])
 
 

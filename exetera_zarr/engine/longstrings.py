@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exetera_zarr.engine import gather, strings
+from exetera_zarr.engine import strings
 from exetera_zarr.engine.columns import Column, is_strings
-from exetera_zarr.engine.rows import RowNumbers, ends_of
+from exetera_zarr.engine.rows import ends_of, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,15 +42,6 @@ class Ranks:
     rows: IntArray  #: for each rank a row that has it
     lengths: IntArray  #: for each rank the bytes of the string
 
-    def strings(self, ranks: IntArray, source: Source, work: Workspace) -> Column:
-        """The strings of ranks, from the source that has them as its only column."""
-        rows = self.rows[ranks]
-        order = np.argsort(rows)
-        found = gather.concat([*RowNumbers(work, rows[order], ascending=True).of(source)])
-        places = np.empty(len(rows), np.int64)
-        places[order] = np.arange(len(rows))
-        return gather.take(found, places)
-
 
 @dataclass(frozen=True)
 class Spelling:
@@ -71,7 +62,7 @@ class Spelling:
     ranks: dict[int, Ranks]
     of: dict[int, int]
 
-    def blocks(self, columns: Sequence[Column], work: Workspace) -> Iterator[list[Column]]:
+    def blocks(self, columns: Sequence[Column]) -> Iterator[list[Column]]:
         """The same rows with the strings, as many at a time as fit a block."""
         if not self.of:
             yield list(columns)
@@ -81,7 +72,7 @@ class Spelling:
         for stop in ends_of([np.asarray(sizes)], self.source.room):
             part = [column[start:stop] for column in columns]
             for at, of in self.of.items():
-                part[at] = self.ranks[of].strings(part[at], self._column(of), work)
+                part[at] = take(self._column(of), self.ranks[of].rows[part[at]])
             yield part
             start = stop
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.pairs import Pairs
     from exetera_zarr.engine.workspace import Spill, Workspace
 
-__all__ = ["RowNumbers", "both_sides", "ends_of"]
+__all__ = ["RowNumbers", "both_sides", "ends_of", "take"]
 
 #: Rows that are read for one piece of an ascending choice, as a multiple of the piece.
 _SPARSE = 4
@@ -97,7 +97,7 @@ class RowNumbers:
         """
         if self.ascending:
             for numbers in self.blocks(source.block):
-                yield from _in_order(source, numbers)
+                yield from _in_order(source, numbers, _SPARSE * source.step)
         elif source.size <= self._work.memory // 4:
             (whole,) = source.whole()
             for numbers in self.blocks(source.block):
@@ -170,8 +170,20 @@ def both_sides(work: Workspace, pairs: Generator[Pairs]) -> tuple[RowNumbers, Ro
     return RowNumbers(work, left), RowNumbers(work, right)
 
 
-def _in_order(source: Source, numbers: IntArray) -> Iterator[Column]:
-    """Rows whose numbers ascend, but for those of -1."""
+def take(source: Source, numbers: IntArray) -> Column:
+    """Rows by number, in any order, of a source's only column; what is not near one is not read."""
+    if len(numbers) == 0:
+        return source.empty[0]
+    if (np.diff(numbers) >= 0).all():
+        return gather.concat([*_in_order(source, numbers, source.block)])
+    order = np.argsort(numbers, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return gather.take(take(source, numbers[order]), places)
+
+
+def _in_order(source: Source, numbers: IntArray, reach: int) -> Iterator[Column]:
+    """Rows whose numbers ascend, but for those of -1; of so many rows at most each time."""
     # -1 belongs to what is before it, at the start to what follows.
     filled = np.maximum.accumulate(numbers)
     leading = int(np.searchsorted(filled, 0))
@@ -181,8 +193,8 @@ def _in_order(source: Source, numbers: IntArray) -> Iterator[Column]:
     start = 0
     while start < len(numbers):
         low = int(filled[max(start, leading)])
-        reach = min(low + _SPARSE * source.step, int(filled[-1]) + 1)
-        stop = int(np.searchsorted(filled, source.until(low, reach)))
+        end = source.until(low, min(low + reach, int(filled[-1]) + 1))
+        stop = int(np.searchsorted(filled, end))
         (column,) = source.read(low, int(filled[stop - 1]) + 1)
         yield from _pieces(column, _from(numbers[start:stop], low), source.room)
         start = stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exetera_zarr.engine import gather, strings
-from exetera_zarr.engine.rows import RowNumbers, ends_of
+from exetera_zarr.engine.rows import RowNumbers, ends_of, take
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.workspace import Workspace
 
@@ -134,3 +135,18 @@ def test_long_strings_among_short_ones_are_not_gathered_at_once(tmp_path):
         found = list(RowNumbers(work, numbers).of(Source.of([column], 100, 50_000)))
     assert [len(one) for part in found for one in listed(part)] == lengths[numbers].tolist()
     assert max(map(bytes_of, found)) <= 100_000 // 3
+
+
+def test_rows_far_apart_are_taken_one_by_one():
+    """Not with all that is between them, which may be gigabytes of strings."""
+    column = strings.encode([f"{i:05}" for i in range(1000)])
+    read = []
+
+    def reading(start, stop):
+        read.append(stop - start)
+        return [column[start:stop]]
+
+    source = dataclasses.replace(Source.of([column], 500, room=200), read=reading)
+    found = take(source, np.array([998, 3, 500, 3]))
+    assert listed(found) == ["00998", "00003", "00500", "00003"]
+    assert read == [1, 1, 1]
