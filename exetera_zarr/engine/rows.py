@@ -11,6 +11,7 @@ from exetera_zarr.engine import gather, strings
 from exetera_zarr.engine.columns import is_strings
 from exetera_zarr.engine.source import ROWS, Source
 from exetera_zarr.engine.wordsort import bits_of, mask_of
+from exetera_zarr.engine.workspace import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -111,6 +112,7 @@ class RowNumbers:
         words, bits = self._plan(ends)
         start = 0
         for end in ends:
+            give_back()
             yield _part(source, words, start, end - start, bits)
             start = end
 
