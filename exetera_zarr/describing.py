@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.engine import frequencies, is_strings, strings
-from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import pyarrow as pa
-
     from exetera_zarr.dataframe import DataFrame
-    from exetera_zarr.engine import Column
+    from exetera_zarr.engine.source import Source
+    from exetera_zarr.engine.workspace import Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
@@ -40,8 +40,7 @@ def describe(
     rows = ["count", *_NUMBERS]
     if not all(_is_number(field) for field in fields.values()):
         rows.extend(_CATEGORIES)
-    settings = frame.dataset.settings
-    with Workspace(settings.memory_limit, settings.spill_dir) as work:
+    with workspace(frame.dataset.session) as work:
         summaries = [_summary(field, work) for field in fields.values()]
     result: dict[str, list[Any]] = {"fields": list(fields)}
     result |= {row: [summary.get(row, _NONE) for summary in summaries] for row in rows}
@@ -113,15 +112,23 @@ def _summary(field: Field, work: Workspace) -> Mapping[str, Any]:
         }
     if field.type_name == "categorical":
         return {"count": len(field)} | _of_codes(field)
-    mode = frequencies.most_frequent(map(_as_strings, field.blocks()), work)
+    mode = frequencies.most_frequent(_as_strings(source_of([field])), work)
     if mode is None:
         return {"count": 0, "unique": 0}
     top = mode.value.decode("utf-8", "surrogateescape") if field.indexed else mode.value
     return {"count": len(field), "unique": mode.distinct, "top": top, "freq": mode.rows}
 
 
-def _as_strings(column: Column) -> pa.LargeBinaryArray:
-    return column if is_strings(column) else strings.from_fixed(np.asarray(column))
+def _as_strings(source: Source) -> Source:
+    (empty,) = source.empty
+    if is_strings(empty):
+        return source
+    return replace(
+        source,
+        empty=[strings.from_fixed(empty)],
+        read=lambda start, stop: [strings.from_fixed(source.read(start, stop)[0])],
+        step=source.block,
+    )
 
 
 def _of_codes(field: Field) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from exetera_zarr.engine import Column, aggregate, gather, spans, strings
 from exetera_zarr.engine.source import Source
@@ -171,7 +172,8 @@ class FieldFunctions:
         """The same as columns that are read by rows; all of fields, or all in memory."""
         if all(isinstance(value, (Field, Group)) for value in values):
             return source_of([self.get(value) for value in values])
-        return Source.of([self._column(value) for value in values])
+        columns = [v if isinstance(v, pa.Array) else self._column(v) for v in values]
+        return Source.of(columns)
 
     # -- spans
 

@@ -9,7 +9,7 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.numeric import NumericField
-from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.timestamp import TimestampField
 
 if TYPE_CHECKING:
@@ -165,7 +165,6 @@ class DataFrameGroupBy:
         """Write the keys and aggregates (field, name), all or nothing; no field for bare counts."""
         from exetera_zarr.engine import aggregate
         from exetera_zarr.engine.runs import DisorderError
-        from exetera_zarr.engine.workspace import Workspace
 
         if not hasattr(ddf, "atomic"):
             raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
@@ -174,9 +173,8 @@ class DataFrameGroupBy:
         keys = source_of(fields)
         values = source_of([self._frame[name] for name in targets], keys.rows)
         columns = [(targets.index(target) if target else 0, name) for target, name in wanted]
-        settings = self._frame.dataset.settings
         # The sources hold the arrays as they are now, so it may write to the table it reads.
-        with Workspace(settings.memory_limit, settings.spill_dir) as work, ddf.atomic():
+        with workspace(self._frame.dataset.session) as work, ddf.atomic():
             key_fields, result_fields = self._create(ddf, write_keys, wanted)
             ordered = True if self._keys_sorted else None
             found = aggregate.grouped(keys, values, columns, work, ordered=ordered)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, is_strings, keys, ordered, spans, strings
+from exetera_zarr.engine import Column, gather, is_strings, ordered, spans, strings
 from exetera_zarr.engine.rows import RowNumbers, both_sides
 from exetera_zarr.engine.source import Source
 from exetera_zarr.errors import DataError
@@ -17,7 +17,7 @@ from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from exetera_zarr.engine.pairs import How
     from exetera_zarr.storage.base import AnyArray
@@ -52,9 +52,11 @@ class JoinFunctions(FieldFunctions):
         """
         if not isinstance(keys, tuple) or not keys:
             raise ValueError("the keys are a tuple of fields or of arrays")
-        columns = [self._column(key) for key in keys]
-        codes = _codes(columns)
-        return tuple(np.split(codes, np.cumsum([len(c) for c in columns])[:-1]))
+        from exetera_zarr.engine import numbering
+
+        sources = numbering.comparable([self._source(key) for key in keys])
+        with workspace(self) as work:
+            return tuple(numbering.ranks(sources, work))
 
     def distinct(self, field: Any = None, fields: Any = None, filter: Any = None) -> Any:
         """
@@ -74,21 +76,27 @@ class JoinFunctions(FieldFunctions):
         """
         if (field is None) == (fields is None):
             raise ValueError("give either field or fields")
-        columns = [self._column(item) for item in ([field] if fields is None else fields)]
-        if filter is not None:
-            keep = np.asarray(self._column(filter))
-            columns = [gather.compress(column, keep) for column in columns]
-        from exetera_zarr.engine import relational
+        from exetera_zarr.engine import numbering
 
-        order = relational.sort_index(
-            columns,
-            memory_limit=self.settings.memory_limit,
-            spill_dir=self.settings.spill_dir,
-        )
-        columns = [gather.take(column, order) for column in columns]
-        runs = spans.find_spans(columns, nan_equal=True)
-        found = [_plain(spans.first(runs, column)) for column in columns]
+        given = [self._kept(item, filter) for item in ([field] if fields is None else fields)]
+        with workspace(self) as work:
+            rows = RowNumbers(work, numbering.first_rows(self._source(*given), work))
+            found = [self._of_rows(item, rows) for item in given]
         return found[0] if fields is None else found
+
+    def _kept(self, item: Any, keep: Any) -> Any:
+        """A field or an array, of which a filter keeps rows if there is one."""
+        if keep is None:
+            return item
+        mask = np.asarray(self._column(keep))
+        if isinstance(item, (Field, Group)):
+            return self.get(item).apply_filter(mask)
+        return gather.compress(self._column(item), mask)
+
+    def _of_rows(self, item: Any, rows: RowNumbers) -> Any:
+        """Rows of a field or an array, as users see them."""
+        source = self._source(item)
+        return _plain(gather.concat([*rows.of(source)] or [source.empty[0]]))
 
     # -- row numbers
 
@@ -109,16 +117,12 @@ class JoinFunctions(FieldFunctions):
         -------
         ndarray of int64, or `destination`
         """
-        columns = [self._column(target), self._column(foreign_key)]
-        codes = _codes(columns)
-        places, wanted = codes[: len(columns[0])], codes[len(columns[0]) :]
-        rows = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
-        rows[places] = np.arange(len(places))
-        result = rows[wanted]
-        missing = np.flatnonzero(result < 0)
-        if len(missing):
-            _, first, inverse = np.unique(wanted[missing], return_index=True, return_inverse=True)
-            result[missing] = INVALID_INDEX + first[inverse]
+        from exetera_zarr.engine import numbering
+
+        keys = [self._source(keys) for keys in (target, foreign_key)]
+        with workspace(self) as work:
+            targets, wanted = numbering.comparable(keys)
+            result = numbering.last_rows(targets, wanted, work, INVALID_INDEX)
         if destination is None:
             return result
         if isinstance(destination, np.ndarray):
@@ -157,28 +161,26 @@ class JoinFunctions(FieldFunctions):
         ndarray or None
             Zeros where nothing was joined.
         """
-        length = len(self._column(destination_pkey))
-        rows = self._column(fkey_indices)
-        values = self._column(values_to_join)
-        if is_strings(rows):
+        length = self._source(destination_pkey).rows
+        rows, values = self._source(fkey_indices), self._source(values_to_join)
+        if is_strings(rows.empty[0]):
             raise ValueError("the foreign key indices are row numbers, not strings")
         runs = (
-            spans.find_spans([rows]) if fkey_index_spans is None else self._column(fkey_index_spans)
+            spans.find_in_blocks(rows.blocks())
+            if fkey_index_spans is None
+            else self._column(fkey_index_spans)
         )
-        starts = spans.check_spans(runs, len(rows))[:-1]
-        if len(starts) != len(values):
-            raise DataError(f"{len(values)} values for {len(starts)} runs of the foreign key")
-        wanted = rows[starts].astype(np.int64)
-        there = wanted < INVALID_INDEX
-        if (wanted[there] >= length).any() or (wanted < 0).any():
-            raise DataError(f"a foreign key index is no row of the {length} of the primary key")
-        numbers = np.full(length, -1, np.int64)
-        numbers[wanted[there]] = np.flatnonzero(there)
-        result = gather.take_or_default(values, numbers)
-        if writer is None:
-            return _plain(result)
-        self.get(writer).append(result)
-        return None
+        starts = spans.check_spans(runs, rows.rows)[:-1]
+        if len(starts) != values.rows:
+            raise DataError(f"{values.rows} values for {len(starts)} runs of the foreign key")
+        with workspace(self) as work:
+            numbers = RowNumbers(work, _inverse(RowNumbers(work, starts).of(rows), length))
+            if writer is None:
+                return self._of_rows(values_to_join, numbers)
+            target = self.get(writer)
+            for column in numbers.of(values):
+                target.append(column)
+            return None
 
     # -- merges of keys in any order
 
@@ -378,36 +380,18 @@ class JoinFunctions(FieldFunctions):
             )
 
 
-def _codes(columns: Sequence[Column]) -> AnyArray:
-    """For all rows of all columns, one after the other, the rank among the distinct values."""
-    text = [is_strings(c) or c.dtype.kind == "S" for c in columns]
-    if any(text) and not all(text):
-        raise TypeError("a number is never equal to a string: the keys are of different types")
-    if any(is_strings(c) for c in columns):
-        of_strings = [c if is_strings(c) else strings.from_fixed(c) for c in columns]
-        return strings.ranks(strings.concat(of_strings))[0]
-    kinds = {c.dtype.kind for c in columns}
-    if "f" in kinds and any(c.dtype.kind in "iu" and c.itemsize == 8 for c in columns):
-        raise TypeError("64-bit integers and floats cannot be compared exactly: convert one")
-    joined = np.concatenate(_whole_64(columns) if _rounds(columns) else columns)
-    return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
-def _rounds(columns: Sequence[Column]) -> bool:
-    """Whether numpy would make floats of whole numbers, as no type of its holds them all."""
-    kinds = {c.dtype.kind for c in columns}
-    return "f" not in kinds and np.result_type(*(c.dtype for c in columns)).kind == "f"
-
-
-def _whole_64(columns: Sequence[Column]) -> list[AnyArray]:
-    """Whole numbers as codes that order and compare as they do, whatever their signs."""
-    pairs = []
-    for c in columns:
-        own, other = ("i8", "u8") if c.dtype.kind == "i" else ("u8", "i8")
-        pairs.append(keys.align([c.astype(own)], [np.zeros(0, other)])[0])
-    parts = [np.concatenate(part) for part in zip(*pairs, strict=True)]
-    codes, _ = keys.joint_codes(parts, [part[:0] for part in parts])
-    return [codes]
+def _inverse(blocks: Iterable[Column], length: int) -> AnyArray:
+    """For each row of a primary key which of these numbers, in order, names it; -1 for none."""
+    numbers, start = np.full(length, -1, np.int64), 0
+    for block in blocks:
+        wanted = np.asarray(block).astype(np.int64)
+        there = np.flatnonzero(wanted < INVALID_INDEX)
+        named = wanted[there]
+        if len(named) and not 0 <= named.min() <= named.max() < length:
+            raise DataError(f"a foreign key index is no row of the {length} of the primary key")
+        numbers[named] = there + start
+        start += len(wanted)
+    return numbers
 
 
 def _one_kind(sources: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from exetera_zarr.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Settings", "cache_limit", "memory_limit", "physical_memory"]
+__all__ = ["Settings", "cache_limit", "checked_folder", "memory_limit", "physical_memory"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
@@ -101,6 +102,18 @@ def cache_limit(wanted: float | str | None) -> int:
     """Bytes of changed blocks that a dataset keeps in memory, of a limit as in `memory_limit`."""
     share = memory_limit(wanted) // 4
     return min(share, _CACHED_UNASKED) if wanted is None else share
+
+
+def checked_folder(folder: str | os.PathLike[str]) -> str:
+    """The path of a folder for temporary files; DataError unless one can be made there."""
+    path = os.fspath(folder)
+    try:
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise DataError(
+            f"nothing can be written to the spill_dir {path!r}: {error.strerror}"
+        ) from error
+    return path
 
 
 def _from_text(wanted: object) -> int:

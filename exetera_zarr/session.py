@@ -13,7 +13,7 @@ from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
 from exetera_zarr.fields.base import Field
 from exetera_zarr.join_functions import JoinFunctions
-from exetera_zarr.limits import Settings, cache_limit
+from exetera_zarr.limits import Settings, cache_limit, checked_folder
 from exetera_zarr.limits import memory_limit as limit_in_bytes
 from exetera_zarr.storage import Group, open_storage
 
@@ -48,7 +48,8 @@ class Session(JoinFunctions):
         What operations may use: bytes, text such as ``"2GB"``, or a share of the memory there is;
         half of it by default.
     spill_dir
-        Where what does not fit goes for a while; the system's temporary folder by default.
+        Where what does not fit goes for a while; the system's temporary folder by default. One that
+        cannot be written to is an error.
 
     Examples
     --------
@@ -77,7 +78,7 @@ class Session(JoinFunctions):
             memory_limit=limit_in_bytes(memory_limit),
             cache_limit=cache_limit(memory_limit),
             row_block=row_block,
-            spill_dir=None if spill_dir is None else os.fspath(spill_dir),
+            spill_dir=None if spill_dir is None else checked_folder(spill_dir),
         )
         self.datasets: dict[str, Dataset] = {}
 

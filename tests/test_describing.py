@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exetera_zarr import Session
-from exetera_zarr.engine import frequencies, strings
+from exetera_zarr.engine import frequencies, longstrings, strings
+from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.workspace import Workspace
 
 NUMBERS = ["mean", "std", "min", "25%", "50%", "75%", "max"]
@@ -148,13 +150,15 @@ def test_numbers_do_not_depend_on_the_blocks(values, block):
         assert math.isclose(float(found[row][0]), float(wanted), rel_tol=1e-12, abs_tol=0.0101)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(["", "a", "b", "ab", "é"]), max_size=6), max_size=5))
-def test_the_most_frequent_string(blocks):
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["", "a", "b", "ab", "é"]), max_size=20), st.booleans())
+def test_the_most_frequent_string(texts, long):
     """In one block, and over several; of several strings the least by its bytes."""
-    counts = Counter(text.encode() for block in blocks for text in block)
-    with Workspace() as work:
-        found = frequencies.most_frequent(map(strings.encode, blocks), work)
+    counts = Counter(text.encode() for text in texts)
+    few = longstrings._FEW << 40 if long else longstrings._FEW
+    source = Source.of([strings.encode(texts)], step=4)
+    with Workspace() as work, mock.patch.object(longstrings, "_FEW", few):
+        found = frequencies.most_frequent(source, work)
     if not counts:
         assert found is None
         return

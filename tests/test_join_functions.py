@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import uuid
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exetera_zarr import Session
 from exetera_zarr.errors import DataError
@@ -85,6 +90,72 @@ def test_index_of_a_foreign_key(s, as_key):
     missing = (found[[1, 3, 4, 6]] - INVALID_INDEX).tolist()
     assert missing[0] == missing[2] == 0
     assert 0 < missing[1] < missing[3]
+
+
+KEYS = {
+    "numbers": st.integers(-2, 6),
+    "floats": st.sampled_from([math.nan, -0.0, 0.0, 1.5, -math.inf]),
+    "strings": st.text("ab", max_size=3),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_indices_are_those_of_dictionaries(kind, data):
+    """However keys lie in blocks, and in fields or arrays; NaN equals NaN."""
+    some = st.lists(KEYS[kind], max_size=12)
+    target, wanted = data.draw(some), data.draw(some)
+    with Session(row_block=2) as s:
+        table = s.open_dataset(f"memory://index-{uuid.uuid4()}", "w", "d").create_dataframe("t")
+        fields = [written(table, name, kind, v) for name, v in (("t", target), ("w", wanted))]
+        plain = [plain_key(value) for value in wanted]
+        places = {plain_key(value): row for row, value in enumerate(target)}
+        missing = [key for key in plain if key not in places]
+        expected = [
+            places.get(k, INVALID_INDEX + missing.index(k) if k in missing else 0) for k in plain
+        ]
+        assert s.get_index(*fields).tolist() == expected
+        every = sorted({*places, *plain})
+        shared = s.get_shared_index(tuple(fields))
+        assert shared[0].tolist() == [every.index(plain_key(value)) for value in target]
+        assert shared[1].tolist() == [every.index(key) for key in plain]
+        assert [plain_key(value) for value in s.distinct(fields[1])] == sorted(set(plain))
+
+
+def plain_key(value):
+    """What orders and compares as the value does here."""
+    if isinstance(value, str):
+        return value
+    return (1, 0) if math.isnan(value) else (0, float(value))
+
+
+def written(table, name, kind, values):
+    if kind == "strings":
+        field = table.create_indexed_string(name)
+    else:
+        field = table.create_numeric(name, "int64" if kind == "numbers" else "float64")
+    field.data.write(values)
+    return field
+
+
+@pytest.mark.parametrize("as_key", ["fields", "strings"], indirect=True)
+def test_keys_are_read_block_by_block(s, as_key, monkeypatch):
+    """Never a whole column."""
+    target, wanted = as_key("target", range(40)), as_key("wanted", range(20, 60))
+    rows = as_key("again", range(40)) if not target.indexed else None
+    original, longest = type(target).read, []
+
+    def reading(field, start, stop, *more):
+        longest.append(stop - start)
+        return original(field, start, stop, *more)
+
+    monkeypatch.setattr(type(target), "read", reading)
+    s.get_index(target, wanted)
+    s.get_shared_index((target, wanted))
+    if rows is not None:
+        s.join(target, rows, wanted)
+    assert max(longest) <= 4 * 2
 
 
 def test_index_into_a_destination(s, table):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import warnings
 
+import numpy as np
 import pytest
 
-from exetera_zarr import DataError, limits
+from exetera_zarr import DataError, Session, limits, merge
+from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.storage.memory import MemoryArray
 
 
 @pytest.mark.parametrize("wanted", [math.nan, math.inf, "inf", "", "2PB"])
@@ -36,3 +41,55 @@ def test_the_limit_of_a_job_counts(tmp_path, monkeypatch, own, limited):
     assert limits.physical_memory() == 300_000_000
     path.write_text("max\n")
     assert limits.physical_memory() > 300_000_000
+
+
+def test_a_spill_folder_that_cannot_be_used_is_told_at_once(tmp_path):
+    """Not by the first operation, hours later, that does not fit."""
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "missing", tmp_path / "file"):
+        with pytest.raises(DataError, match=f"spill_dir.*{place.name}"):
+            Session(spill_dir=place)
+    with Session(spill_dir=tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_operations_take_the_same_share_of_the_limit(monkeypatch):
+    """A quarter stays for blocks on their way to a store, whatever the operation."""
+    shares = []
+    made = Workspace.__init__
+
+    def making(work, memory=0, *more):
+        shares.append(memory)
+        made(work, memory, *more)
+
+    monkeypatch.setattr(Workspace, "__init__", making)
+    with Session(memory_limit="1GB") as s:
+        ds = s.open_dataset("memory://shares", "w", "d")
+        table = ds.create_dataframe("t")
+        table.create_numeric("a", "int32").data.write([2, 1, 2])
+        table.groupby("a").count(ds.create_dataframe("groups"))
+        table.describe(output="")
+        table.sort_values("a", ds.create_dataframe("sorted"))
+        merge(table, table, ds.create_dataframe("merged"), "a", "a")
+        s.get_index(table["a"], table["a"])
+    assert len(shares) >= 5
+    assert set(shares) == {750_000_000}
+
+
+def test_the_file_of_values_in_memory_is_closed_with_them(tmp_path):
+    """By `clear` and with the array, without a ResourceWarning; and it ends where they end."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        arrays = [MemoryArray(np.int64, room=80, folder=str(tmp_path)) for _ in range(2)]
+        for array in arrays:
+            array.append(np.arange(100))
+        assert arrays[0].read(98, 100).tolist() == [98, 99]
+        with pytest.raises(EOFError, match="8 bytes"):
+            arrays[0].read(99, 101)
+        arrays[0].clear()
+        arrays[0].append(np.arange(3))
+        assert arrays[0].read(0, 3).tolist() == [0, 1, 2]
+        del array, arrays
+        gc.collect()
+    assert [str(one.message) for one in told if one.category is ResourceWarning] == []
+    assert list(tmp_path.iterdir()) == []

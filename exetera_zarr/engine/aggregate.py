@@ -7,7 +7,7 @@ is carried from block to block. Others are grouped by DuckDB. Both ways give the
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from exetera_zarr.engine.codes import canonical
 from exetera_zarr.engine.hashed import CannotHashError, Parts, Wanted, hashed_groups, sorted_blocks
-from exetera_zarr.engine.partials import First, Partial, State, partial_of, result_of
+from exetera_zarr.engine.longstrings import Spelling, shortened
+from exetera_zarr.engine.partials import LIKE, First, Partial, State, partial_of, result_of
 from exetera_zarr.engine.ranked import RANKED, can_hash, ranked
 from exetera_zarr.engine.running import Running, SumError
 from exetera_zarr.engine.runs import Runs, first_disorder
-from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.source import joint_offsets
 from exetera_zarr.engine.spans import check_ascending, check_spans
 from exetera_zarr.engine.workspace import Spill
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from exetera_zarr.engine.columns import Column, IntArray
+    from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Workspace
 
 __all__ = ["NAMES", "Groups", "SumError", "grouped", "over_spans", "result_of"]
@@ -122,15 +124,15 @@ def _checked(spans: Spill | npt.NDArray[Any], source: Source) -> Iterator[IntArr
     """Spans in parts, each of which ends with the start of the next one; raises if they are not."""
     if not isinstance(spans, Spill):
         spans = check_spans(spans, source.rows)
-        for at in range(0, len(spans) - 1, source.step):
-            yield spans[at : at + source.step + 1]
+        for at in range(0, len(spans) - 1, source.block):
+            yield spans[at : at + source.block + 1]
         return
     last = max(len(spans) - 1, 0)
     check_spans(
         np.concatenate((spans.read(0, last and 1), spans.read(last, len(spans)))), source.rows
     )
-    for at in range(0, last, source.step):
-        part = spans.read(at, min(at + source.step, last) + 1)
+    for at in range(0, last, source.block):
+        part = spans.read(at, min(at + source.block, last) + 1)
         check_ascending(part, at)
         yield part
 
@@ -215,15 +217,23 @@ def grouped(
     if ordered is None:
         ordered = first_disorder(keys) is None
     rows, count = _beside(keys, values), len(keys.empty)
+    with_ranked = any(name in RANKED for _, name in wanted)
     chunks: Iterator[Parts]
-    if ordered and not any(name in RANKED for _, name in wanted):
+    spelling = Spelling(rows, {}, {})
+    if with_ranked or not ordered:
+        (rows,), ranks = shortened([rows], work)
+        columns = [*range(count), *(count + n if name in LIKE else -1 for n, name in wanted)]
+        of = {at: number for at, number in enumerate(columns) if number in ranks}
+        spelling = Spelling(spelling.source, ranks, of)
+    if ordered and not with_ranked:
         chunks = _linear(rows, count, wanted, work)
     elif ordered:
         chunks = _with_ranked(rows, count, wanted, work, _linear)
     else:
         chunks = _unordered(rows, count, wanted, work)
     for key_columns, results in chunks:
-        yield Groups([canonical(column) for column in key_columns], results)
+        for part in spelling.blocks([*map(canonical, key_columns), *results]):
+            yield Groups(part[:count], part[count:])
 
 
 def _beside(keys: Source, values: Source) -> Source:
@@ -236,7 +246,10 @@ def _beside(keys: Source, values: Source) -> Source:
     def read(start: int, stop: int) -> list[Column]:
         return [*keys.read(start, stop), *values.read(start, stop)]
 
-    return Source(keys.rows, [*keys.empty, *values.empty], read, keys.step)
+    offsets = [side.offsets for side in (keys, values) if side.offsets is not None]
+    return replace(
+        keys, empty=[*keys.empty, *values.empty], read=read, offsets=joint_offsets(offsets)
+    )
 
 
 def _linear(rows: Source, keys: int, wanted: Sequence[Wanted], _work: Workspace) -> Iterator[Parts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,10 +11,12 @@ import pyarrow as pa
 
 from exetera_zarr.engine import strings
 from exetera_zarr.engine.feeding import feeding
+from exetera_zarr.engine.longstrings import Ranks, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
+    from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Workspace
 
 __all__ = ["Mode", "most_frequent"]
@@ -27,14 +30,14 @@ class Mode(NamedTuple):
     distinct: int
 
 
-def most_frequent(blocks: Iterable[pa.LargeBinaryArray], work: Workspace) -> Mode | None:
+def most_frequent(source: Source, work: Workspace) -> Mode | None:
     """
     The string that is there most often; of several the least by its bytes.
 
     Parameters
     ----------
-    blocks
-        Arrow binary arrays, read once.
+    source
+        A column of strings.
     work
         Where to do it: the distinct strings need not fit its memory.
 
@@ -43,14 +46,28 @@ def most_frequent(blocks: Iterable[pa.LargeBinaryArray], work: Workspace) -> Mod
     Mode
         None if there are no rows.
     """
-    remaining = iter(blocks)
-    leading = list(islice(remaining, 2))
+    _, ranks = shortened([source], work)
+    if ranks:
+        return _of_ranks(ranks[0], source)
+    with closing(source.blocks()) as columns:
+        return _of_blocks((block for (block,) in columns), work)
+
+
+def _of_ranks(ranks: Ranks, source: Source) -> Mode:
+    counts = np.bincount(ranks.of_rows)
+    top = int(np.argmax(counts))
+    row = int(ranks.rows[top])
+    return Mode(source.read(row, row + 1)[0][0].as_py(), int(counts[top]), len(counts))
+
+
+def _of_blocks(blocks: Iterator[pa.LargeBinaryArray], work: Workspace) -> Mode | None:
+    leading = list(islice(blocks, 2))
     if len(leading) < 2:
         return _of_one_block(leading[0]) if leading and len(leading[0]) else None
     schema = pa.schema([("value", pa.large_binary())])
     with feeding(work) as feeder:
         connection = feeder.connection
-        feeder.register("rows", schema, ([block] for block in chain(leading, remaining)))
+        feeder.register("rows", schema, ([block] for block in chain(leading, blocks)))
         # One operator that may have to spill for each statement.
         connection.execute(
             "CREATE TEMP TABLE counts AS SELECT value, count(*) AS n FROM rows GROUP BY value"

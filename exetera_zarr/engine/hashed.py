@@ -12,7 +12,7 @@ import pyarrow as pa
 from exetera_zarr.engine.codes import Code, code_of, key_code, numbers_of, to_arrow
 from exetera_zarr.engine.columns import Column, is_strings
 from exetera_zarr.engine.feeding import feeding
-from exetera_zarr.engine.partials import NUMERIC, result_of
+from exetera_zarr.engine.partials import LIKE, NUMERIC, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CannotHashError", "Parts", "Wanted", "hashed_groups", "sorted_blocks"]
 
 _CHUNK = 1 << 18
+_SPREADS = {"std": "stddev_samp", "var": "var_samp"}
 
 #: Column among the values and name of an aggregate.
 Wanted: TypeAlias = tuple[int, str]
@@ -136,6 +137,9 @@ def hashed_groups(
             duckdb.ConversionException,
         ) as error:
             raise CannotHashError from error
+        spread = [f"a{i}" for i, (_, name) in enumerate(wanted) if name in _SPREADS]
+        if spread and _overflows(con, spread):
+            raise CannotHashError
         found = con.sql(f"SELECT * FROM groups ORDER BY {', '.join(names)}")  # noqa: S608 - all ours
         for batch in found.to_arrow_reader(_CHUNK):
             arrays = batch.columns
@@ -148,8 +152,15 @@ def hashed_groups(
             )
 
 
+def _overflows(con: duckdb.DuckDBPyConnection, spread: Sequence[str]) -> bool:
+    """Whether squares of a group were too large for DuckDB, which has its own results then."""
+    wrong = " OR ".join(f"NOT isfinite({name}) OR {name} < 0" for name in spread)
+    found = con.execute(f"SELECT 1 FROM groups WHERE {wrong} LIMIT 1").fetchone()  # noqa: S608 - all ours
+    return found is not None
+
+
 def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> str:
-    """An aggregate in SQL, never null; notes in `inputs` what it needs."""
+    """An aggregate in SQL, null for a spread of too few values; notes in `inputs` what it needs."""
     if name in ("count", "size"):
         return "count(*)"
     empty = values[number]
@@ -178,17 +189,18 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
             return f"coalesce(median({value}::DOUBLE), 'nan'::DOUBLE)"
         case "nunique":
             return f"count(DISTINCT {value})"
-    function = {"std": "stddev_samp", "var": "var_samp"}[name]
-    return f"coalesce({function}({value}), 'nan'::DOUBLE)"
+    return f"{_SPREADS[name]}({value})"
 
 
 def _decode(
     inputs: _Inputs, number: int, name: str, values: Sequence[Column], array: pa.Array
 ) -> Column:
-    if name in ("min", "max", "first", "last"):
+    if name in LIKE:
         return inputs.raw[number].decode([array])
     if name in ("count", "size"):
         return numbers_of(array, np.int64)
+    if name in _SPREADS:
+        array = array.fill_null(np.nan)
     return numbers_of(array, result_of(name, values[number]).dtype)
 
 

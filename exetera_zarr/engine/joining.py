@@ -14,6 +14,7 @@ import numpy as np
 
 from exetera_zarr.engine import gather, keys, sortkeys
 from exetera_zarr.engine.hashjoin import HashJoin
+from exetera_zarr.engine.longstrings import shortened
 from exetera_zarr.engine.matches import Matches
 from exetera_zarr.engine.ordered import aligned
 from exetera_zarr.engine.pairs import How, Pairs, check_how
@@ -67,7 +68,7 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Generat
         return
     if bits_of(left.rows) + max(right.rows.bit_length(), bits_of(left.rows)) > 64:
         raise ValueError(f"{left.rows} rows are too many to be merged with {right.rows} rows")
-    left, right = aligned(left, right)
+    (left, right), _ = shortened(aligned(left, right), work)
     plan = sortkeys.measure([left, right], [True] * len(left.empty))
     small = plan.bits is not None and left.rows + right.rows <= SMALL_ROWS
     if small and not _fits(plan, left, right):

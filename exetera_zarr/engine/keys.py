@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from exetera_zarr.engine import strings
 from exetera_zarr.engine.columns import Column, common_length, describe, is_strings
+from exetera_zarr.engine.membership import unique
 from exetera_zarr.engine.words import words
 
 if TYPE_CHECKING:
@@ -219,5 +220,5 @@ def _joint_ranks(a: Column, b: Column) -> tuple[IntArray, int]:
         if high - low < _SMALL_RANGE:
             wide = values.astype(f"{values.dtype.kind}8")
             return (wide - wide.min()).astype(np.int64), high - low + 1
-    distinct = np.unique(values)
+    distinct = unique(values)
     return np.searchsorted(distinct, values), len(distinct)

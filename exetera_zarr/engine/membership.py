@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from exetera_zarr.engine import gather, strings
 from exetera_zarr.engine.columns import Column, is_strings
+from exetera_zarr.engine.spans import find_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["distinct", "members"]
+__all__ = ["distinct", "members", "unique"]
 
 
 def distinct(blocks: Iterable[Column], empty: Column) -> Column:
@@ -29,16 +30,21 @@ def distinct(blocks: Iterable[Column], empty: Column) -> Column:
     """
     found, waiting, count = empty, [], 0
     for block in blocks:
-        waiting.append(_unique(block))
+        waiting.append(unique(block))
         count += len(waiting[-1])
         # Not before there are as many: so each row is sorted a logarithmic number of times.
         if count >= len(found):
-            found, waiting, count = _unique(gather.concat([found, *waiting])), [], 0
-    return _unique(gather.concat([found, *waiting])) if waiting else found
+            found, waiting, count = unique(gather.concat([found, *waiting])), [], 0
+    return unique(gather.concat([found, *waiting])) if waiting else found
 
 
-def _unique(column: Column) -> Column:
-    return strings.unique(column).values if is_strings(column) else np.unique(column)
+def unique(column: Column) -> Column:
+    """The distinct values of a column in memory, as of `distinct`."""
+    if is_strings(column):
+        return strings.unique(column).values
+    # Not np.unique, which hashes whole numbers: twenty times as long (numpy 2.4, measured).
+    ordered = np.sort(column)
+    return ordered.take(find_spans([ordered], nan_equal=True)[:-1])
 
 
 def members(wanted: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -8,6 +8,7 @@ of rows. The last group of a block is held back, as it may go on in the next one
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,12 @@ import numpy.typing as npt
 from exetera_zarr.engine import gather, keys, pairs
 from exetera_zarr.engine.columns import Column, IntArray, is_strings
 from exetera_zarr.engine.pairs import How, Pairs, check_how, expand, invert
-from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.spans import find_spans
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Spill, Workspace
 
 __all__ = ["aligned", "match_groups", "ordered_pairs"]
@@ -33,17 +34,17 @@ def aligned(left: Source, right: Source) -> tuple[Source, Source]:
     """The same rows with columns that can be compared: `keys.align`, block by block."""
     left_empty, right_empty = keys.align(left.empty, right.empty)
     return (
-        Source(
-            left.rows,
-            left_empty,
-            lambda start, stop: keys.align(left.read(start, stop), right.empty)[0],
-            left.step,
+        replace(
+            left,
+            empty=left_empty,
+            read=lambda start, stop: keys.align(left.read(start, stop), right.empty)[0],
+            step=left.block,
         ),
-        Source(
-            right.rows,
-            right_empty,
-            lambda start, stop: keys.align(left.empty, right.read(start, stop))[1],
-            right.step,
+        replace(
+            right,
+            empty=right_empty,
+            read=lambda start, stop: keys.align(left.empty, right.read(start, stop))[1],
+            step=right.block,
         ),
     )
 

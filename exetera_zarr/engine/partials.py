@@ -18,14 +18,18 @@ from exetera_zarr.engine.columns import Column, IntArray, describe, is_strings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NUMERIC", "Partial", "State", "partial_of", "result_of"]
+__all__ = ["LIKE", "NUMERIC", "Partial", "State", "partial_of", "result_of"]
 
 State: TypeAlias = tuple[Column, ...]
 
 _HALF = 32
 _LOW = (1 << _HALF) - 1
 _PAIR = np.array([0, 2])
+#: A power of two: what is not tiny loses nothing by it, and so many of the greatest have a sum.
+_SMALL = 2.0**-64
 
+#: Aggregates whose result is of the column's own type.
+LIKE = frozenset({"min", "max", "first", "last"})
 #: Aggregates that only numbers have.
 NUMERIC = frozenset({"sum", "mean", "std", "var", "median"})
 
@@ -215,7 +219,7 @@ class Variance(Partial):
         missing = np.isnan(values)
         values[missing] = 0
         with np.errstate(all="ignore"):
-            mean = _reduce(values, bounds) / np.maximum(counts, 1)
+            mean = _mean(values, bounds, counts)
             values -= np.repeat(mean, np.diff(bounds))
             values[missing] = 0
             values *= values
@@ -227,6 +231,8 @@ class Variance(Partial):
             share = b[0] / np.maximum(count, 1)
             apart = np.where(a[0] * b[0] > 0, b[1] - a[1], 0)
             mean = np.where(a[0] > 0, a[1] + apart * share, b[1])
+            between = a[1] * (1 - share) + b[1] * share
+            mean = np.where(np.isfinite(mean), mean, between)
             return count, mean, a[2] + b[2] + apart * apart * a[0] * share
 
     def result(self, state: State) -> Column:
@@ -245,6 +251,18 @@ def _reduce(values: npt.NDArray[Any], bounds: IntArray) -> npt.NDArray[np.float6
         return np.empty(0, np.float64)
     with np.errstate(all="ignore"):  # inf - inf is NaN, and that is the answer
         return np.asarray(np.add.reduceat(values, bounds[:-1], dtype=np.float64))
+
+
+def _mean(
+    values: npt.NDArray[np.float64], bounds: IntArray, counts: IntArray
+) -> npt.NDArray[np.float64]:
+    """The mean of each span, whose sum may be too large for a float."""
+    counts = np.maximum(counts, 1)
+    mean = _reduce(values, bounds) / counts
+    if not np.isfinite(mean).all():
+        small = _reduce(values * _SMALL, bounds) / counts / _SMALL
+        mean = np.where(np.isfinite(mean), mean, small)
+    return mean
 
 
 def _counts(bounds: IntArray, col: npt.NDArray[Any], skip: bool) -> IntArray:

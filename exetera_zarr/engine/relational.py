@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.engine import gather, keys, pairs, sortkeys
-from exetera_zarr.engine.feeding import BATCH, feeding, schema_of, words_of
+from exetera_zarr.engine import gather, keys, pairs, sortkeys, strings
+from exetera_zarr.engine.codes import numbers_of
+from exetera_zarr.engine.feeding import BATCH, feeding, schema_of
 from exetera_zarr.engine.joining import join_rows
+from exetera_zarr.engine.longstrings import shortened
+from exetera_zarr.engine.runs import Runs
 from exetera_zarr.engine.source import Source
 from exetera_zarr.engine.wordsort import Words, bits_of, mask_of
 from exetera_zarr.engine.workspace import DEFAULT_MEMORY, Workspace
@@ -26,10 +29,9 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine.columns import Column, IntArray
     from exetera_zarr.engine.pairs import Pairs
-    from exetera_zarr.engine.wordsort import WordArray
     from exetera_zarr.engine.workspace import Spill
 
-__all__ = ["cross_pairs", "join_rows", "sort_index", "sort_rows"]
+__all__ = ["cross_pairs", "join_rows", "ranked_rows", "sort_index", "sort_rows"]
 
 #: Up to so many rows numpy is faster than DuckDB (measured, 2 cores), where one word is too small.
 WORDS_ROWS = 250_000
@@ -64,13 +66,46 @@ def sort_rows(source: Source, ascending: Sequence[bool] | bool, work: Workspace)
     directions = _directions(ascending, len(source.empty))
     if source.rows < 2 or _in_order(source, directions):
         return None
+    (source,), _ = shortened([source], work)
     plan = sortkeys.measure([source], directions)
     rows = work.spill(np.int64)
     mask = mask_of(bits_of(source.rows))
-    with closing(_sorted_words(source, plan, directions, work)) as blocks:
-        for words in blocks:
+    with closing(_sorted([source], plan, directions, work, rows_only=True)) as blocks:
+        for *_, words in blocks:
             rows.append((words & mask).view(np.int64))
     return rows
+
+
+def ranked_rows(sources: Sequence[Source], work: Workspace) -> Generator[tuple[IntArray, IntArray]]:
+    """All rows in the order of the keys, some at a time, with the ranks of their keys.
+
+    Parameters
+    ----------
+    sources
+        The keys, with columns of the same types; their rows are numbered one source after another.
+    work
+        As of `sort_rows`.
+
+    Yields
+    ------
+    rows, ranks : int64 arrays
+        Row numbers, those of one key ascending, and how many distinct keys are less than theirs.
+    """
+    directions = [True] * len(sources[0].empty)
+    sources, _ = shortened(sources, work)
+    plan = sortkeys.measure(sources, directions)
+    bits, runs, rank = bits_of(_rows(sources)), Runs(), -1
+    with closing(_sorted(sources, plan, directions, work, rows_only=False)) as blocks:
+        for *columns, words in blocks:
+            bounds, continued = runs.feed([*columns, words >> np.uint64(bits)])
+            rank += not continued
+            ranks = np.repeat(np.arange(rank, rank + len(bounds) - 1), np.diff(bounds))
+            yield (words & mask_of(bits)).view(np.int64), ranks
+            rank += len(bounds) - 2
+
+
+def _rows(sources: Sequence[Source]) -> int:
+    return sum(source.rows for source in sources)
 
 
 def _directions(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
@@ -103,53 +138,72 @@ def _in_order(source: Source, directions: Sequence[bool]) -> bool:
     return True
 
 
-def _sorted_words(
-    source: Source, plan: sortkeys.Keys, directions: Sequence[bool], work: Workspace
-) -> Generator[WordArray]:
-    """Words in the order of the rows, whose low bits are the row numbers."""
-    bits = None if plan.bits is None else plan.bits + bits_of(source.rows)
+def _sorted(
+    sources: Sequence[Source],
+    plan: sortkeys.Keys,
+    directions: Sequence[bool],
+    work: Workspace,
+    *,
+    rows_only: bool,
+) -> Generator[Sequence[Any]]:
+    """The keys as `_numbered` gives them, in order; or of them the last, with the row numbers."""
+    bits = None if plan.bits is None else plan.bits + bits_of(_rows(sources))
     if bits is not None and bits <= sortkeys.WORD_BITS:
         store = Words(work, bits)
         try:
-            for (words,) in _numbered(source, plan):
+            for (words,) in _numbered(sources, plan):
                 store.append(words)
-            yield from store.sorted()
+            for words in store.sorted():
+                yield (words,)
         finally:
             store.close()
-    elif plan.bits is not None and source.rows <= WORDS_ROWS:
-        blocks = list(_numbered(source, plan))
+    elif plan.bits is not None and _rows(sources) <= WORDS_ROWS:
+        blocks = list(_numbered(sources, plan))
         parts = [gather.concat(blocks_of) for blocks_of in zip(*blocks, strict=True)]
-        yield parts[-1].take(np.lexsort(parts[::-1]))
+        order = np.lexsort(parts[::-1])
+        yield [part.take(order) for part in (parts[-1:] if rows_only else parts)]
     else:
-        yield from _duckdb_sort(source, plan, directions, work)
+        yield from _duckdb_sort(sources, plan, directions, work, rows_only=rows_only)
 
 
-def _numbered(source: Source, plan: sortkeys.Keys) -> Generator[list[Column]]:
+def _numbered(sources: Sequence[Source], plan: sortkeys.Keys) -> Generator[list[Column]]:
     """The keys as words and strings, the row number last."""
-    bits = bits_of(source.rows)
+    bits = bits_of(_rows(sources))
     start = 0
-    with closing(source.blocks()) as blocks:
-        for block in blocks:
-            stop = start + len(block[0])
-            yield plan.read(block, np.arange(start, stop, dtype=np.uint64), bits)
-            start = stop
+    for source in sources:
+        with closing(source.blocks()) as blocks:
+            for block in blocks:
+                stop = start + len(block[0])
+                yield plan.read(block, np.arange(start, stop, dtype=np.uint64), bits)
+                start = stop
 
 
 def _duckdb_sort(
-    source: Source, plan: sortkeys.Keys, directions: Sequence[bool], work: Workspace
-) -> Iterator[WordArray]:
-    empty = plan.read(source.empty, np.zeros(0, np.uint64), bits_of(source.rows))
+    sources: Sequence[Source],
+    plan: sortkeys.Keys,
+    directions: Sequence[bool],
+    work: Workspace,
+    *,
+    rows_only: bool,
+) -> Iterator[list[Column]]:
+    empty = plan.read(sources[0].empty, np.zeros(0, np.uint64), bits_of(_rows(sources)))
     with feeding(work) as feeder:
         names = [f"k{i}" for i in range(len(empty))]
-        feeder.register("keys", schema_of(names, empty), _numbered(source, plan))
+        feeder.register("keys", schema_of(names, empty), _numbered(sources, plan))
         texts = iter([up for key, up in zip(plan.keys, directions, strict=True) if key.raw])
         order = [
             f"{name} DESC" if isinstance(part, pa.Array) and not next(texts) else name
             for name, part in zip(names, empty, strict=True)
         ]
-        query = f"SELECT {names[-1]} FROM keys ORDER BY {', '.join(order)}"  # noqa: S608 - all ours
+        given = names[-1:] if rows_only else names
+        query = f"SELECT {', '.join(given)} FROM keys ORDER BY {', '.join(order)}"  # noqa: S608 - all ours
         for batch in feeder.connection.sql(query).to_arrow_reader(BATCH):
-            yield words_of(batch)[0]
+            yield [
+                strings.as_strings(column)
+                if isinstance(part, pa.Array)
+                else numbers_of(column, np.uint64)
+                for column, part in zip(batch.columns, empty[-len(given) :], strict=True)
+            ]
 
 
 def cross_pairs(n_left: int, n_right: int) -> Generator[Pairs]:

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exetera_zarr.engine import gather
+from exetera_zarr.engine import gather, strings
 from exetera_zarr.engine.columns import is_strings
+from exetera_zarr.engine.source import ROWS, Source
+from exetera_zarr.engine.wordsort import bits_of, mask_of
+from exetera_zarr.engine.workspace import give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from exetera_zarr.engine.columns import Column, IntArray
     from exetera_zarr.engine.pairs import Pairs
-    from exetera_zarr.engine.source import Source
     from exetera_zarr.engine.workspace import Spill, Workspace
 
-__all__ = ["RowNumbers", "both_sides"]
+__all__ = ["RowNumbers", "both_sides", "ends_of", "take"]
 
 #: Rows that are read for one piece of an ascending choice, as a multiple of the piece.
 _SPARSE = 4
@@ -48,7 +50,7 @@ class RowNumbers:
         self._work = work
         self._numbers = numbers
         self._ascending = ascending
-        self._plans: dict[int, Spill] = {}
+        self._plans: dict[tuple[int, ...], Spill] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -94,58 +96,57 @@ class RowNumbers:
         source
             Has a row for each number.
         """
-        (column,) = source.empty
         if self.ascending:
-            yield from self._in_order(source)
-            return
-        width = _width(source)
-        if source.rows * width <= self._work.memory // 4:
+            for numbers in self.blocks(source.block):
+                yield from _in_order(source, numbers, _SPARSE * source.step)
+        elif source.size <= self._work.memory // 4:
             (whole,) = source.whole()
-            for numbers in self.blocks(source.step):
-                yield gather.take_or_default(whole, numbers)
-            return
-        # Strings are held as pieces, as one, and in their order.
-        part = self._work.memory // 3 // (_PLAN_BYTES + width * (3 if is_strings(column) else 1))
-        yield from self._by_parts(source, max(part // source.step, 1) * source.step)
+            for numbers in self.blocks(source.block):
+                yield from _pieces(whole, numbers, source.room)
+        else:
+            yield from self._by_parts(source)
 
-    def _in_order(self, source: Source) -> Iterator[Column]:
-        reach = _SPARSE * source.step
-        for numbers in self.blocks(source.step):
-            present = numbers[numbers >= 0]
-            if len(present) == 0:
-                yield gather.take_or_default(source.empty[0], numbers)
-                continue
-            low, high = int(present[0]), int(present[-1]) + 1
-            if high - low <= reach:
-                yield _take(source, numbers, low, high)
-                continue
-            # -1 belongs to what is before it.
-            filled = np.maximum.accumulate(numbers)
-            cuts = np.searchsorted(filled, np.arange(low, high, reach)[1:])
-            for piece in np.split(numbers, cuts):
-                if len(piece) == 0:
-                    continue
-                there = piece[piece >= 0]
-                yield (
-                    _take(source, piece, int(there[0]), int(there[-1]) + 1)
-                    if len(there)
-                    else gather.take_or_default(source.empty[0], piece)
-                )
-
-    def _by_parts(self, source: Source, part: int) -> Iterator[Column]:
+    def _by_parts(self, source: Source) -> Iterator[Column]:
         """Part by part of the result, for each of which the source is read once, in order."""
-        words = self._plan(part)
-        for start in range(0, len(self), part):
-            count = min(part, len(self) - start)
-            yield _part(source, words, start, count, part)
+        ends = self._ends(source)
+        words, bits = self._plan(ends)
+        start = 0
+        for end in ends:
+            give_back()
+            yield _part(source, words, start, end - start, bits)
+            start = end
 
-    def _plan(self, part: int) -> Spill:
+    def _ends(self, source: Source) -> tuple[int, ...]:
+        """Where the parts end, each of which fits the memory."""
+        room, offsets = self._work.memory // 3, source.offsets
+        if offsets is None:
+            part = room // (_PLAN_BYTES + source.width)
+            part = max(part // source.block, 1) * source.block
+            return _every(part, len(self))
+        # Strings are held as pieces, as one, and in their order.
+        beside = _PLAN_BYTES + 3 * source.width
+        mean = (source.size - source.rows * source.width) // source.rows
+        longest = 0
+        for at in range(0, source.rows, ROWS):
+            sizes = np.diff(offsets(at, min(at + ROWS, source.rows)))
+            longest = max(longest, int(sizes.max()))
+        safe = max(room // (beside + 3 * longest), 1)
+        if 2 * safe >= room // (beside + 3 * mean):
+            return _every(safe, len(self))
+        lengths = Source(
+            source.rows,
+            [np.empty(0, np.int64)],
+            lambda start, stop: [np.diff(offsets(start, stop))],
+        )
+        return tuple(ends_of((some * 3 + beside for some in self.of(lengths)), room))
+
+    def _plan(self, ends: tuple[int, ...]) -> tuple[Spill, np.uint64]:
         """For each part its numbers in order, each as a word with its place in the part."""
-        if part not in self._plans:
+        bits = np.uint64(bits_of(int(np.diff(ends, prepend=0).max(initial=2))))
+        if ends not in self._plans:
             words = self._work.spill(np.uint64, share=0.0)
-            bits = np.uint64(_bits(part))
-            for start in range(0, len(self), part):
-                stop = min(start + part, len(self))
+            start = 0
+            for stop in ends:
                 word = np.empty(stop - start, np.uint64)
                 for at in range(start, stop, 1 << 20):
                     end = min(at + (1 << 20), stop)
@@ -156,8 +157,9 @@ class RowNumbers:
                     some |= np.arange(at - start, end - start, dtype=np.uint64)
                 word.sort()
                 words.append(word)
-            self._plans[part] = words
-        return self._plans[part]
+                start = stop
+            self._plans[ends] = words
+        return self._plans[ends], bits
 
 
 def both_sides(work: Workspace, pairs: Generator[Pairs]) -> tuple[RowNumbers, RowNumbers]:
@@ -170,24 +172,69 @@ def both_sides(work: Workspace, pairs: Generator[Pairs]) -> tuple[RowNumbers, Ro
     return RowNumbers(work, left), RowNumbers(work, right)
 
 
-def _take(source: Source, numbers: IntArray, low: int, high: int) -> Column:
-    (column,) = source.read(low, high)
-    if numbers.min() < 0:
-        return gather.take_or_default(column, np.where(numbers < 0, -1, numbers - low))
-    return gather.take(column, numbers - low)
+def take(source: Source, numbers: IntArray) -> Column:
+    """Rows by number, in any order, of a source's only column; what is not near one is not read."""
+    if len(numbers) == 0:
+        return source.empty[0]
+    if (np.diff(numbers) >= 0).all():
+        return gather.concat([*_in_order(source, numbers, source.block)])
+    order = np.argsort(numbers, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return gather.take(take(source, numbers[order]), places)
 
 
-def _part(source: Source, words: Spill, start: int, count: int, part: int) -> Column:
+def _in_order(source: Source, numbers: IntArray, reach: int) -> Iterator[Column]:
+    """Rows whose numbers ascend, but for those of -1; of so many rows at most each time."""
+    # -1 belongs to what is before it, at the start to what follows.
+    filled = np.maximum.accumulate(numbers)
+    leading = int(np.searchsorted(filled, 0))
+    if leading == len(numbers):
+        yield gather.take_or_default(source.empty[0], numbers)
+        return
+    start = 0
+    while start < len(numbers):
+        low = int(filled[max(start, leading)])
+        end = source.until(low, min(low + reach, int(filled[-1]) + 1))
+        stop = int(np.searchsorted(filled, end))
+        (column,) = source.read(low, int(filled[stop - 1]) + 1)
+        yield from _pieces(column, _from(numbers[start:stop], low), source.room)
+        start = stop
+
+
+def _from(numbers: IntArray, low: int) -> IntArray:
+    """Row numbers counted from a row; -1 stays."""
+    return numbers - low if numbers.min() >= 0 else np.where(numbers < 0, -1, numbers - low)
+
+
+def _pieces(column: Column, numbers: IntArray, room: int) -> Iterator[Column]:
+    """Rows by number, -1 for none, in pieces of no more bytes than the room."""
+    start = 0
+    for end in _piece_ends(column, numbers, room):
+        yield gather.take_or_default(column, numbers[start:end])
+        start = end
+
+
+def _piece_ends(column: Column, numbers: IntArray, room: int) -> Sequence[int]:
+    if not is_strings(column):
+        return _every(max(room // max(column.dtype.itemsize, 1), 1), len(numbers))
+    lengths = strings.lengths(column)
+    longest = int(lengths.max(initial=0))
+    if len(numbers) * (8 + longest) <= room:
+        return (len(numbers),)
+    return list(ends_of([lengths.take(numbers, mode="wrap") + 8], room))
+
+
+def _part(source: Source, words: Spill, start: int, count: int, bits: np.uint64) -> Column:
     """A part of the result, from its words in the order of the source."""
-    bits = np.uint64(_bits(part))
-    mask = np.uint64((1 << _bits(part)) - 1)
+    mask = mask_of(int(bits))
     (empty,) = source.empty
     out = None if is_strings(empty) else np.zeros(count, empty.dtype)
     pieces: list[Column] = []
     places: list[npt.NDArray[np.uint64]] = []
     position = 0
     while position < count:
-        some = words.read(start + position, start + min(position + source.step, count))
+        some = words.read(start + position, start + min(position + source.block, count))
         numbers = (some >> bits).view(np.int64) - 1
         if numbers[0] < 0:
             skip = int(np.searchsorted(numbers, 0))
@@ -197,7 +244,8 @@ def _part(source: Source, words: Spill, start: int, count: int, part: int) -> Co
             position += skip
             continue
         low = int(numbers[0])
-        used = int(np.searchsorted(numbers, low + _SPARSE * source.step))
+        stop = source.until(low, min(low + _SPARSE * source.step, source.rows))
+        used = int(np.searchsorted(numbers, stop))
         (column,) = source.read(low, int(numbers[used - 1]) + 1)
         chosen = gather.take(column, numbers[:used] - low)
         place = some[:used] & mask
@@ -214,18 +262,23 @@ def _part(source: Source, words: Spill, start: int, count: int, part: int) -> Co
     return gather.take(gather.concat(pieces), order)
 
 
-def _bits(part: int) -> int:
-    return max((part - 1).bit_length(), 1)
+def _every(step: int, length: int) -> tuple[int, ...]:
+    """Where parts of so many rows end, the last one where there are no more."""
+    return (*range(step, length, step), length) if length else ()
 
 
-def _width(source: Source) -> int:
-    """Bytes of a row, of strings by a look at some of them."""
-    (empty,) = source.empty
-    if not is_strings(empty):
-        return int(empty.dtype.itemsize)
-    looked, size = 0, 0
-    step = min(source.step, 1 << 16)
-    for start in range(0, source.rows, max(source.rows // 4, step)):
-        (column,) = source.read(start, min(start + step, source.rows))
-        looked, size = looked + len(column), size + column.nbytes
-    return 8 + -(-size // max(looked, 1))
+def ends_of(blocks: Iterable[npt.NDArray[np.int64]], room: int) -> Iterator[int]:
+    """Where parts of rows that take so many bytes end: those that fit the room, or one alone."""
+    done = taken = last = 0
+    for sizes in blocks:
+        ends = np.cumsum(sizes) + taken
+        full = room
+        while (cut := int(np.searchsorted(ends, full, "right"))) < len(ends):
+            cut += done + cut == last
+            yield done + cut
+            last = done + cut
+            full = room + (int(ends[cut - 1]) if cut else taken)
+        taken = int(ends[-1]) - full + room
+        done += len(ends)
+    if last < done:
+        yield done

@@ -33,6 +33,7 @@ __all__ = [
     "from_fixed",
     "isin",
     "lengths",
+    "offsets",
     "ranks",
     "take",
     "to_arrow",
@@ -170,6 +171,11 @@ def _buffers(arr: pa.LargeBinaryArray) -> tuple[IntArray, ByteArray]:
         return np.zeros(1, np.int64), np.zeros(0, np.uint8)
     starts = np.frombuffer(offsets, np.int64, len(arr) + 1, arr.offset * 8)
     return starts, np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+
+
+def offsets(arr: pa.LargeBinaryArray) -> IntArray:
+    """Where each string starts in a buffer, and the last one ends: int64 (rows + 1,), a view."""
+    return _buffers(arr)[0]
 
 
 def lengths(arr: pa.LargeBinaryArray) -> IntArray:

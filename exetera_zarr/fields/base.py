@@ -235,12 +235,11 @@ class Field:
         """
         return self.data[rows]
 
-    def blocks(self, rows: int | None = None) -> Iterator[Column]:
-        """The rows in order, a block of the table at a time."""
-        arrays = self.arrays()
-        length, step = self.rows_of(arrays), rows or self.group.row_block
-        for start in range(0, length, step):
-            yield self.read(start, min(start + step, length), arrays)
+    def blocks(self) -> Iterator[Column]:
+        """The rows in order, a block of the table at a time, or less where strings are long."""
+        source = source_of([self])
+        for start, stop in source.cuts():
+            yield source.read(start, stop)[0]
 
     def empty_column(self) -> Column:
         """A column of this type without rows."""

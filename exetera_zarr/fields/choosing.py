@@ -30,7 +30,7 @@ def chosen(field: Field, rows: RowNumbers) -> Generator[Column]:
     """The chosen rows of a field, some at a time; the next ones are read until it is closed."""
     source = source_of([field])
     columns = rows.of(source)
-    return columns if max(len(rows), source.rows) <= source.step else ahead(columns)
+    return columns if max(len(rows), source.rows) <= source.block else ahead(columns)
 
 
 def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:

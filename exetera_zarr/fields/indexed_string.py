@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, membership, strings
+from exetera_zarr.engine import Column, membership, strings
+from exetera_zarr.engine.rows import take
 from exetera_zarr.errors import CorruptDataError, about
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,23 +88,8 @@ class IndexedStringField(Field):
         index.append(offsets + base if len(index) == 0 else offsets[1:] + base)
 
     def take(self, rows: AnyArray) -> Column:
-        """Rows by number; each block that holds some of them is read once."""
-        rows = np.asarray(rows, np.int64)
-        if len(rows) == 0:
-            return self.empty_column()
-        block, arrays = self.group.row_block, self.arrays()
-        low, high = int(rows.min()), int(rows.max()) + 1
-        if high - low <= block:
-            return gather.take(self.read(low, high, arrays), rows - low)
-        parts, places = [], []
-        for number, positions, within in gather.partition_rows(rows, block):
-            start = number * block
-            part = self.read(start, min(start + block, self.rows_of(arrays)), arrays)
-            parts.append(gather.take(part, within))
-            places.append(positions)
-        order = np.empty(len(rows), np.int64)
-        order[np.concatenate(places)] = np.arange(len(rows))
-        return gather.take(gather.concat(parts), order)
+        """Rows by number; what is far from all of them is not read."""
+        return take(source_of([self]), np.asarray(rows, np.int64))
 
     def get_spans(self) -> list[int]:
         """As of the other types, but a list, as in ExeTera."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from exetera_zarr.engine.source import ROWS, Source
+import numpy as np
+
+from exetera_zarr.engine.source import ROOM, ROWS, Source, joint_offsets
 from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError
 from exetera_zarr.limits import Settings
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
-    from exetera_zarr.storage.base import Array
+    from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["source_of", "workspace"]
 
@@ -48,17 +50,25 @@ def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
     DataError
         They have different numbers of rows.
     """
-    arrays = [field.arrays() for field in fields]
+    arrays = [dict(field.arrays()) for field in fields]
     for field, of in zip(fields, arrays, strict=True):
         length = field.rows_of(of)
         if rows is not None and length != rows:
             raise DataError(f"{field.describe()} has {length} rows, others have {rows}")
         rows = length
+    offsets = []
+    for field, of in zip(fields, arrays, strict=True):
+        if field.indexed:
+            index = _LastRead(of["index"])
+            of["index"] = cast("Array", index)
+            offsets.append(index.offsets)
     return Source(
         rows or 0,
         [field.empty_column() for field in fields],
         partial(_read, fields, arrays),
         min((field.group.row_block for field in fields), default=ROWS),
+        min((_room(field.session) for field in fields), default=ROOM),
+        joint_offsets(offsets),
     )
 
 
@@ -66,3 +76,30 @@ def _read(
     fields: Sequence[Field], arrays: Sequence[Mapping[str, Array]], start: int, stop: int
 ) -> list[Column]:
     return [field.read(start, stop, of) for field, of in zip(fields, arrays, strict=True)]
+
+
+def _room(session: object) -> int:
+    """Bytes of a block: with the one read ahead, and what is made of both, half of the limit."""
+    settings = getattr(session, "settings", None)
+    return min(settings.memory_limit // 8, ROOM) if isinstance(settings, Settings) else ROOM
+
+
+class _LastRead:
+    """The offsets of strings as an array that keeps what was read last: the strings come next."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self._last: tuple[int, AnyArray] = (0, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def read(self, start: int, stop: int) -> AnyArray:
+        first, known = self._last
+        if start < first or stop > first + len(known):
+            first, known = self._last = start, self._array.read(start, stop)
+        return known[start - first : stop - first]
+
+    def offsets(self, start: int, stop: int) -> AnyArray:
+        """As of `Source`."""
+        return self.read(start, stop + 1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from exetera_zarr.engine import gather, is_strings, strings
 from exetera_zarr.errors import DataError
+from exetera_zarr.fields.sources import source_of
 from exetera_zarr.storage import open_file
 from exetera_zarr.validation import validate_boolean_row_filter, validate_chunk_size
 
@@ -69,17 +70,17 @@ def _text_file(
         yield file
 
 
-def _blocks(fields: Sequence[Field], length: int, mask: AnyArray | None) -> Iterator[list[Column]]:
+def _blocks(
+    fields: Sequence[Field], length: int, mask: AnyArray | None
+) -> Iterator[Sequence[Column]]:
     """The rows that the mask keeps, a block of the table at a time."""
     if not fields:
         return
-    step = min(field.group.row_block for field in fields)
-    arrays = [field.arrays() for field in fields]
-    for start in range(0, length, step):
-        stop = min(start + step, length)
+    source = source_of(fields, length)
+    for start, stop in source.cuts():
         if mask is not None and not mask[start:stop].any():
             continue
-        columns = [field.read(start, stop, of) for field, of in zip(fields, arrays, strict=True)]
+        columns = source.read(start, stop)
         if mask is not None:
             columns = [gather.compress(column, mask[start:stop]) for column in columns]
         yield columns

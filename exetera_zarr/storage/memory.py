@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from exetera_zarr.storage import names
 from exetera_zarr.storage.base import ROW_BLOCK, AnyArray, Array, Group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["MemoryArray", "MemoryGroup"]
 
@@ -48,7 +49,8 @@ class MemoryArray(Array):
         self._block = block
         self._room = room
         self._folder = folder
-        self._file: Any = None
+        self._file: int | None = None
+        self._close: Callable[[], object] = lambda: None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -66,7 +68,9 @@ class MemoryArray(Array):
             out = np.empty(stop - start, self.dtype) if out is None else out
             left, at = out.view(np.uint8).data, start * self.dtype.itemsize
             while left:
-                count = os.preadv(self._file.fileno(), [left], at)
+                count = os.preadv(self._file, [left], at)
+                if count == 0:
+                    raise EOFError(f"{len(left)} bytes at {at} of a temporary file do not exist")
                 left, at = left[count:], at + count
             return out
         if out is None:
@@ -77,7 +81,7 @@ class MemoryArray(Array):
     def append(self, values: AnyArray) -> None:
         end = self._length + len(values)
         if self._file is None and self._room is not None and end * self.dtype.itemsize > self._room:
-            self._file = tempfile.TemporaryFile(prefix="exetera-", dir=self._folder)  # noqa: SIM115
+            self._open()
             data, self._data = self._data[: self._length], self._data[:0]
             self._put(0, data)
         if self._file is not None:
@@ -86,6 +90,12 @@ class MemoryArray(Array):
             self._grow(end)
             self._data[self._length : end] = values
         self._length = end
+
+    def _open(self) -> None:
+        """Make a file without a name, which is gone with the array."""
+        self._file, name = tempfile.mkstemp(prefix="exetera-", dir=self._folder)
+        self._close = weakref.finalize(self, os.close, self._file)
+        os.remove(name)
 
     def _grow(self, end: int) -> None:
         if end > len(self._data):
@@ -96,10 +106,11 @@ class MemoryArray(Array):
 
     def _put(self, start: int, values: AnyArray) -> None:
         """Write elements to the file."""
+        assert self._file is not None
         values = np.ascontiguousarray(values, self.dtype)
         left, at = values.view(np.uint8).data, start * self.dtype.itemsize
         while left:
-            count = os.pwrite(self._file.fileno(), left, at)
+            count = os.pwrite(self._file, left, at)
             left, at = left[count:], at + count
 
     def write(self, start: int, values: AnyArray) -> None:
@@ -112,6 +123,7 @@ class MemoryArray(Array):
         self._data = np.empty(0, self._data.dtype)
         self._length = 0
         self._file = None
+        self._close()
 
 
 class MemoryGroup(Group):

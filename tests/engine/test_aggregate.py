@@ -233,13 +233,21 @@ def test_whole_sums_are_exact_or_refused(dtype, data, step, ordered):
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize(
     ("values", "right"),
-    [([math.inf, 1.0], math.nan), ([1e300, -1e300], math.inf), ([5.0, 5.0], 0.0)],
+    [
+        ([math.inf, 1.0], math.nan),
+        ([1e300, -1e300], math.inf),
+        ([1.5e308, -1.5e308], math.inf),
+        ([1.5e308, -1.5e308, 1.5e308, 1.0], math.inf),
+        ([1.5e308, 1.5e308, 1.5e308], 0.0),
+        ([5.0, 5.0], 0.0),
+    ],
 )
-def test_deviations_at_the_edges(ordered, values, right):
-    """No error for what has no finite deviation."""
-    _, found = all_groups(
-        [np.zeros(2)], [np.array(values)], [(0, "std"), (0, "var")], ordered=ordered
-    )
+@pytest.mark.parametrize("step", [1, 100])
+def test_deviations_at_the_edges(ordered, values, right, step):
+    """No error for what has no finite deviation, and the same however the rows come."""
+    wanted = [(0, "std"), (0, "var")]
+    keys = np.zeros(len(values))
+    _, found = all_groups([keys], [np.array(values)], wanted, step, ordered=ordered)
     np.testing.assert_equal(found, [[right], [right]])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
+import os
 import signal
 import threading
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from exetera_zarr.engine.feeding import feeding, schema_of
 from exetera_zarr.engine.source import Source, ahead
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.workspace import Workspace, give_back
 
 
 @pytest.mark.parametrize("memory", [1 << 20, 800, 0])
@@ -122,3 +124,19 @@ def test_blocks_of_a_source():
         [[8, 9], [16, 18]],
     ]
     assert source.whole()[1].tolist() == list(range(0, 20, 2))
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc has it")
+def test_free_memory_is_given_back():
+    """What lies below something that is in use stays with the process otherwise."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    blocks = [np.ones(8000) for _ in range(2000)]
+    last = blocks[-1]
+    del blocks
+    before = resident()
+    give_back()
+    assert resident() < before - (64 << 20)
+    assert last[0] == 1
