@@ -294,7 +294,7 @@ class DataFrame(FieldContainer):
                         continue
                     other = field.create_like(target, name)
                     for column in columns:
-                        other.append(column)
+                        other.append(column, given=True)
         return target
 
     def atomic(self) -> contextlib.AbstractContextManager[None]:

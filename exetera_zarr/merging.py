@@ -194,7 +194,7 @@ def _write(
             result = field.create_like(dest, name + suffix if clash else name)
             with closing(choosing.chosen(field, rows)) as columns:
                 for column in columns:
-                    result.append(column)
+                    result.append(column, given=True)
     for _, _, rows, suffix in sides:
         if rows.incomplete:
             flag = f"valid{suffix}"

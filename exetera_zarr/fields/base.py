@@ -220,9 +220,9 @@ class Field:
         """
         return (arrays or self.arrays())["values"].read(start, stop)
 
-    def append(self, column: Column) -> None:
-        """Append rows given as a column of the engine."""
-        self.data.write_part(column)
+    def append(self, column: Column, *, given: bool = False) -> None:
+        """Append a column of the engine; if it is `given` away, nobody changes it any more."""
+        self.data.write_part(column, move_mem=given)
 
     def take(self, rows: AnyArray) -> Column:
         """

@@ -191,7 +191,7 @@ class RawData:
         part
             A field, an array, a list or another iterable of values.
         move_mem
-            Accepted for ExeTera's sake; there is nothing to move.
+            Whether an array is given away: it must not be changed any more, and is not waited for.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class RawData:
         values = as_values(part, array.dtype, self._field.describe())
         if values.ndim != 1:
             raise DataError(f"{self._field.describe()} has one dimension, not {values.ndim}")
-        array.append(values)
+        array.append(values, given=move_mem)
 
     def write(self, part: Any) -> None:
         """Append values, and `complete`."""

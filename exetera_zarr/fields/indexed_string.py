@@ -69,23 +69,24 @@ class IndexedStringField(Field):
         except ValueError as error:
             raise CorruptDataError(f"{self.describe()}: {error}") from error
 
-    def append(self, column: Column) -> None:
-        """Append an Arrow array."""
+    def append(self, column: Column, *, given: bool = False) -> None:
+        """Append an Arrow array; see `Field.append`."""
         self.check_writeable()
         offsets, data = strings.from_arrow(column)
         with self.group.exclusive():
             if len(offsets) > 1:
-                self._append(offsets, data)
+                self._append(offsets, data, given=given)
 
-    def _append(self, offsets: AnyArray, data: AnyArray) -> None:
+    def _append(self, offsets: AnyArray, data: AnyArray, *, given: bool) -> None:
         index, values = self.array("index"), self.array("values")
         base = int(index.read(len(index) - 1, len(index))[0]) if len(index) else 0
         # Bytes past the last offset are what a failed append left behind: they are overwritten.
         left_over = min(len(values) - base, len(data))
         if left_over:
             values.write(base, data[:left_over])
-        values.append(data[left_over:])
-        index.append(offsets + base if len(index) == 0 else offsets[1:] + base)
+        values.append(data[left_over:], given=given)
+        offsets = (offsets if len(index) == 0 else offsets[1:]) + base
+        index.append(offsets, given=True)
 
     def take(self, rows: AnyArray) -> Column:
         """Rows by number; what is far from all of them is not read."""

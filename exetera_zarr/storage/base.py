@@ -95,8 +95,17 @@ class Array(ABC):
         return self.read(0, len(self))[item]
 
     @abstractmethod
-    def append(self, values: AnyArray) -> None:
-        """Add `values` (one-dimensional, of this dtype) at the end; they may be reused after."""
+    def append(self, values: AnyArray, *, given: bool = False) -> None:
+        """
+        Add elements at the end.
+
+        Parameters
+        ----------
+        values
+            One-dimensional, of this dtype.
+        given
+            Whether nobody changes them from now on; else they may be reused when this returns.
+        """
 
     @abstractmethod
     def write(self, start: int, values: AnyArray) -> None:

@@ -78,7 +78,7 @@ class MemoryArray(Array):
         out[...] = self._data[start:stop]
         return out
 
-    def append(self, values: AnyArray) -> None:
+    def append(self, values: AnyArray, *, given: bool = False) -> None:  # noqa: ARG002 - copied
         end = self._length + len(values)
         if self._file is None and self._room is not None and end * self.dtype.itemsize > self._room:
             self._open()

@@ -37,7 +37,7 @@ class ArrayOfDraft(Protocol):
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """As of `Array`."""
 
-    def append(self, values: AnyArray) -> None:
+    def append(self, values: AnyArray, *, given: bool = False) -> None:
         """As of `Array`."""
 
     def write(self, start: int, values: AnyArray) -> None:
@@ -307,12 +307,12 @@ class DraftArrayHandle(Array):
         _ = self._storage.draft
         return self.draft_array.read(start, stop, out)
 
-    def append(self, values: AnyArray) -> None:
+    def append(self, values: AnyArray, *, given: bool = False) -> None:
         if len(values) == 0:
             self._storage.to_change()
             return
         with self._storage.changing():
-            self._present().append(values)
+            self._present().append(values, given=given)
 
     def write(self, start: int, values: AnyArray) -> None:
         if len(values) == 0:

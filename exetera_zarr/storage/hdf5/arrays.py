@@ -67,7 +67,7 @@ class DraftArray:
             data.read(start, out)
         return out
 
-    def append(self, values: AnyArray) -> None:
+    def append(self, values: AnyArray, *, given: bool = False) -> None:  # noqa: ARG002 - written
         """As of `storage.base.Array`."""
         if isinstance(self.data, MemoryArray):
             if (self.length + len(values)) * self.dtype.itemsize <= _SHORT:

@@ -295,8 +295,8 @@ class DraftArray:
 
     # -- changing
 
-    def append(self, values: AnyArray) -> None:
-        """Add elements at the end; whole blocks are uploaded at once."""
+    def append(self, values: AnyArray, *, given: bool = False) -> None:
+        """Add elements at the end; whole blocks are uploaded at once, `given` ones beside work."""
         with self.context.lock:
             before = self.length
             pending: list[transfer.Upload] = []
@@ -307,8 +307,9 @@ class DraftArray:
                 self._shorten(before)
                 raise
             finally:
-                for upload in pending:
-                    upload.wait_encoded()
+                if not given:
+                    for upload in pending:
+                        upload.wait_encoded()
 
     def _append(self, values: AnyArray, pending: list[transfer.Upload]) -> None:
         position = 0
