@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -571,3 +572,83 @@ def test_codes_beyond_a_byte_and_names_that_are_no_text(path):
         field = s.open_dataset(path, "r", "d")["t"]["c"]
         assert field.keys == {1: b"small", 70_000: b"large", -5: b"odd \xff"}
         assert field.data[:].tolist() == [1, 70_000, -5]
+
+
+def _failing_at(number):
+    """What interrupts a commit before its so-many-th line, and how many lines it was from that."""
+    left = [number]
+
+    def trace(frame, event, _):
+        if not frame.f_code.co_filename.endswith("hdf5/writing.py"):
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    return trace, left
+
+
+def _change_all(ds):
+    """Replace, delete, rename, add and overwrite."""
+    t = ds["t"]
+    t["a"].data.clear()
+    t["a"].data.write(np.arange(50_000) + 7)
+    t["b"].data[0:2] = [8, 8]
+    t["b"].data.write([9])
+    del t["s"]
+    t.rename("c", "a/b")
+    t.create_numeric("s", "int8").data.write(np.ones(3, "int8"))
+    ds.create_dataframe("u").create_numeric("z", "int8").data.write(np.ones(3, "int8"))
+    del ds["v"]
+
+
+def _to_be_changed(path):
+    with Session() as s:
+        ds = s.open_dataset(path, "w", "d")
+        t = ds.create_dataframe("t")
+        t.create_numeric("a", "int64").data.write(np.arange(50_000))
+        t.create_numeric("b", "int64").data.write([1, 2, 3])
+        t.create_indexed_string("s").data.write([str(i) for i in range(1000)])
+        t.create_categorical("c", "int8", {"no": 0, "yes": 1}).data.write([0, 1, 1])
+        ds.create_dataframe("v").create_fixed_string("w", 3).data.write([b"abc"])
+
+
+def _all_of(ds):
+    return {name: contents(table) for name, table in ds.items()}
+
+
+@pytest.mark.parametrize("then", ["rollback", "commit"])
+def test_a_commit_that_fails_at_any_point_can_be_undone_or_tried_again(path, then):
+    """What is there then, in the file as well, is all of the one or all of the other."""
+    _to_be_changed(path)
+    original = path.read_bytes()
+    with Session() as s:
+        before = _all_of(s.open_dataset(path, "r", "d"))
+    for number in itertools.count(1, 7):
+        path.write_bytes(original)
+        with Session() as s:
+            ds = s.open_dataset(path, "r+", "d", durability="none")
+            _change_all(ds)
+            after = _all_of(ds)
+            trace, left = _failing_at(number)
+            sys.settrace(trace)
+            try:
+                ds.commit()
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(None)
+            if left[0] > 0:
+                break
+            getattr(ds, then)()
+            expected = after if then == "commit" else before
+            assert _all_of(ds) == expected
+            if then == "commit":
+                ds["t"]["a"].data[0:2] = [-1, -1]
+                ds.rollback()
+                assert _all_of(ds) == expected
+        with Session() as s:
+            assert _all_of(s.open_dataset(path, "r", "d")) == expected, number
+    assert number > 100
