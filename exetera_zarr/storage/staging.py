@@ -62,7 +62,7 @@ class Staging:
             )
 
     def _real(self) -> str:
-        return os.path.realpath(self._made)
+        return str(os.path.realpath(self._made))
 
     def has_remains(self) -> bool:
         """Whether something was begun beside it; DatasetExistsError if that is none of ours."""
@@ -129,7 +129,7 @@ class Staging:
                 self._fs.rm_file(self._target(path))
 
     def _target(self, path: str) -> str:
-        return self._path + path[len(self._made) :]
+        return str(self._path) + path[len(self._made) :]
 
     def _copy_one(self, path: str) -> None:
         self._fs.cp_file(path, self._target(path))

@@ -20,6 +20,7 @@ import pytest
 from exetera_zarr import (
     ConflictError,
     CorruptDataError,
+    DataError,
     DatasetExistsError,
     DatasetNotFoundError,
     Session,
@@ -652,3 +653,77 @@ def test_a_commit_that_fails_at_any_point_can_be_undone_or_tried_again(path, the
         with Session() as s:
             assert _all_of(s.open_dataset(path, "r", "d")) == expected, number
     assert number > 100
+
+
+NOTES = [np.arange(3.0), 5, '{"order": 5}', "[" * 100_000, '{"attributes": {"fieldtype": "x"}}']
+
+
+@pytest.mark.parametrize("where", ["/", "t", "t/a", "t/s"])
+@pytest.mark.parametrize("notes", NOTES, ids=["array", "number", "order", "deep", "type"])
+def test_notes_by_somebody_else_hide_nothing(path, notes, where):
+    _to_be_changed(path)
+    with h5py.File(path, "r+") as file:
+        file[where].attrs["exetera_zarr"] = notes
+    with Session() as s, warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        ds = s.open_dataset(path, "r+", "d")
+        assert ds.keys() == ["t", "v"]
+        assert sorted(ds["t"].keys()) == ["a", "b", "c", "s"]
+        assert ds["t"]["s"].data[:2] == ["0", "1"]
+        assert ds["t"]["a"].fieldtype == "numeric,int64"
+        ds["t"].create_numeric("more", "int8").data.write([1])
+
+
+def test_names_of_codes_that_are_only_claimed_are_not_allocated(path):
+    _to_be_changed(path)
+    with h5py.File(path, "r+") as file:
+        group = file["t/c"]
+        del group["key_names"], group["key_values"]
+        group.create_dataset("key_values", shape=(1 << 20,), dtype="i1")
+        group.create_dataset("key_names", shape=(1 << 20,), dtype="S65536", chunks=(1,))
+    with Session() as s, pytest.warns(UserWarning, match="names of codes, of 65536 bytes"):
+        assert s.open_dataset(path, "r", "d")["t"].keys() == ["a", "b", "s"]
+
+
+def test_a_file_with_two_names_is_written_under_one(path):
+    _to_be_changed(path)
+    other = path.with_name("other.hdf5")
+    os.link(path, other)
+    with Session() as s:
+        s.open_dataset(path, "r", "reads")
+        s.open_dataset(other, "r", "reads too")
+        with pytest.raises(StorageError, match="is open in this process"):
+            s.open_dataset(other, "r+", "writes")
+    with Session() as s:
+        s.open_dataset(path, "r+", "writes")
+        for mode in ("r", "r+"):
+            with pytest.raises(StorageError, match="open already as"):
+                s.open_dataset(other, mode, "d")
+
+
+def test_what_leads_out_of_a_file_is_not_shared_with_who_did_not_allow_it(path, tmp_path):
+    _to_be_changed(tmp_path / "secret.hdf5")
+    with h5py.File(path, "w") as file:
+        file["out"] = h5py.ExternalLink("secret.hdf5", "/t")
+    with Session() as s:
+        assert s.open_dataset(path, "r", "trusts", external=True).keys() == ["out"]
+        for mode in ("r", "r+", "a"):
+            with pytest.raises(StorageError, match="external=True"):
+                s.open_dataset(path, mode, "d")
+
+
+def test_a_label_that_a_file_cannot_hold_is_refused_at_once(path):
+    with Session() as s:
+        table = s.open_dataset(path, "w", "d").create_dataframe("t")
+        with pytest.raises(DataError, match="NUL"):
+            table.create_categorical("c", "int8", {"a\0b": 0})
+        table.create_numeric("n", "int8").data.write([1])
+    with Session() as s:
+        assert s.open_dataset(path, "r", "d")["t"].keys() == ["n"]
+
+
+@pytest.mark.parametrize("mode", ["w", "x", "a"])
+def test_a_url_with_the_suffix_of_a_file_makes_no_dataset_of_another_kind(mode):
+    with Session() as s, pytest.raises(UnsupportedError, match="local disk"):
+        s.open_dataset("memory://review/study.hdf5", mode, "d")
+    assert not fsspec.filesystem("memory").exists("/review")

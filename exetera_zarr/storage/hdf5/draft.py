@@ -158,6 +158,15 @@ class Draft(sharing.SharedDraft):
             stacklevel=2,
         )
 
+    @property
+    def external(self) -> bool:
+        """Whether links that lead out of the file are followed."""
+        return self._external
+
+    def holds(self, state: object) -> bool:
+        """Whether the file that is in such a state is the one that is open."""
+        return self.file.open and not self._made and self.state == state
+
     def is_there(self) -> bool:
         """Whether it is what is at the place, or is going to be."""
         return self._made or self.place.state() == self.state
