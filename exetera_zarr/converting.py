@@ -19,7 +19,6 @@ from exetera_zarr.errors import (
     CorruptDataError,
     DataError,
     DatasetExistsError,
-    DatasetNotFoundError,
     listing,
 )
 from exetera_zarr.session import Session
@@ -151,12 +150,13 @@ def convert(
         original = session.open_dataset(source, "r", "source", storage_options=source_options)
         chosen = _choose(original, tables, include or {}, exclude or {})
         place.check_free()
+        place.check_source(original.url)
         told = _facts(original, source, chosen)
-        if not restart and place.has_remains():
+        if place.has_remains() and not restart:
             _check_same(place, told)
         else:
             place.clear()
-            place.note(json.dumps(told))
+            place.note(told)
         done = Conversion(place.url)
         work = _Work(original.group, chosen, done, progress)
         copy = session.open_dataset(
@@ -297,11 +297,7 @@ def _facts(source: Dataset, place: Any, chosen: Mapping[str, list[str]]) -> dict
 
 
 def _check_same(place: Staging, told: dict[str, Any]) -> None:
-    try:
-        before = json.loads(place.noted())
-    except (DatasetNotFoundError, ValueError):
-        before = None
-    if before != told:
+    if place.noted() != json.loads(json.dumps(told)):
         raise DatasetExistsError(
             f"{place.shown} is what a conversion of something else, or of an older state of it, "
             "left: restart throws it away"

@@ -18,6 +18,7 @@ from exetera_zarr import (
 )
 from exetera_zarr.converting import convert
 from exetera_zarr.errors import StorageError
+from exetera_zarr.storage.staging import Staging
 
 pytest.importorskip("h5py")
 sys.path.insert(0, str(Path(__file__).parent / "storage"))
@@ -101,8 +102,6 @@ def test_there_and_back(place, tmp_path):
 
 
 def place_has(place, name):
-    from exetera_zarr.storage.staging import Staging
-
     staging = Staging(place.url(name), place.storage_options)
     try:
         staging.check_free()
@@ -187,6 +186,46 @@ def test_the_remains_of_something_else_are_not_completed(tmp_path, monkeypatch):
     convert(tmp_path / "two.hdf5", tmp_path / "new.zarr", restart=True)
     with pytest.raises(DatasetExistsError, match="left alone"):
         convert(tmp_path / "one.hdf5", tmp_path / "new.zarr")
+
+
+@pytest.mark.parametrize("moved", [0, 5])
+def test_a_move_within_a_store_that_fails_leaves_nothing(tmp_path, s3_place, monkeypatch, moved):
+    hdf5_files.made_by_06(tmp_path / "old.hdf5")
+    url, options = s3_place.url("new.zarr"), s3_place.storage_options
+    real, left = Staging._copy_one, [moved]
+
+    def copy_one(self, path):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError("the connection is lost")
+        real(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "_copy_one", copy_one)
+        with pytest.raises(OSError, match="lost"):
+            convert(tmp_path / "old.hdf5", url, destination_options=options)
+    assert not place_has(s3_place, "new.zarr")
+    done = convert(tmp_path / "old.hdf5", url, destination_options=options)
+    assert done.resumed == ["patients"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_only_has_the_name_of_remains_is_left_alone(tmp_path, restart):
+    """Least of all is it removed when it is the source."""
+    hdf5_files.made_by_06(tmp_path / "old.hdf5")
+    convert(tmp_path / "old.hdf5", tmp_path / "new.partial.zarr")
+    for source in ("old.hdf5", "new.partial.zarr"):
+        with pytest.raises(DatasetExistsError, match=r"new\.partial\.zarr is"):
+            convert(tmp_path / source, tmp_path / "new.zarr", restart=restart)
+    with Session() as s:
+        assert s.open_dataset(tmp_path / "new.partial.zarr", "r", "d").keys() == ["patients"]
+    hdf5_files.made_by_06(tmp_path / "three.partial.hdf5")
+    with pytest.raises(DatasetExistsError, match="another name"):
+        convert(tmp_path / "three.partial.hdf5", tmp_path / "three.hdf5", restart=restart)
+    (tmp_path / "two.partial.json").write_text('{"mine": 1}')
+    with pytest.raises(DatasetExistsError, match=r"two\.partial\.json is in the way"):
+        convert(tmp_path / "old.hdf5", tmp_path / "two.zarr", restart=restart)
+    assert (tmp_path / "two.partial.json").read_text() == '{"mine": 1}'
 
 
 def test_a_copy_that_differs_is_no_copy(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import fsspec
 
-from exetera_zarr.errors import DataError, DatasetNotFoundError
+from exetera_zarr.errors import DataError, DatasetNotFoundError, UnsupportedError
 from exetera_zarr.storage import sharing
 
 if TYPE_CHECKING:
@@ -98,7 +98,15 @@ def _hdf5_place(place: object, mode: str, options: Mapping[str, Any] | None) -> 
     url = os.fspath(place)
     scheme, separator, path = url.partition("://")
     if separator and scheme not in ("file", "local"):
-        return _remote_hdf5(url, options) if url.lower().endswith(HDF5_SUFFIXES) else None
+        if not url.lower().endswith(HDF5_SUFFIXES):
+            return None
+        remote = _remote_hdf5(url, options)
+        if remote is None and _is_named(url, mode):
+            raise UnsupportedError(
+                f"an HDF5 file can be written only on a local disk, not at {shown(url)}; a URL "
+                "that ends in .zarr makes a Zarr dataset"
+            )
+        return remote
     path = path or url
     from exetera_zarr.storage.hdf5.places import FilePlace, holds_hdf5
 

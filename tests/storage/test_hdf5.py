@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from exetera_zarr import (
     ConflictError,
     CorruptDataError,
+    DataError,
     DatasetExistsError,
     DatasetNotFoundError,
     Session,
@@ -571,3 +573,157 @@ def test_codes_beyond_a_byte_and_names_that_are_no_text(path):
         field = s.open_dataset(path, "r", "d")["t"]["c"]
         assert field.keys == {1: b"small", 70_000: b"large", -5: b"odd \xff"}
         assert field.data[:].tolist() == [1, 70_000, -5]
+
+
+def _failing_at(number):
+    """What interrupts a commit before its so-many-th line, and how many lines it was from that."""
+    left = [number]
+
+    def trace(frame, event, _):
+        if not frame.f_code.co_filename.endswith("hdf5/writing.py"):
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    return trace, left
+
+
+def _change_all(ds):
+    """Replace, delete, rename, add and overwrite."""
+    t = ds["t"]
+    t["a"].data.clear()
+    t["a"].data.write(np.arange(50_000) + 7)
+    t["b"].data[0:2] = [8, 8]
+    t["b"].data.write([9])
+    del t["s"]
+    t.rename("c", "a/b")
+    t.create_numeric("s", "int8").data.write(np.ones(3, "int8"))
+    ds.create_dataframe("u").create_numeric("z", "int8").data.write(np.ones(3, "int8"))
+    del ds["v"]
+
+
+def _to_be_changed(path):
+    with Session() as s:
+        ds = s.open_dataset(path, "w", "d")
+        t = ds.create_dataframe("t")
+        t.create_numeric("a", "int64").data.write(np.arange(50_000))
+        t.create_numeric("b", "int64").data.write([1, 2, 3])
+        t.create_indexed_string("s").data.write([str(i) for i in range(1000)])
+        t.create_categorical("c", "int8", {"no": 0, "yes": 1}).data.write([0, 1, 1])
+        ds.create_dataframe("v").create_fixed_string("w", 3).data.write([b"abc"])
+
+
+def _all_of(ds):
+    return {name: contents(table) for name, table in ds.items()}
+
+
+@pytest.mark.parametrize("then", ["rollback", "commit"])
+def test_a_commit_that_fails_at_any_point_can_be_undone_or_tried_again(path, then):
+    """What is there then, in the file as well, is all of the one or all of the other."""
+    _to_be_changed(path)
+    original = path.read_bytes()
+    with Session() as s:
+        before = _all_of(s.open_dataset(path, "r", "d"))
+    for number in itertools.count(1, 7):
+        path.write_bytes(original)
+        with Session() as s:
+            ds = s.open_dataset(path, "r+", "d", durability="none")
+            _change_all(ds)
+            after = _all_of(ds)
+            trace, left = _failing_at(number)
+            sys.settrace(trace)
+            try:
+                ds.commit()
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(None)
+            if left[0] > 0:
+                break
+            getattr(ds, then)()
+            expected = after if then == "commit" else before
+            assert _all_of(ds) == expected
+            if then == "commit":
+                ds["t"]["a"].data[0:2] = [-1, -1]
+                ds.rollback()
+                assert _all_of(ds) == expected
+        with Session() as s:
+            assert _all_of(s.open_dataset(path, "r", "d")) == expected, number
+    assert number > 100
+
+
+NOTES = [np.arange(3.0), 5, '{"order": 5}', "[" * 100_000, '{"attributes": {"fieldtype": "x"}}']
+
+
+@pytest.mark.parametrize("where", ["/", "t", "t/a", "t/s"])
+@pytest.mark.parametrize("notes", NOTES, ids=["array", "number", "order", "deep", "type"])
+def test_notes_by_somebody_else_hide_nothing(path, notes, where):
+    _to_be_changed(path)
+    with h5py.File(path, "r+") as file:
+        file[where].attrs["exetera_zarr"] = notes
+    with Session() as s, warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        ds = s.open_dataset(path, "r+", "d")
+        assert ds.keys() == ["t", "v"]
+        assert sorted(ds["t"].keys()) == ["a", "b", "c", "s"]
+        assert ds["t"]["s"].data[:2] == ["0", "1"]
+        assert ds["t"]["a"].fieldtype == "numeric,int64"
+        ds["t"].create_numeric("more", "int8").data.write([1])
+
+
+def test_names_of_codes_that_are_only_claimed_are_not_allocated(path):
+    _to_be_changed(path)
+    with h5py.File(path, "r+") as file:
+        group = file["t/c"]
+        del group["key_names"], group["key_values"]
+        group.create_dataset("key_values", shape=(1 << 20,), dtype="i1")
+        group.create_dataset("key_names", shape=(1 << 20,), dtype="S65536", chunks=(1,))
+    with Session() as s, pytest.warns(UserWarning, match="names of codes, of 65536 bytes"):
+        assert s.open_dataset(path, "r", "d")["t"].keys() == ["a", "b", "s"]
+
+
+def test_a_file_with_two_names_is_written_under_one(path):
+    _to_be_changed(path)
+    other = path.with_name("other.hdf5")
+    os.link(path, other)
+    with Session() as s:
+        s.open_dataset(path, "r", "reads")
+        s.open_dataset(other, "r", "reads too")
+        with pytest.raises(StorageError, match="is open in this process"):
+            s.open_dataset(other, "r+", "writes")
+    with Session() as s:
+        s.open_dataset(path, "r+", "writes")
+        for mode in ("r", "r+"):
+            with pytest.raises(StorageError, match="open already as"):
+                s.open_dataset(other, mode, "d")
+
+
+def test_what_leads_out_of_a_file_is_not_shared_with_who_did_not_allow_it(path, tmp_path):
+    _to_be_changed(tmp_path / "secret.hdf5")
+    with h5py.File(path, "w") as file:
+        file["out"] = h5py.ExternalLink("secret.hdf5", "/t")
+    with Session() as s:
+        assert s.open_dataset(path, "r", "trusts", external=True).keys() == ["out"]
+        for mode in ("r", "r+", "a"):
+            with pytest.raises(StorageError, match="external=True"):
+                s.open_dataset(path, mode, "d")
+
+
+def test_a_label_that_a_file_cannot_hold_is_refused_at_once(path):
+    with Session() as s:
+        table = s.open_dataset(path, "w", "d").create_dataframe("t")
+        with pytest.raises(DataError, match="NUL"):
+            table.create_categorical("c", "int8", {"a\0b": 0})
+        table.create_numeric("n", "int8").data.write([1])
+    with Session() as s:
+        assert s.open_dataset(path, "r", "d")["t"].keys() == ["n"]
+
+
+@pytest.mark.parametrize("mode", ["w", "x", "a"])
+def test_a_url_with_the_suffix_of_a_file_makes_no_dataset_of_another_kind(mode):
+    with Session() as s, pytest.raises(UnsupportedError, match="local disk"):
+        s.open_dataset("memory://review/study.hdf5", mode, "d")
+    assert not fsspec.filesystem("memory").exists("/review")

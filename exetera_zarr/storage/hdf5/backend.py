@@ -10,6 +10,7 @@ from exetera_zarr.errors import (
     DatasetExistsError,
     DatasetNotFoundError,
     ReadOnlyError,
+    StorageError,
     UnsupportedError,
 )
 from exetera_zarr.storage import sharing
@@ -76,19 +77,23 @@ def open_hdf5(
         for left in [d for d in list(open_drafts) if d.identity == place.identity and not d.users]:
             if left.clean:
                 left.close_file()
-        draft = _shared(place, mode) or _load(place, mode, settings)
+        draft = _shared(place, mode, external=external) or _load(place, mode, settings)
         storage = HDF5Storage(draft, writable=mode != "r")
         with sharing.lock:
             sharing.drafts[place.identity] = draft
         return storage
 
 
-def _shared(place: Place, mode: str) -> Draft | None:
+def _shared(place: Place, mode: str, *, external: bool) -> Draft | None:
     """What this process has open of the place, if that is still what is there."""
     with sharing.lock:
         draft = sharing.drafts.get(place.identity)
     if not isinstance(draft, Draft) or draft.pid != os.getpid() or not draft.is_there():
         return None
+    if draft.external != external and mode in ("r", "r+", "a"):
+        raise StorageError(
+            f"{place.url} is open already with external={draft.external}: close that first"
+        )
     if mode == "r":
         return draft
     if mode == "x":
@@ -111,6 +116,8 @@ def _load(place: Place, mode: str, settings: dict[str, Any]) -> Draft:
         raise DatasetNotFoundError(f"there is no dataset at {place.url}")
     if mode == "x" and there:
         raise DatasetExistsError(f"there is a dataset already at {place.url}")
+    if mode != "w":
+        _check_not_open(place, mode)
     draft = Draft(place, writable=mode != "r", **settings)
     version = _replaced(place, settings) if mode == "w" and there else 0
     if mode in ("r", "r+") or (mode == "a" and there):
@@ -118,6 +125,17 @@ def _load(place: Place, mode: str, settings: dict[str, Any]) -> Draft:
     else:
         draft.start_empty(replace=mode == "w", version=version)
     return draft
+
+
+def _check_not_open(place: Place, mode: str) -> None:
+    """Raise StorageError if the file is open under another of its names, and one of them writes."""
+    state = place.state()
+    for other in list(open_drafts) if state is not None else ():
+        same = other.holds(state) and other.identity != place.identity
+        if same and (mode != "r" or other.writable):
+            raise StorageError(
+                f"{place.url} is the file that is open already as {other.url}: use that name"
+            )
 
 
 def _replaced(place: Place, settings: dict[str, Any]) -> int:

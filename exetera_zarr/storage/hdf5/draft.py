@@ -78,6 +78,7 @@ class Draft(sharing.SharedDraft):
         self._old = OldValues(spill_dir)
         self._index: dict[int, tuple[tuple[str, ...], Node]] | None = None
         self._before: tuple[Snapshot, Mark] | None = None
+        self._torn = False
         self._made = False
         self._replace = False
         self.state = place.state()
@@ -106,7 +107,7 @@ class Draft(sharing.SharedDraft):
 
     @property
     def clean(self) -> bool:
-        return not self.dirty and not self._made
+        return not (self.dirty or self._made or self._torn)
 
     @property
     def version(self) -> int:
@@ -157,6 +158,15 @@ class Draft(sharing.SharedDraft):
             stacklevel=2,
         )
 
+    @property
+    def external(self) -> bool:
+        """Whether links that lead out of the file are followed."""
+        return self._external
+
+    def holds(self, state: object) -> bool:
+        """Whether the file that is in such a state is the one that is open."""
+        return self.file.open and not self._made and self.state == state
+
     def is_there(self) -> bool:
         """Whether it is what is at the place, or is going to be."""
         return self._made or self.place.state() == self.state
@@ -166,7 +176,7 @@ class Draft(sharing.SharedDraft):
         self._old.clear()
         self.reindex()
         self._committed = Snapshot(self.root)
-        self._dirty = False
+        self._dirty = self._torn = False
 
     def start_empty(self, *, replace: bool, version: int = 0) -> None:
         """
@@ -306,6 +316,9 @@ class Draft(sharing.SharedDraft):
             self._undo(self._committed)
             self._old.clear()
             self._dirty = False
+            if self._torn:  # by a commit that failed
+                self._write()
+                self._note()
 
     # -- committing
 
@@ -322,8 +335,7 @@ class Draft(sharing.SharedDraft):
                 )
             self.root.version += self.dirty
             try:
-                write_tree(self.file, self.root)
-                self.file.flush()
+                self._write()
                 with using(self.url):
                     self.place.settle(self.file.file, durable=self.durable, replace=self._replace)
             except BaseException:
@@ -333,6 +345,12 @@ class Draft(sharing.SharedDraft):
             self._note()
             return self.version
 
+    def _write(self) -> None:
+        """Have the file be as the tree is."""
+        self._torn = True
+        write_tree(self.file, self.root)
+        self.file.flush()
+
     def refresh(self) -> None:
         """Show the file that is at the place now, if it is another one."""
         with self._lock:
@@ -341,7 +359,7 @@ class Draft(sharing.SharedDraft):
                     f"{self.url}: a refresh inside of a transaction would change what that "
                     "returns to"
                 )
-            if not self.dirty and self.place.state() not in (self.state, None):
+            if not (self.dirty or self._torn) and self.place.state() not in (self.state, None):
                 self.close_file()
                 self.open()
 

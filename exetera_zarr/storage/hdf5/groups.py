@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.errors import DataError
 from exetera_zarr.storage import names
 from exetera_zarr.storage.hdf5.arrays import DraftArray
 from exetera_zarr.storage.hdf5.nodes import Node
+from exetera_zarr.storage.hdf5.notes import NATIVE
 from exetera_zarr.storage.tree import DraftArrayHandle, DraftGroup
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class HDF5Group(DraftGroup):
         self, name: str, attributes: Mapping[str, Any] | None = None, row_block: int | None = None
     ) -> HDF5Group:
         name = names.check(name)
+        _check_text(name, attributes or {})
         with self._storage.changing():
             parent = self.node
             self._check_new(name, parent.groups)
@@ -76,8 +79,20 @@ class HDF5Group(DraftGroup):
             self._set_groups(parent, {**parent.groups, name: child})
             return self._below(child, name)
 
+    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        _check_text(self.name, attributes)
+        super().update_attributes(attributes)
+
     def new_array(self, role: str, dtype: npt.DTypeLike) -> DraftArrayHandle:
         draft = self._storage.to_change()
         where = f"{draft.url}: {'/'.join((*self._path, role))}"
         plain = np.dtype(dtype).newbyteorder("=")
         return DraftArrayHandle(self._storage, DraftArray(draft.file, where, plain))
+
+
+def _check_text(where: str, attributes: Mapping[str, Any]) -> None:
+    """Raise DataError for a text that HDF5 would refuse when all of it is committed."""
+    texts = [attributes.get(name) for name in NATIVE]
+    for text in [*texts, *(name for name, _ in attributes.get("key", ()))]:
+        if isinstance(text, str) and "\0" in text:
+            raise DataError(f"{where}: the text {text!r} holds a NUL, which an HDF5 file cannot")

@@ -43,6 +43,7 @@ class FileHandle:
         self.overwriting: Callable[[DraftArray, int, int], None] = _nothing
         """Called with the array, the start and the number of elements that are overwritten."""
         self._open: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._held: dict[tuple[int, int], Any] = {}
 
     @property
     def file(self) -> Any:
@@ -65,6 +66,9 @@ class FileHandle:
 
     def at(self, wanted: Reference) -> Any:
         """The low-level object that is meant; call inside of `library.using`."""
+        found = self._held.get(wanted.address)
+        if found is not None:
+            return found
         found = self._open.pop(wanted.address, None)
         if found is None:
             found = library().h5r.dereference(wanted.reference, self.root)
@@ -72,6 +76,16 @@ class FileHandle:
         while len(self._open) > _KEPT:
             self._open.popitem(last=False)
         return found
+
+    def hold(self, thing: Any) -> Reference:
+        """Keep a low-level object, also in no group, until `let_go`; call inside of `using`."""
+        reference = self.reference(thing)
+        self._held[reference.address] = thing
+        return reference
+
+    def let_go(self) -> None:
+        """Keep no object any more; call inside of `using`."""
+        self._held.clear()
 
     @property
     def open(self) -> bool:
@@ -93,6 +107,7 @@ class FileHandle:
         """Close what is open of it, and the file."""
         with using(self.url):
             self._open.clear()
+            self.let_go()
             if self._file is not None:
                 self._file.close()
                 self._file = None

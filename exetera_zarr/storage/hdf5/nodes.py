@@ -26,9 +26,12 @@ class InFile:
 
     reference: Reference | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    notes: str = ""
+    notes: str | None = ""
+    """None while nobody knows."""
     groups: dict[bytes, Node] = field(default_factory=dict)
     """By the names of their links."""
+    unsure: set[bytes] = field(default_factory=set)
+    """Links that an error has left behind half made."""
     arrays: dict[str, Stored] = field(default_factory=dict)
 
 

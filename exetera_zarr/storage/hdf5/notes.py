@@ -75,9 +75,19 @@ def read_notes(text: object) -> dict[str, Any]:
     """
     try:
         notes = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return notes if isinstance(notes, dict) else {}
+    if not isinstance(notes, dict):
+        return {}
+    order, more = notes.get("order"), notes.get("attributes")
+    known = {
+        "order": order if isinstance(order, list) else [],
+        # What ExeTera has a place for is there, and was checked.
+        "attributes": {name: value for name, value in more.items() if name not in _ELSEWHERE}
+        if isinstance(more, dict)
+        else {},
+    }
+    return notes | known
 
 
 def write_notes(node: Node, name: str, link: bytes, links: Mapping[str, bytes]) -> str:

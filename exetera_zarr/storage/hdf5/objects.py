@@ -19,6 +19,7 @@ __all__ = ["OddError", "attribute", "column", "is_group", "keys", "links", "open
 _TEXT = 1 << 16
 _CHUNK = 1 << 28
 _KEYS = 1 << 20
+_KEY_BYTES = 1 << 26
 _WIDEST = 1 << 20
 
 
@@ -187,6 +188,9 @@ def keys(group: Any, *, external: bool) -> list[list[Any]]:
         raise OddError("its 'key_names' are no text")
     if not codes.shape[0]:
         return []
+    size = labels.get_type().get_size()
+    if size * labels.shape[0] > _KEY_BYTES:
+        raise OddError(f"it has {labels.shape[0]} names of codes, of {size} bytes each")
     named = [
         name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(name)
         for name in h5py.Dataset(labels)[:].tolist()

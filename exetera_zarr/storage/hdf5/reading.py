@@ -79,16 +79,17 @@ class Reader:
             self._skipped = []
 
     def _take_notes(self, group: Any, node: Node) -> dict[str, Any]:
-        text = objects.attribute(group, ATTRIBUTE)
+        text = None
+        try:
+            text = objects.attribute(group, ATTRIBUTE)
+        except _DAMAGE as error:
+            self._skipped.append(str(error))
         notes = read_notes(text)
         node.in_file.notes = text if isinstance(text, str) else ""
-        more = notes.get("attributes")
-        if isinstance(more, dict):
-            node.attributes |= more
+        node.attributes |= notes.get("attributes", {})
         rows = notes.get("row_block")
         node.row_block = rows if isinstance(rows, int) and rows > 0 else ROW_BLOCK
-        order = notes.get("order")
-        return {"order": order if isinstance(order, list) else [], **notes}
+        return notes
 
     def _children(self, group: Any, parent: Node, path: str) -> None:
         """Give a node its children, in the order that is noted, else by name."""

@@ -116,6 +116,11 @@ class Stored:
         if not self.linked:
             self._dataset, self.linked = None, True
 
+    def hold(self) -> None:
+        """Keep it open, as it is going to be in no group, for who may want to have it back."""
+        if self.linked:
+            self._dataset, self.linked = self.dataset(), False
+
     def resize(self, length: int) -> None:
         """Give it another length; call inside of `using`."""
         if length != self.extent:

@@ -13,7 +13,6 @@ from exetera_zarr.storage.hdf5.notes import ATTRIBUTE, NATIVE, link_for, write_n
 if TYPE_CHECKING:
     from exetera_zarr.storage.hdf5.handle import FileHandle
     from exetera_zarr.storage.hdf5.nodes import Node
-    from exetera_zarr.storage.hdf5.stored import Stored
 
 __all__ = ["write_tree"]
 
@@ -26,7 +25,8 @@ def write_tree(file: FileHandle, root: Node) -> None:
     Have the file be as the tree is.
 
     New groups are put together before anything leads to them, and what is replaced stays until
-    what replaces it is whole.
+    what replaces it is whole. After an error, at whatever point, it can be called again, with the
+    same tree or with what the tree was before.
 
     Parameters
     ----------
@@ -36,52 +36,57 @@ def write_tree(file: FileHandle, root: Node) -> None:
         Of the tree.
     """
     with using(file.url):
-        made: list[Stored] = []
-        _group(file, file.root, root, ("", b""), made)
-        for stored in made:  # not before: a group that fails to get in place is gone with its own
-            stored.settle()
+        _group(file, file.root, root, ("", b""))
+        for _, node in root.walk():  # not before: who fails may want to have it back
+            for stored in node.in_file.arrays.values():
+                stored.settle()
+        file.let_go()
 
 
-def _group(
-    file: FileHandle, group: Any, node: Node, called: tuple[str, bytes], made: list[Stored]
-) -> None:
+def _group(file: FileHandle, group: Any, node: Node, called: tuple[str, bytes]) -> None:
     """Have a group, its arrays and all below as they are in the tree."""
-    _arrays(group, node, made)
+    _arrays(group, node)
     if node.is_field:
         _field_attributes(group, node)
-    links = _children(file, group, node, made, at_root=not called[0])
+    links = _children(file, group, node, at_root=not called[0])
     notes = write_notes(node, *called, links)
     if notes != node.in_file.notes:
+        node.in_file.notes = None
         _set(group, ATTRIBUTE, notes)
         node.in_file.notes = notes
 
 
-def _children(
-    file: FileHandle, group: Any, node: Node, made: list[Stored], *, at_root: bool
-) -> dict[str, bytes]:
+def _children(file: FileHandle, group: Any, node: Node, *, at_root: bool) -> dict[str, bytes]:
     """Have the links of a group lead to the children of a node; the link of each name."""
     h5py = library()
-    there = node.in_file.groups
+    there, unsure = node.in_file.groups, node.in_file.unsure
     links = _links(group, node, at_root=at_root)
     after = {links[name]: child for name, child in node.groups.items()}
     handles = {}
     for name, child in node.groups.items():
         link = links[name]
         if child.in_file.reference is None:
-            child.in_file = InFile()
             handle = h5py.h5g.create(file.root, None)
+            child.in_file = InFile(file.hold(handle))
         else:
             handle = file.at(child.in_file.reference)
-        _group(file, handle, child, (name, link), made)
-        if there.get(link) is not child:
+        _group(file, handle, child, (name, link))
+        if there.get(link) is not child or link in unsure:
             handles[link] = handle
-    for link in [link for link, child in there.items() if after.get(link) is not child]:
-        group.unlink(link)
+    for link in [n for n, child in there.items() if after.get(n) is not child or n in unsure]:
+        gone = there[link].in_file.reference
+        assert gone is not None
+        file.hold(file.at(gone))
+        unsure.add(link)
+        if group.links.exists(link):
+            group.unlink(link)
         del there[link]
+        unsure.discard(link)
     for link, handle in handles.items():
-        h5py.h5o.link(handle, group, link)
+        unsure.add(link)
         there[link] = after[link]
-        after[link].in_file.reference = file.reference(handle)
+        h5py.h5o.link(handle, group, link)
+        unsure.discard(link)
     return links
 
 
@@ -102,18 +107,18 @@ def _links(group: Any, node: Node, *, at_root: bool) -> dict[str, bytes]:
     return links
 
 
-def _arrays(group: Any, node: Node, made: list[Stored]) -> None:
-    h5py = library()
+def _arrays(group: Any, node: Node) -> None:
+    h5py, there = library(), node.in_file.arrays
     for role, array in node.arrays.items():
         stored, raw = array.to_file(), role.encode()
-        before = node.in_file.arrays.get(role)
-        if stored is not before:
-            if before is not None:
+        if stored is not there.get(role):
+            if role in there:
+                there[role].hold()
+                del there[role]
+            if group.links.exists(raw):
                 group.unlink(raw)
-                del node.in_file.arrays[role]
             h5py.h5o.link(stored.dataset(), group, raw)
-            made.append(stored)
-            node.in_file.arrays[role] = stored
+            there[role] = stored
         stored.resize(array.length)
 
 
@@ -122,6 +127,7 @@ def _field_attributes(group: Any, node: Node) -> None:
     wanted, there = node.attributes, node.in_file.attributes
     if wanted == there:
         return
+    node.in_file.attributes = {}
     for name in NATIVE:
         value = wanted.get(name, _ALWAYS.get(name))
         if value is not None and (name not in there or value != there[name]):
@@ -135,7 +141,8 @@ def _set(group: Any, name: str, value: Any) -> None:
     """Give a group an attribute; empty notes are none."""
     attributes = library().Group(group).attrs
     if name == ATTRIBUTE and not value:
-        del attributes[name]
+        if name in attributes:
+            del attributes[name]
     else:
         attributes[name] = value if isinstance(value, int) else str(value)
 
