@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import uuid
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr import DataError, Session
+from exetera_zarr import DataError, Session, operations
+from exetera_zarr.compat.journal import journal_table, journal_test_harness
 from exetera_zarr.engine.journal import Tolerance, differing
 from exetera_zarr.engine.workspace import Workspace
 
@@ -322,6 +324,63 @@ def test_beyond_the_memory(monkeypatch):
         assert (found.new, found.changed, found.unchanged) == (0, 300, 2700)
         now = table.as_of(2.0, big.create_dataframe("now")).to_pandas().sort_values("id")
         assert now["note"].tolist() == [f"note {k}" + "!" * (k % 10 == 0) for k in range(3000)]
+
+
+# -- under ExeTera's names
+
+
+class Schema:
+    """What ExeTera's function asks of a schema."""
+
+    fields: ClassVar = {"note": None, "count": None, "never": None}
+
+
+def test_journal_table(dataset):
+    """The journal and the snapshot by key and moment; the keys and moments ExeTera leaves out."""
+    end = operations.MAX_DATETIME.replace(tzinfo=UTC).timestamp()
+    old = snapshot(dataset, "old", [1, 3, 3], note=["a", "b", "c"], code=[b"", b"", b""])
+    old.create_timestamp("j_valid_from").data.write([1.0, 2.0, 1.0])
+    old.create_timestamp("j_valid_to").data.write([end, end, 2.0])
+    new = snapshot(dataset, "new", [2, 3, 1], 5.0, note=["x", "B", "a"], count=[0, 0, 7])
+    for name, schema in (("one", Schema), ("two", Schema.fields)):
+        result = dataset.create_group(name)
+        journal_table(dataset.session, schema, old, new, "id", result)
+        assert {n: list(f.data[:]) for n, f in result.items()} == {
+            "id": [1, 1, 2, 3, 3, 3],
+            "note": ["a", "a", "x", "c", "b", "B"],
+            "count": [0, 7, 0, 0, 0, 0],
+            "j_valid_from": [1.0, 5.0, 5.0, 1.0, 2.0, 5.0],
+            "j_valid_to": [5.0, end, end, 2.0, 5.0, end],
+        }
+    assert len(old["id"]) == 3
+    with pytest.raises(ValueError, match="new_src is a Schema"):
+        journal_table(None, Schema, old, Schema(), "id", result)
+
+
+def test_journals_of_a_dataset(tmp_path):
+    """Table by table, which both have to have."""
+    urls = [str(tmp_path / f"{name}.zarr") for name in ("old", "new", "dest")]
+    with Session() as session:
+        for moment, url in enumerate(urls[:2]):
+            made = session.open_dataset(url, "w", url)
+            for table in ("t", "u"):
+                frame = snapshot(made, table, [1, 2], float(moment), note=["a", "b" * moment])
+                frame.create_timestamp("j_valid_to").data.write([4.0, 4.0])
+            session.close_dataset(url)
+        schema = {"t": Schema, "other": Schema}
+        journal_test_harness(session, schema, *urls)
+        dest = session.open_dataset(urls[2], "r", "d")
+        assert list(dest) == ["t"]
+        assert dest["t"]["note"].data[:] == ["a", "", "b"]
+        session.close_dataset("d")
+        one = session.open_dataset(urls[1], "r+", "n")
+        del one["u"]
+        session.close_dataset("n")
+        with pytest.raises(ValueError, match="the same tables"):
+            journal_test_harness(session, schema, *urls)
+
+
+# -- the comparison
 
 
 @given(
