@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
 
-__all__ = ["END", "VALID_FROM", "VALID_TO", "Journaled", "journal", "valid_at"]
+__all__ = ["END", "VALID_FROM", "VALID_TO", "Journaled", "journal", "moment_text", "valid_at"]
 
 VALID_FROM, VALID_TO = "j_valid_from", "j_valid_to"
 END = 32_503_680_000.0
@@ -315,8 +315,8 @@ def _moment(
     latest = max((float(c.max()) for c in _blocks(table, VALID_FROM) if len(c)), default=since)
     if since < latest:
         raise DataError(
-            f"the snapshot {snapshot.name!r} is of {_shown(since)}, before the last one in the "
-            f"journal {table.name!r}, of {_shown(latest)}: snapshots are journalled in order"
+            f"the snapshot {snapshot.name!r} is of {moment_text(since)}, before the last one in "
+            f"the journal {table.name!r}, of {moment_text(latest)}: they are journalled in order"
         )
     return since
 
@@ -343,8 +343,9 @@ def _seconds(moment: str | float | datetime) -> float:
     return seconds_of(moment)
 
 
-def _shown(seconds: float) -> str:
-    return f"{np.datetime64(int(seconds), 's')} UTC"
+def moment_text(seconds: float) -> str:
+    """A moment, to be read."""
+    return f"{np.datetime64(int(seconds), 's')} UTC".replace("T", " ", 1)
 
 
 def _check_validity(table: DataFrame) -> None:

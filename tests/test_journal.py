@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -280,7 +282,7 @@ def test_what_does_not_fit_changes_nothing(dataset):
         (wide, ("id",), "'wide' does not say of what moment"),
         (wide, ("id", 20.0), "70000, does not fit"),
         (other, ("id", 20.0), "other/count is numeric,float32"),
-        (twice, ("id", 9.0), "1970-01-01T00:00:09 UTC, before the last one"),
+        (twice, ("id", 9.0), "1970-01-01 00:00:09 UTC, before the last one"),
         (twice, ("id", 4e10), "before the year 3000"),
         (twice, ("id", math.nan), "before the year 3000"),
         (twice, ("no",), "no field 'no'"),
@@ -324,6 +326,16 @@ def test_beyond_the_memory(monkeypatch):
         assert (found.new, found.changed, found.unchanged) == (0, 300, 2700)
         now = table.as_of(2.0, big.create_dataframe("now")).to_pandas().sort_values("id")
         assert now["note"].tolist() == [f"note {k}" + "!" * (k % 10 == 0) for k in range(3000)]
+
+
+def test_the_page_on_journals(tmp_path, monkeypatch, capsys):
+    """Its example runs as it stands there, and prints what its comments say."""
+    text = (Path(__file__).parent.parent / "docs/journal.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/journal.md", "exec"), {})
+    said = [line.partition("  # ")[2] for line in block.splitlines() if "  # " in line]
+    assert capsys.readouterr().out.splitlines() == said
 
 
 # -- under ExeTera's names
