@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from exetera.core.dataframe import merge
+from exetera.core.journal import journal_table
 from exetera.core.session import Session
 from exetera.io.importer import import_with_schema
 
@@ -50,5 +51,9 @@ def _fill(data: Any, path: Path) -> None:
     data.complete()
 
 
-TASKS = Script(session, merge, import_with_schema, ".hdf5").tasks() | {"make_inputs": make_inputs}
-CANNOT = dict.fromkeys(("q1", "q2", "q4", "q5"), "has neither sum nor mean")
+SCRIPT = Script(session, merge, journal_table, import_with_schema, ".hdf5")
+TASKS = SCRIPT.tasks() | {"make_inputs": make_inputs}
+CANNOT = {
+    **dict.fromkeys(("q1", "q2", "q4", "q5"), "has neither sum nor mean"),
+    "journal_in_place": "writes another table",
+}
