@@ -31,7 +31,8 @@ __all__ = ["END", "VALID_FROM", "VALID_TO", "Journaled", "journal", "moment_text
 
 VALID_FROM, VALID_TO = "j_valid_from", "j_valid_to"
 END = 32_503_680_000.0
-"""``j_valid_to`` of a row that is valid still: the start of the year 3000."""
+"""``j_valid_to`` of a row that is valid still: the start of the year 3000 in UTC, whereas ExeTera's
+depends on the time zone of the machine."""
 
 Tolerances: TypeAlias = float | Mapping[str, float]
 _STEP = 1 << 20
