@@ -118,9 +118,83 @@ def wide(rows: int, rng: np.random.Generator) -> Made:
         yield Column(f"c{number:02}", kind), make()
 
 
+JOURNAL_SEED = 7  # of a journal and its snapshot, which go together
+END = 32_503_680_000.0
+
+
+def versions(rows: int) -> dict[str, Values | tuple[Values, Values]]:
+    """Two versions of each key, the first of which has ended."""
+    rng = np.random.default_rng(JOURNAL_SEED)
+    return {
+        "id": np.repeat(np.arange(rows // 2, dtype="int64") * 3, 2),
+        "count": rng.integers(0, 1000, rows, dtype="int32"),
+        "score": rng.normal(size=rows),
+        "level": rng.choice(4, rows, p=(0.7, 0.2, 0.07, 0.03)).astype("int8"),
+        "flag": rng.random(rows) < 0.1,
+        "seen": 1.5e9 + rng.integers(0, 10**8, rows).astype("float64"),
+        "note": notes(rows, rng),
+        "j_valid_from": np.tile([1.0e9, 1.1e9], rows // 2),
+        "j_valid_to": np.tile([1.1e9, END], rows // 2),
+    }
+
+
+def sorted_journal(rows: int, rng: np.random.Generator) -> Made:
+    return journal_columns(versions(rows), np.arange(rows))
+
+
+def sorted_snapshot(rows: int, rng: np.random.Generator) -> Made:
+    return journal_columns(next_snapshot(rows), np.arange(1, rows, 2))
+
+
+def shuffled_journal(rows: int, rng: np.random.Generator) -> Made:
+    return journal_columns(versions(rows), rng.permutation(rows))
+
+
+def shuffled_snapshot(rows: int, rng: np.random.Generator) -> Made:
+    return journal_columns(next_snapshot(rows), rng.permutation(np.arange(1, rows, 2)))
+
+
+def next_snapshot(rows: int) -> dict[str, Values | tuple[Values, Values]]:
+    """The versions that have not ended, of which one in a hundred changed."""
+    made = versions(rows)
+    made["count"][1::200] += 1  # type: ignore[index,operator]
+    made["j_valid_from"][:] = 1.2e9  # type: ignore[index]
+    return made
+
+
+def journal_columns(made: dict[str, Values | tuple[Values, Values]], chosen: Values) -> Made:
+    kinds = {"id": "int", "count": "int", "score": "float", "level": "int", "flag": "bool"}
+    for name, values in made.items():
+        if isinstance(values, tuple):
+            yield Column(name, "text"), taken(*values, chosen)
+        else:
+            yield Column(name, kinds.get(name, "time")), values[chosen]
+
+
+def taken(index: Values, data: Values, rows: Values) -> tuple[Values, Values]:
+    """Some of the texts that offsets and bytes stand for."""
+    texts = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(index) - 1, [None, pa.py_buffer(index), pa.py_buffer(data)]
+    ).take(pa.array(rows))
+    _, offsets, content = texts.buffers()
+    return np.frombuffer(offsets, "int64", len(texts) + 1), np.frombuffer(content, "uint8")
+
+
 MAKERS: dict[str, Maker] = {
     maker.__name__: maker
-    for maker in (sorted_left, sorted_right, shuffled_left, shuffled_right, records, groups, wide)
+    for maker in (
+        sorted_left,
+        sorted_right,
+        shuffled_left,
+        shuffled_right,
+        records,
+        groups,
+        wide,
+        sorted_journal,
+        sorted_snapshot,
+        shuffled_journal,
+        shuffled_snapshot,
+    )
 }
 WITHOUT_EXETERA = {"groups"}
 

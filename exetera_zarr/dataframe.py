@@ -25,13 +25,17 @@ from exetera_zarr.fields.sources import source_of, workspace
 if TYPE_CHECKING:
     import contextlib
     import os
+    from collections.abc import Callable
+    from datetime import datetime
     from typing import IO
 
     import pandas as pd
 
     from exetera_zarr.dataset import Dataset
     from exetera_zarr.fields.names import Names
+    from exetera_zarr.fields.numeric import NumericField
     from exetera_zarr.grouping import DataFrameGroupBy
+    from exetera_zarr.journaling import Journaled
     from exetera_zarr.storage.base import Group
 
 __all__ = ["DataFrame", "copy", "move"]
@@ -385,6 +389,106 @@ class DataFrame(FieldContainer):
         if not isinstance(ddf, DataFrame):
             raise ValueError("drop_duplicates needs a table to write to: ddf")
         return self.groupby(by, hint_keys_is_sorted).distinct(ddf)
+
+    # -- journals
+
+    def journal(
+        self,
+        snapshot: DataFrame,
+        by: str | list[str],
+        valid_from: str | float | datetime | None = None,
+        *,
+        close_vanished: bool = False,
+        fields: Sequence[str] | None = None,
+        compare: Sequence[str] | None = None,
+        absolute: float | Mapping[str, float] = 0.0,
+        relative: float | Mapping[str, float] = 0.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Journaled:
+        """
+        Keep in this table, a journal, what a new snapshot of its rows changes.
+
+        A row says with ``j_valid_from`` and ``j_valid_to`` from when to when it was so. Rows of new
+        keys, and rows that differ from those before, are appended; those before end at that moment.
+        An empty table becomes a journal by its first snapshot.
+
+        Parameters
+        ----------
+        snapshot
+            The whole table as it is now, with one row for each key; in any order.
+        by
+            Name of the key, or names. Any field type.
+        valid_from
+            The moment of the snapshot: text, a datetime or POSIX seconds, UTC unless it says else.
+            That in its ``j_valid_from`` by default, which every import writes.
+        close_vanished
+            Whether rows whose key the snapshot lacks end, too.
+        fields
+            Names of the fields to journal; all of the snapshot by default.
+        compare
+            Names of the fields whose difference makes a row another one; all by default.
+        absolute, relative
+            How far floats and timestamps may be from those before, for all or by name:
+            ``absolute + relative * abs(before)``. A relative one for all is not for timestamps.
+        progress
+            Called with how many steps are done, and how many there are.
+
+        Returns
+        -------
+        Journaled
+            How many rows were new, changed, unchanged, and vanished.
+
+        Raises
+        ------
+        ValueError
+            A key occurs twice in the snapshot; the snapshot is of an earlier moment than the last
+            one; a field does not exist, or is of a type that the journal's cannot hold. Nothing is
+            changed then.
+
+        Notes
+        -----
+        NaN equals NaN, strings are compared by their bytes, categories by their names. A field that
+        only one side has is empty (0, False or no text) on the other. What had ended and comes
+        again is new.
+        """
+        from exetera_zarr.journaling import journal
+
+        return journal(
+            self,
+            snapshot,
+            by,
+            valid_from,
+            close_vanished=close_vanished,
+            fields=fields,
+            compare=compare,
+            absolute=absolute,
+            relative=relative,
+            progress=progress,
+        )
+
+    def valid_at(self, moment: str | float | datetime) -> NumericField:
+        """
+        Which rows of a journal are valid at a moment: a filter.
+
+        Parameters
+        ----------
+        moment
+            Text, a datetime or POSIX seconds, UTC unless it says else.
+
+        Returns
+        -------
+        NumericField
+            Of bool, in memory: where ``j_valid_from <= moment < j_valid_to``.
+        """
+        from exetera_zarr.journaling import valid_at
+
+        return valid_at(self, moment)
+
+    def as_of(self, moment: str | float | datetime, ddf: DataFrame) -> DataFrame:
+        """Write the rows of a journal that are valid at a moment to `ddf`; see `valid_at`."""
+        if not isinstance(ddf, DataFrame):
+            raise ValueError("as_of needs a table to write to: ddf")
+        return self.apply_filter(self.valid_at(moment), ddf)
 
     def describe(
         self, include: Any = None, exclude: Any = None, output: str = "terminal"

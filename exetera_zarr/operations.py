@@ -163,7 +163,7 @@ def str_to_dtype(str_dtype: str) -> np.dtype[Any]:
 # -- kernels, which were never meant for scripts
 
 _REPLACEMENTS = (
-    ("journal|merge_entries", "exetera_zarr.merge"),
+    ("journal", "DataFrame.journal"),
     ("ordered_|safe_map|map_subchunk|map_datatype", "exetera_zarr.merge"),
     ("apply_spans_concat", "Session.apply_spans_concat"),
     ("apply_spans", "the functions of that name of a Session, or the methods of a field"),

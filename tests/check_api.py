@@ -142,6 +142,9 @@ NAMES = {
         categorical_field_constructor(session, group, name, nformat, key, timestamp, chunksize)
         timestamp_field_constructor(session, group, name, timestamp, chunksize)
         isin(field, test_elements) as_field(data, key) argsort(field, dtype) dtype_to_str(dtype)""",
+    "exetera.core.journal": """
+        journal_table(session, schema, old_src, new_src, src_pk, result)
+        journal_test_harness(session, schema, old_file, new_file, dest_file)""",
     "exetera.core.operations": """
         DEFAULT_CHUNKSIZE INVALID_INDEX INVALID_INDEX_64 INVALID_INDEX_32 MAX_DATETIME
         is_ordered(field) filter_duplicate_fields(field)

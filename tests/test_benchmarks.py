@@ -15,8 +15,9 @@ pytest.importorskip("polars", reason="the benchmarks need the extra 'bench'")
 pytest.importorskip("psutil", reason="the benchmarks need the extra 'bench'")
 sys.path.append(str(Path(__file__).parents[1]))  # where `benchmarks` is
 
-from benchmarks import contest, covid_csv, inputs, results, standings, tables
+from benchmarks import contest, covid_csv, inputs, journal, results, standings, tables
 from benchmarks.results import Check, Column
+from exetera_zarr import Session
 
 HERE = (contest.OURS, contest.PANDAS, contest.POLARS, contest.DUCKDB)
 COLUMNS = (
@@ -99,6 +100,19 @@ def test_contestants_do_the_same_work(small, tmp_path, question):
     outcomes = {contestant.name: outcome_of(contestant, work) for contestant in HERE}
     wrong = results.compare(question.check, work, HERE, outcomes)
     assert not any(wrong.values()), wrong
+
+
+@pytest.mark.parametrize("task", journal.TASKS)
+def test_a_journal_gets_what_changed(small, tmp_path, task):
+    """Of 250 keys in 500 rows three have changed, in whatever order the tables are."""
+    work = contest.Work(task, small, small, tmp_path, {})
+    outcome_of(contest.OURS, work)
+    with Session() as session:
+        table = session.open_dataset(str(work.output(contest.OURS)), "r")["table"]
+        since = table["j_valid_from"].data[:]
+        assert sorted(table["id"].data[:][since == 1.2e9]) == [0, 300, 600]
+        assert table.length() == 503
+        assert len(np.flatnonzero(table.valid_at(1.3e9).data[:])) == 250
 
 
 def test_contestants_import_the_same_values(tmp_path):

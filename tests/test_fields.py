@@ -222,6 +222,14 @@ def test_distinct_strings_keep_their_nuls(table):
     assert text.unique(return_counts=True)[0].tolist() == ["a", "a\0"]
 
 
+def test_where_distinct_strings_come_from(table):
+    """The inverse rebuilds the rows, whatever order the strings were first seen in."""
+    text = table.create_indexed_string("text")
+    text.data.write(["c", "a", "b", "a", "c"])
+    distinct, inverse = text.unique(return_inverse=True)
+    assert (distinct.tolist(), inverse.tolist()) == (["a", "b", "c"], [2, 0, 1, 0, 2])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sorted_unique_and_isin(table, kind):
     """As numpy has them; strings by their bytes."""

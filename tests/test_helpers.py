@@ -178,6 +178,17 @@ def test_rows_by_number_where_there_are_some():
         ("_get_spans_for_2_fields_by_spans", "get_spans"),
         ("transform_float", "import_csv"),
         ("get_valid_value_extents", "numpy"),
+        ("merge_indexed_journalled_entries_count", "journal"),
+        ("ordered_generate_journalling_indices", "journal"),
+        ("compare_rows_for_journalling", "journal"),
+        ("safe_map_indexed_values", "merge"),
+        ("next_map_subchunk", "merge"),
+        ("next_chunk", "slices"),
+        ("get_byte_map", "import_csv"),
+        ("unique_for_indexed_string", "unique"),
+        ("isin_for_indexed_string_field", "isin"),
+        ("apply_indices_to_index_values", "apply_index"),
+        ("streaming_sort_merge", "sort_values"),
     ],
 )
 def test_kernels_that_are_not_here(name, instead):

@@ -271,6 +271,19 @@ def test_joined_strings_of_spans(session, table):
             session.apply_spans_concat(np.array(RUNS), *wrong)
 
 
+def test_joined_strings_over_many_blocks(session, table):
+    """The offsets go on from block to block, whatever chunks ExeTera's arguments ask for."""
+    texts = [f"t{row}" * (row % 3) for row in range(60)]
+    many = table.create_indexed_string("many")
+    many.data.write(texts)
+    spans = np.array([*range(0, 60, 4), 60])
+    dest = table.create_indexed_string("joined")
+    session.apply_spans_concat(spans, many, dest, 2, 2, 1)
+    assert dest.data[:] == [
+        ",".join(filter(None, texts[start:stop])) for start, stop in itertools.pairwise(spans)
+    ]
+
+
 def test_spans_that_do_not_fit(session, table):
     """Other lengths, other types, no target: an error, and nothing is written."""
     dest = table.create_numeric("n", "float64")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from exetera.core.dataframe import merge
+from exetera.core.journal import journal_table
 from exetera.core.session import Session
 from exetera.io.importer import import_with_schema
 
@@ -118,9 +119,13 @@ def read_file(inputs: Path, output: Path) -> None:
                     part[start : start + BLOCK]
 
 
-TASKS = Script(session, merge, import_with_schema, ".hdf5").tasks() | {
+SCRIPT = Script(session, merge, journal_table, import_with_schema, ".hdf5")
+TASKS = SCRIPT.tasks() | {
     "make_inputs": make_inputs,
     "make_file": make_file,
     "read_file": read_file,
 }
-CANNOT = dict.fromkeys(("q1", "q2", "q4", "q5"), "has neither sum nor mean")
+CANNOT = {
+    **dict.fromkeys(("q1", "q2", "q4", "q5"), "has neither sum nor mean"),
+    "journal_in_place": "writes another table",
+}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.contestants.tasks import Tasks, make_tasks, wide_names
@@ -19,7 +21,7 @@ class Script:
     ----------
     session
         Makes a session, given ``memory_limit``.
-    merge, import_with_schema
+    merge, journal_table, import_with_schema
         Their functions of these names.
     suffix
         Of their files.
@@ -27,11 +29,18 @@ class Script:
 
     session: Callable[..., Any]
     merge: Callable[..., None]
+    journal_table: Callable[..., None]
     import_with_schema: Callable[..., object]
     suffix: str
 
     def tasks(self) -> Tasks:
-        return make_tasks(self.join, self.sort, self.filter, self.group, self.read, self.import_csv)
+        tasks = make_tasks(
+            self.join, self.sort, self.filter, self.group, self.read, self.import_csv
+        )
+        return tasks | {
+            "journal": partial(self.journal, "sorted"),
+            "journal_shuffled": partial(self.journal, "shuffled"),
+        }
 
     def table(self, session: Any, path: Path) -> Any:
         return session.open_dataset(str(path.with_suffix(self.suffix)), "r", path.stem)["table"]
@@ -68,6 +77,14 @@ class Script:
         with self.session(**options) as session:
             table = self.table(session, inputs / "wide")
             return {name: table[name].data[:] for name in wide_names(k)}
+
+    def journal(self, order: str, inputs: Path, output: Path, **options: Any) -> None:
+        with self.session(**options) as session:
+            old = self.table(session, inputs / f"{order}_journal")
+            new = self.table(session, inputs / f"{order}_snapshot")
+            schema = SimpleNamespace(fields=dict.fromkeys(new.keys()))
+            result = self.result(session, output)
+            self.journal_table(session, schema, old, new, "id", result)
 
     def import_csv(self, inputs: Path, output: Path, **options: Any) -> None:
         with self.session(**options) as session:

@@ -29,6 +29,7 @@ __all__ = [
     "opened",
     "parse_choice",
     "parse_inputs",
+    "parse_keys",
     "parse_storage_options",
     "print_json",
     "tables_of",
@@ -177,6 +178,43 @@ def parse_choice(texts: Sequence[str] | None, option: str) -> dict[str, list[str
             chosen[table] = [name.strip() for name in columns.split(",")] if columns.strip() else []
             position = match.end()
     return chosen
+
+
+def parse_keys(texts: Sequence[str] | None) -> dict[str | None, list[str]]:
+    """
+    Read the keys of tables: ``NAME``, ``TABLE:NAME``, or ``TABLE:(a,b), TABLE:(c)``.
+
+    Parameters
+    ----------
+    texts
+        As the user wrote them.
+
+    Returns
+    -------
+    dict
+        ``{table: names}``; those of None are for all other tables.
+
+    Raises
+    ------
+    UsageError
+        It is something else, or a table occurs twice.
+    """
+    keys: dict[str | None, list[str]] = {}
+    for text in texts or ():
+        table, colon, name = (part.strip() for part in text.partition(":"))
+        found: dict[str | None, list[str]] = {}
+        if "(" in text:
+            found.update(parse_choice([text], "-k/--key"))
+        else:
+            found[table if colon else None] = [name if colon else table]
+        for of, names in found.items():
+            if of in keys:
+                what = "all tables" if of is None else f"table {of!r}"
+                raise UsageError(f"-k/--key: {what} occurs more than once")
+            if not all(names) or not names:
+                raise UsageError(f"-k/--key: {text!r} names no field")
+            keys[of] = names
+    return {None: ["id"], **keys}
 
 
 def parse_storage_options(

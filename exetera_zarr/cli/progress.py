@@ -1,11 +1,11 @@
-"""Bars on the terminal while an import or a conversion runs."""
+"""Bars on the terminal while long work runs."""
 
 from __future__ import annotations
 
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from exetera_zarr.converting import Progress as Conversion
     from exetera_zarr.io.options import Progress
 
-__all__ = ["progress_bars"]
+__all__ = ["Stepping", "progress_bars", "step_bars"]
+
+Stepping: TypeAlias = "Callable[[str], Callable[[int, int], None]]"
 
 
 def progress_bars(
@@ -82,3 +84,44 @@ def _bars(tables: Iterable[str]) -> Iterator[Callable[[Progress | Conversion], N
             )
 
         yield show
+
+
+def step_bars(*, quiet: bool) -> AbstractContextManager[Stepping | None]:
+    """
+    Show how far work in steps is, if stderr is a terminal.
+
+    Parameters
+    ----------
+    quiet
+        Whether not to.
+
+    Returns
+    -------
+    context manager
+        Of what begins a bar by its title, and gives what to call with how many steps are done, and
+        how many there are.
+    """
+    if quiet or not sys.stderr.isatty():
+        return nullcontext()
+    return _step_bars()
+
+
+@contextmanager
+def _step_bars() -> Iterator[Stepping]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+
+        def begin(title: str) -> Callable[[int, int], None]:
+            task = bars.add_task(title, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        yield begin

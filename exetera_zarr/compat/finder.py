@@ -26,6 +26,7 @@ MODULES = {
     "exetera.core.dataframe": "exetera_zarr.compat.dataframe",
     "exetera.core.dataset": "exetera_zarr.compat.dataset",
     "exetera.core.fields": "exetera_zarr.compat.fields",
+    "exetera.core.journal": "exetera_zarr.compat.journal",
     "exetera.core.operations": "exetera_zarr.operations",
     "exetera.core.session": "exetera_zarr.session",
     "exetera.core.utils": "exetera_zarr.utils",
@@ -59,7 +60,6 @@ REPLACED = {
     "exetera.io.parsers.read_csv",
     "exetera.core.data_writer": "it is an inner part: use field.data.write",
     "exetera.core.indexed_array": "it never held any data: use an IndexedStringMemField",
-    "exetera.core.journal": "journals are not there yet: use exetera.core.dataframe.merge",
 }
 
 

@@ -66,6 +66,10 @@ class Workspace:
             )
         return self._folder
 
+    def part(self, of: int) -> Workspace:
+        """One of so many parts, for what goes on at the same time; it ends with this one."""
+        return self._stack.enter_context(Workspace(self.memory // of, self._spill_dir))
+
     def spill(self, dtype: npt.DTypeLike, share: float = 0.125) -> Spill:
         """An empty sequence of values; what is beyond that share of the memory goes to a file."""
         spill = Spill(self, np.dtype(dtype), int(self.memory * share))

@@ -23,6 +23,7 @@ __all__ = [
     "SourceKeywords",
     "TableSummary",
     "Timestamp",
+    "moment",
 ]
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -233,19 +234,33 @@ class ImportOptions:
     @property
     def valid_from(self) -> float:
         """`timestamp` in POSIX seconds; another one each time if none was given."""
-        timestamp = self.timestamp
-        if timestamp is None:
-            return datetime.now(UTC).timestamp()
-        if isinstance(timestamp, int | float):
-            return float(timestamp)
-        if isinstance(timestamp, str):
-            try:
-                return parse_moment(timestamp.strip().encode())
-            except ValueError:
-                timestamp = _iso(timestamp)
-        if timestamp.tzinfo is None:
-            timestamp = timestamp.replace(tzinfo=UTC)
-        return timestamp.timestamp()
+        return datetime.now(UTC).timestamp() if self.timestamp is None else moment(self.timestamp)
+
+
+def moment(given: str | float | datetime) -> float:
+    """
+    A point in time in POSIX seconds.
+
+    Parameters
+    ----------
+    given
+        Text, a datetime or POSIX seconds; UTC unless it says else.
+
+    Raises
+    ------
+    ValueError
+        The text is not a date and time.
+    """
+    if isinstance(given, int | float):
+        return float(given)
+    if isinstance(given, str):
+        try:
+            return parse_moment(given.strip().encode())
+        except ValueError:
+            given = _iso(given)
+    if given.tzinfo is None:
+        given = given.replace(tzinfo=UTC)
+    return given.timestamp()
 
 
 def _iso(text: str) -> datetime:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from exetera_zarr.io.definitions import Column
 from exetera_zarr.io.options import Progress, TableSummary
 from exetera_zarr.io.pipeline import converted_blocks
+from exetera_zarr.journaling import END
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,6 @@ __all__ = ["append", "create_field", "import_table"]
 
 VALID_FROM = Column("j_valid_from", "timestamp")
 VALID_TO = Column("j_valid_to", "timestamp")
-# The start of the year 3000 in UTC; ExeTera's depends on the time zone of the machine.
-END_OF_VALIDITY = 32_503_680_000.0
 # An append costs some 60 microseconds, and a block of a wide table has few rows.
 ENOUGH_ROWS = 1 << 15
 ENOUGH_BYTES = 32 << 20
@@ -148,7 +147,7 @@ class _TableImport:
         if not blocks:
             return
         rows = sum(block.rows for block in blocks)
-        validity = [np.full(rows, value) for value in (self._since, END_OF_VALIDITY)]
+        validity = [np.full(rows, value) for value in (self._since, END)]
         step = self._options.chunk_row_size
         parts = zip(*(block.arrays for block in blocks), strict=True)
         for field, values in zip(self._fields, (*map(_joined, parts), *validity), strict=True):

@@ -1,0 +1,149 @@
+"""Rows of one field on their way into another, whose type may say the same in another way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.engine import strings
+from exetera_zarr.engine.source import Source
+from exetera_zarr.errors import DataError
+from exetera_zarr.fields import create
+from exetera_zarr.fields.categorical import CategoricalField
+from exetera_zarr.fields.sources import source_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from exetera_zarr.engine import Column
+    from exetera_zarr.fields.base import Field
+
+__all__ = ["Incoming"]
+
+
+class Incoming:
+    """
+    A field whose rows are compared with those of another, and appended to it.
+
+    Categories are those of the same name, whatever their codes; names that the other field has not
+    are added to its key.
+
+    Parameters
+    ----------
+    field
+        Where the rows come from.
+    dest
+        Where they go to; a column of a table.
+
+    Raises
+    ------
+    DataError
+        The other field cannot hold values of such a type.
+    """
+
+    def __init__(self, field: Field, dest: Field) -> None:
+        self.field = field
+        self._dest = dest
+        self._codes: dict[int, int] = {}
+        self._taken: npt.NDArray[Any] | None = None
+        if not _holds(dest, field):
+            raise DataError(
+                f"{field.describe()} is {field.fieldtype}, which {dest.describe()} cannot hold "
+                f"without loss, being {dest.fieldtype}: change the type of one of them first"
+            )
+        if isinstance(field, CategoricalField) and isinstance(dest, CategoricalField):
+            self._join_keys(field, dest)
+
+    def _join_keys(self, field: CategoricalField, dest: CategoricalField) -> None:
+        theirs, ours = _names(field), _names(dest)
+        if theirs == ours:
+            return
+        codes = {name: code for code, name in ours.items()}
+        used = set(ours)
+        for code, name in theirs.items():
+            if name not in codes:
+                codes[name] = code if code not in used else _free(used)
+                used.add(codes[name])
+            self._codes[code] = codes[name]
+        if len(codes) > len(ours):
+            _extend(dest, codes)
+        self._taken = np.asarray(sorted(used - {0}))
+
+    def source(self) -> Source:
+        """The rows, to be compared with those of the other field."""
+        plain = source_of([self.field])
+        if self._taken is None:
+            return plain
+        return Source(
+            plain.rows,
+            [self._recoded(plain.empty[0])],
+            lambda start, stop: [self._recoded(plain.read(start, stop)[0])],
+            plain.step,
+        )
+
+    def _recoded(self, column: Column) -> Column:
+        """Codes as the other field has them; those without a name stay."""
+        assert self._taken is not None
+        theirs = np.asarray(sorted(self._codes), np.int64)
+        ours = np.asarray([self._codes[code] for code in theirs.tolist()], np.int64)
+        codes = np.asarray(column, np.int64)
+        at = np.minimum(np.searchsorted(theirs, codes), len(theirs) - 1)
+        named = theirs[at] == codes
+        wrong = ~named & np.isin(codes, self._taken)
+        if wrong.any():
+            raise DataError(
+                f"{self.field.describe()} has the code {codes[wrong][0]}, for which it has no "
+                f"name, but {self._dest.describe()} has: name it first"
+            )
+        return np.where(named, ours[at], codes)
+
+    def stored(self, column: Column) -> Column:
+        """Rows in the form in which the other field takes them; DataError for what does not fit."""
+        if self._dest.indexed and isinstance(column, np.ndarray):
+            return strings.from_fixed(column)
+        return column
+
+
+def _holds(dest: Field, field: Field) -> bool:
+    """Whether a field can hold the values of another, as far as their types say."""
+    if dest.type_name != field.type_name:
+        return dest.indexed and field.type_name == "fixedstring"
+    if dest.type_name != "numeric":
+        return True
+    ours, theirs = dest.data.dtype, field.data.dtype
+    if ours.kind in "iu":
+        return bool(theirs.kind in "iub")
+    wide = theirs.kind in "iu" and theirs.itemsize == 8
+    return bool(np.can_cast(theirs, ours)) and not wide
+
+
+def _names(field: CategoricalField) -> dict[int, bytes]:
+    return {
+        code: name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+        for code, name in field.keys.items()
+    }
+
+
+def _free(used: set[int]) -> int:
+    """The least code after all that are used."""
+    return max(used) + 1
+
+
+def _extend(dest: CategoricalField, codes: dict[bytes, int]) -> None:
+    """Give a field a key with more names, and a wider type if its codes need one."""
+    low, high = min(codes.values()), max(codes.values())
+    wanted = next(
+        name
+        for name in (dest.nformat, "int16", "int32", "int64")
+        if np.iinfo(name).min <= low and high <= np.iinfo(name).max
+    )
+    attributes = create.categorical_attributes(wanted, codes)
+    if wanted == dest.nformat:
+        names = [[name.decode("utf-8", "surrogateescape"), code] for name, code in codes.items()]
+        dest.group.update_attributes({"key": names})
+        return
+    frame = dest.dataframe
+    assert frame is not None
+    columns = (column.astype(wanted) for column in dest.blocks())
+    frame.replace_field(str(dest.name), CategoricalField, attributes, columns)
