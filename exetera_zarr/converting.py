@@ -97,7 +97,7 @@ def convert(
     source: Any,
     destination: str | os.PathLike[str],
     *,
-    tables: Collection[str] | None = None,
+    tables: str | Collection[str] | None = None,
     include: Mapping[str, Collection[str]] | None = None,
     exclude: Mapping[str, Collection[str]] | None = None,
     verify: bool = True,
@@ -117,7 +117,7 @@ def convert(
     destination
         Path or URL. HDF5 where it ends in ``.hdf5``, ``.h5`` or ``.hdf``, else Zarr.
     tables
-        Which tables; all, and fields at the top level, by default.
+        Which tables, or the name of one; all, and fields at the top level, by default.
     include, exclude
         ``{table: fields}``: of these tables only these fields, or not these.
     verify
@@ -145,6 +145,7 @@ def convert(
         The source is damaged, or the copy is not what the source is.
     """
     began = time.monotonic()
+    tables = [tables] if isinstance(tables, str) else tables
     place = Staging(os.fspath(destination), destination_options)
     with Session(memory_limit=memory_limit) as session:
         original = session.open_dataset(source, "r", "source", storage_options=source_options)

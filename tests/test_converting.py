@@ -136,7 +136,9 @@ def test_only_what_is_chosen(tmp_path):
     convert(tmp_path / "old.hdf5", tmp_path / "a.zarr", include={"patients": ["sex", "age"]})
     convert(tmp_path / "old.hdf5", tmp_path / "b.zarr", exclude={"patients": ["sex", "age"]})
     convert(tmp_path / "old.hdf5", tmp_path / "c.zarr", tables=[])
+    convert(tmp_path / "old.hdf5", tmp_path / "e.zarr", tables="patients")
     with Session() as s:
+        assert s.open_dataset(tmp_path / "e.zarr", "r", "e").keys() == ["patients"]
         assert s.open_dataset(tmp_path / "a.zarr", "r", "a")["patients"].keys() == ["age", "sex"]
         assert "sex" not in s.open_dataset(tmp_path / "b.zarr", "r", "b")["patients"]
         assert s.open_dataset(tmp_path / "c.zarr", "r", "c").keys() == []

@@ -307,6 +307,22 @@ def test_two_make_the_same_file(path):
         assert list(file) == ["mine"]
 
 
+def test_what_an_error_says_is_kept_is_kept(path):
+    """Who goes on without the file that was in the way finds the work where the error says."""
+    ds = Session().open_dataset(path, "x", "d")
+    ds.create_dataframe("mine")
+    hdf5_files.made_by_06(path)
+    with pytest.raises(ConflictError, match="what was written is in") as caught:
+        ds.commit()
+    ds.rollback()
+    kept = Path(str(caught.value).split(" is in ")[1])
+    del ds, caught
+    gc.collect()
+    assert kept.exists()
+    with h5py.File(path) as file:
+        assert "mine" not in file
+
+
 def test_a_file_that_was_replaced_is_not_written_to(path):
     """Who replaced it wins, and who has it open is told instead of writing to what is gone."""
     write(path, [1])

@@ -93,6 +93,7 @@ class FilePlace(Place):
         self.path = os.path.realpath(path)
         self.identity = f"hdf5:{self.path}"
         self._made: str | None = None
+        self._promised = False  # that it stays, by an error
 
     def state(self) -> object:
         try:
@@ -131,6 +132,7 @@ class FilePlace(Place):
         try:
             os.link(made, self.path)
         except FileExistsError as error:
+            self._promised = True
             raise ConflictError(
                 f"another process has made {self.url} meanwhile; what was written is in {made}"
             ) from error
@@ -140,9 +142,9 @@ class FilePlace(Place):
             os.unlink(made)
 
     def discard(self) -> None:
-        if self._made is not None:
+        if self._made is not None and not self._promised:
             os.unlink(self._made)
-            self._made = None
+        self._made = None
 
 
 def _sync_folder(folder: str) -> None:
