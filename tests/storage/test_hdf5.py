@@ -6,7 +6,6 @@ import contextlib
 import gc
 import io
 import itertools
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -419,26 +418,23 @@ def test_a_dropped_dataset_is_committed(path):
     assert [w.category for w in told] == [ResourceWarning]
 
 
-def _hold(path, mode, ready, done):
-    with h5py.File(path, mode):
-        ready.set()
-        done.wait(60)
+HOLD = """
+import sys, h5py
+with h5py.File(sys.argv[1], sys.argv[2]):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("r+", "r"), ("r+", "r+"), ("r+", "w"), ("r", "r+")])
 def test_a_file_that_another_process_has_is_an_error(path, theirs, ours):
     write(path, [1])
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(str(path), theirs, ready, done))
-    other.start()
-    try:
-        assert ready.wait(60)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, path, theirs], **pipes, text=True) as other:
+        assert other.stdout.readline() == "open\n"
         with Session() as s, pytest.raises(StorageError, match="open in another process"):
             s.open_dataset(path, ours, "d")
-    finally:
-        done.set()
-        other.join()
+        other.stdin.close()
     assert files_in(path.parent) == ["study.hdf5"]
 
 
