@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import EXETERA, OURS, PACKAGES, Work, add_options, compete, taking_part
-from benchmarks.inputs import SMALL_ROWS, Inputs
 from benchmarks.machine import describe
 from benchmarks.results import Check, Column, compare
 from benchmarks.standings import EXPLANATION, Target, contest_table
-from exetera_zarr.limits import memory_limit
+from benchmarks.tables import limits, prepare
 
 TASKS = {
     "journal": "journal and snapshot in the order of their keys, all written to a new table",
@@ -29,7 +28,6 @@ RESULT = (
     Column("seen", "time"),
     Column("note", "text"),
 )
-PEAK_TO_LIMIT = 1.4  # interpreter and libraries come on top of what the limit governs
 
 ABOUT = """\
 A journal of two versions of each key, seven columns beside the two moments, gets a snapshot of half
@@ -40,17 +38,10 @@ on the disk; `memory_limit` is given to ours. ExeTera leaves keys and moments ou
 def run(arguments: argparse.Namespace) -> None:
     """Compete in each task, and write the report."""
     contestants = [c for c in taking_part(arguments.contestant) if c in (OURS, EXETERA)]
-    inputs, small = (
-        Inputs(arguments.cache / f"tables-{rows}", rows) for rows in (arguments.rows, SMALL_ROWS)
-    )
-    for order in ("sorted", "shuffled"):
-        for table in (f"{order}_journal", f"{order}_snapshot"):
-            for each in (inputs, small):
-                each.make(table, for_exetera=EXETERA in contestants)
-    options, peak = {}, None
-    if arguments.memory_limit:
-        options = {"memory_limit": arguments.memory_limit}
-        peak = round(memory_limit(arguments.memory_limit) * PEAK_TO_LIMIT)
+    orders, sides = ("sorted", "shuffled"), ("journal", "snapshot")
+    tables = [f"{order}_{side}" for order in orders for side in sides]
+    inputs, small = prepare(arguments, tables, for_exetera=EXETERA in contestants)
+    options, peak = limits(arguments)
     about = describe(PACKAGES, inputs.folder)
     parts = [f"# A journal of {arguments.rows:,} rows", about, ABOUT, EXPLANATION]
     target = Target(((EXETERA, 1.0),), peak=peak)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -178,20 +179,34 @@ QUESTIONS = (
 )
 
 
+def prepare(
+    arguments: argparse.Namespace, tables: Iterable[str], *, for_exetera: bool
+) -> tuple[Inputs, Inputs]:
+    """Make the tables of a contest, and small ones of the same kinds."""
+    inputs, small = (
+        Inputs(arguments.cache / f"tables-{rows}", rows) for rows in (arguments.rows, SMALL_ROWS)
+    )
+    for table in tables:
+        for each in (inputs, small):
+            each.make(table, for_exetera=for_exetera)
+    return inputs, small
+
+
+def limits(arguments: argparse.Namespace) -> tuple[dict[str, str], int | None]:
+    """What contestants are told of the memory limit, and the peak that it allows."""
+    if not arguments.memory_limit:
+        return {}, None
+    peak = round(memory_limit(arguments.memory_limit) * PEAK_TO_LIMIT)
+    return {"memory_limit": arguments.memory_limit}, peak
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Compete in each task, and write the report."""
     contestants = taking_part(arguments.contestant)
     questions = [q for q in QUESTIONS if not arguments.only or q.number in arguments.only]
-    inputs, small = (
-        Inputs(arguments.cache / f"tables-{rows}", rows) for rows in (arguments.rows, SMALL_ROWS)
-    )
-    for table in dict.fromkeys(table for question in questions for table in question.tables):
-        for each in (inputs, small):
-            each.make(table, for_exetera=EXETERA in contestants)
-    options, peak = {}, None
-    if arguments.memory_limit:
-        options = {"memory_limit": arguments.memory_limit}
-        peak = round(memory_limit(arguments.memory_limit) * PEAK_TO_LIMIT)
+    tables = dict.fromkeys(table for question in questions for table in question.tables)
+    inputs, small = prepare(arguments, tables, for_exetera=EXETERA in contestants)
+    options, peak = limits(arguments)
     about = describe(PACKAGES, inputs.folder)
     parts = [f"# Tables of {arguments.rows:,} rows", about, ABOUT, EXPLANATION]
     with tempfile.TemporaryDirectory(dir=arguments.work_dir, prefix="benchmark-") as scratch:
