@@ -16,6 +16,8 @@ from exetera_zarr._version import __version__
 from exetera_zarr.dataframe import DataFrame
 from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import (
+    AccessDeniedError,
+    CommitStateUnknownError,
     ConflictError,
     CorruptDataError,
     DataError,
@@ -30,13 +32,18 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.merging import merge
 from exetera_zarr.session import Session
+from exetera_zarr.storage.credentials import set_credentials
+from exetera_zarr.storage.options import GCSOptions, S3Options
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from exetera_zarr.io.importer import import_csv
 
 __all__ = [
+    "AccessDeniedError",
+    "CommitStateUnknownError",
     "ConflictError",
     "CorruptDataError",
     "DataError",
@@ -45,8 +52,10 @@ __all__ = [
     "DatasetExistsError",
     "DatasetNotFoundError",
     "ExeteraError",
+    "GCSOptions",
     "NameTakenError",
     "ReadOnlyError",
+    "S3Options",
     "SchemaError",
     "Session",
     "StorageError",
@@ -55,14 +64,22 @@ __all__ = [
     "import_csv",
     "merge",
     "open_dataset",
+    "set_credentials",
 ]
 
 
 def open_dataset(
     dataset_path: Any,
     mode: str = "r",
+    name: str | None = None,
     *,
     storage_options: Mapping[str, Any] | None = None,
+    durability: str = "fsync",
+    single_writer: bool = False,
+    version: int | None = None,
+    external: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: float | str = "10GB",
     **session_options: Any,
 ) -> Dataset:
     """
@@ -70,7 +87,9 @@ def open_dataset(
 
     Parameters
     ----------
-    dataset_path, mode, storage_options
+    dataset_path, mode, name, storage_options, durability, single_writer, version, external
+        As of `Session.open_dataset`.
+    cache, cache_size
         As of `Session.open_dataset`.
     session_options
         As of `Session`.
@@ -79,9 +98,27 @@ def open_dataset(
     -------
     Dataset
         Close it, or use it in a ``with`` block.
+
+    Examples
+    --------
+    >>> from exetera_zarr import open_dataset
+    >>> with open_dataset("memory://again.zarr", "w", "study") as ds:
+    ...     ds.name
+    'study'
     """
     session = Session(**session_options)
-    return session.open_dataset(dataset_path, mode, storage_options=storage_options)
+    return session.open_dataset(
+        dataset_path,
+        mode,
+        name,
+        storage_options=storage_options,
+        durability=durability,
+        single_writer=single_writer,
+        version=version,
+        external=external,
+        cache=cache,
+        cache_size=cache_size,
+    )
 
 
 def __getattr__(name: str) -> Any:

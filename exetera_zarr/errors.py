@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
+    "AccessDeniedError",
+    "CommitStateUnknownError",
     "ConflictError",
     "CorruptDataError",
     "DataError",
@@ -89,6 +91,19 @@ class UnsupportedError(ExeteraError, NotImplementedError):
 
 class StorageError(ExeteraError, OSError):
     """The store failed: network, disk, permission."""
+
+
+class AccessDeniedError(StorageError, PermissionError):
+    """The store does not let these credentials do that, or there are none."""
+
+
+class CommitStateUnknownError(StorageError):
+    """
+    Whether a commit was applied could not be found out.
+
+    Nothing is lost: the dataset stays open with its changes, what was written stays where it is,
+    and another ``commit()`` finds out, and commits if it was not.
+    """
 
 
 @contextmanager

@@ -15,7 +15,14 @@ from exetera_zarr.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Settings", "cache_limit", "checked_folder", "memory_limit", "physical_memory"]
+__all__ = [
+    "Settings",
+    "cache_limit",
+    "checked_folder",
+    "memory_limit",
+    "physical_memory",
+    "size_in_bytes",
+]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
@@ -116,7 +123,30 @@ def checked_folder(folder: str | os.PathLike[str]) -> str:
     return path
 
 
-def _from_text(wanted: object) -> int:
+def size_in_bytes(wanted: float | str, what: str) -> int:
+    """
+    A size in bytes, of a number or of text such as ``"10GB"`` or ``"10GiB"``.
+
+    Parameters
+    ----------
+    wanted
+        At least a byte.
+    what
+        What it is the size of, for messages.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is nothing.
+    """
+    number = isinstance(wanted, (int, float)) and not isinstance(wanted, bool)
+    size = int(wanted) if number and isfinite(float(wanted)) else _from_text(wanted, what)
+    if size < 1:
+        raise DataError(f"a {what} of {wanted!r} has no room")
+    return size
+
+
+def _from_text(wanted: object, what: str = "memory limit") -> int:
     found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", str(wanted).upper())
     try:
         assert found is not None
@@ -124,4 +154,4 @@ def _from_text(wanted: object) -> int:
         factor = 1024 ** "KMGT".index(unit) * 1024 if binary and unit else _UNITS[unit]
         return int(float(number) * factor)
     except (AssertionError, ValueError) as error:
-        raise DataError(f"{wanted!r} is not a memory limit; write for example '2GB'") from error
+        raise DataError(f"{wanted!r} is not a {what}; write for example '2GB'") from error

@@ -13,7 +13,7 @@ from exetera_zarr.dataset import Dataset, close_after
 from exetera_zarr.errors import DataError, NameTakenError, listing
 from exetera_zarr.fields.base import Field
 from exetera_zarr.join_functions import JoinFunctions
-from exetera_zarr.limits import Settings, cache_limit, checked_folder
+from exetera_zarr.limits import Settings, cache_limit, checked_folder, size_in_bytes
 from exetera_zarr.limits import memory_limit as limit_in_bytes
 from exetera_zarr.storage import Group, open_storage
 
@@ -118,6 +118,8 @@ class Session(JoinFunctions):
         single_writer: bool = False,
         version: int | None = None,
         external: bool = False,
+        cache: str | os.PathLike[str] | None = None,
+        cache_size: float | str = "10GB",
     ) -> Dataset:
         """
         Open or create a dataset.
@@ -134,7 +136,8 @@ class Session(JoinFunctions):
         name
             Its name in this session; by default the last part of the path, without its suffix.
         storage_options
-            For the file system behind the URL; credentials come from the environment by default.
+            For the file system behind the URL; `S3Options` and `GCSOptions` name those of buckets.
+            Credentials come from the environment by default.
         durability
             ``'fsync'``, or ``'none'`` where a commit to a local disk need not survive a loss of
             power.
@@ -145,6 +148,13 @@ class Session(JoinFunctions):
         external
             Whether an HDF5 file may have parts of it in other files, and links to them: only for
             files that one trusts.
+        cache
+            A folder, such as ``~/.cache/exetera_zarr``, where chunks that were read from a bucket
+            or a web server are kept for the next time. Any number of processes may share it; it
+            is never wrong, since what is stored never changes.
+        cache_size
+            Bytes that the folder may have, or text such as ``"10GB"``: beyond that, what was used
+            longest ago goes.
 
         Returns
         -------
@@ -165,6 +175,9 @@ class Session(JoinFunctions):
             raise NameTakenError(
                 f"this session has an open dataset {name!r} already: close it, or give another name"
             )
+        kept = None
+        if cache is not None:
+            kept = os.path.abspath(os.path.expanduser(os.fspath(cache)))
         storage = open_storage(
             dataset_path,
             mode,
@@ -176,6 +189,7 @@ class Session(JoinFunctions):
             single_writer=single_writer,
             version=version,
             external=external,
+            cache=kept and (kept, size_in_bytes(cache_size, "cache size")),
         )
         dataset = self.datasets[name] = Dataset(self, storage, name, self.settings)
         return dataset

@@ -51,6 +51,7 @@ def open_storage(
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
     hdf5 = _hdf5_place(place, mode, options)
+    cache = settings.pop("cache", None)
     if hdf5 is not None:
         from exetera_zarr.storage.hdf5.backend import open_hdf5
 
@@ -59,7 +60,8 @@ def open_storage(
 
     settings.pop("external", None)
     try:
-        return open_zarr(os.fspath(cast("str", place)), MODES[mode], options, **settings)
+        url = os.fspath(cast("str", place))
+        return open_zarr(url, MODES[mode], options, cache=cache, **settings)
     except DatasetNotFoundError:
         # Only now, since looking costs a request that no dataset of ours should have to wait for.
         remote = _remote_hdf5(os.fspath(cast("str", place)), options)
@@ -120,6 +122,8 @@ def _hdf5_place(place: object, mode: str, options: Mapping[str, Any] | None) -> 
             empty = not file.read(1)
             if empty and MODES[mode] in ("r", "r+", "x"):
                 raise DatasetNotFoundError(f"{path} is an empty file, and not one of a dataset")
+            if not empty and path.lower().endswith(".zip"):
+                return None
             if not empty and not holds_hdf5(file):
                 raise DatasetNotFoundError(f"{path} is a file, and not one of a dataset")
     return FilePlace(path)

@@ -8,92 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from exetera_zarr.storage.zarr.places import wrapped_stores
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+from exetera_zarr.storage.zarr.store import Entry, ObjectStore, WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["CountingStore", "WrapperStore", "counting"]
-
-
-class WrapperStore(ObjectStore):
-    """
-    A store that hands every call to another one; the base of decorators.
-
-    Parameters
-    ----------
-    store
-        The other one.
-    """
-
-    def __init__(self, store: ObjectStore) -> None:
-        self.store = store
-        self.url = store.url
-        self.identity = store.identity
-        self.concurrency = store.concurrency
-        self.conditional = store.conditional
-
-    @property
-    def swaps(self) -> bool:  # type: ignore[override]
-        """As the other store has it, which may have to find out."""
-        return self.store.swaps
-
-    @property
-    def durable(self) -> bool:
-        """As the other store has it: a user who asks for more asks the one that writes."""
-        return self.store.durable
-
-    @durable.setter
-    def durable(self, durable: bool) -> None:
-        self.store.durable = durable
-
-    def get(self, key: str) -> bytes:
-        return self.store.get(key)
-
-    def put(self, key: str, data: bytes) -> None:
-        self.store.put(key, data)
-
-    def create(self, key: str, data: bytes) -> bool:
-        return self.store.create(key, data)
-
-    def copy(self, source: str, target: str) -> None:
-        self.store.copy(source, target)
-
-    def first(self, prefix: str) -> str | None:
-        return self.store.first(prefix)
-
-    def list(self, prefix: str) -> Iterator[str]:
-        return self.store.list(prefix)
-
-    def advance(
-        self,
-        key: str,
-        data: bytes,
-        wanted: Callable[[bytes | None], bool],
-        expected: bytes | None = None,
-    ) -> bool:
-        return self.store.advance(key, data, wanted, expected)
-
-    def everything(self, prefix: str) -> Iterator[Entry]:
-        return self.store.everything(prefix)
-
-    def empty(self) -> bool:
-        return self.store.empty()
-
-    def delete(self, key: str) -> None:
-        self.store.delete(key)
-
-    def enclosing(self) -> str | None:
-        return self.store.enclosing()
-
-    def prepare(self) -> None:
-        self.store.prepare()
-
-    def forget(self) -> None:
-        self.store.forget()
-
-    def settle(self) -> None:
-        self.store.settle()
 
 
 class CountingStore(WrapperStore):

@@ -267,15 +267,19 @@ class DraftArray:
                 if place.error is not None and place.encoded is None:
                     place.wait_stored()
                 encoded = place.encoded
-            encoded = encoded or self._fetch(key)
+        fetched = encoded or self._fetch(key)
         try:
-            self.codec.decode(encoded, out)
+            self.codec.decode(fetched, out)
         except CorruptDataError as error:
-            raise CorruptDataError(f"{self.context.store.url}/{key}: {error}") from error
+            try:  # it may have been damaged on its way
+                self.codec.decode(self._fetch(key, again=True), out)
+            except CorruptDataError:
+                raise CorruptDataError(f"{self.context.store.url}/{key}: {error}") from error
 
-    def _fetch(self, key: str) -> bytes:
+    def _fetch(self, key: str, *, again: bool = False) -> bytes:
+        store = self.context.store
         try:
-            return self.context.store.get(key)
+            return store.get_again(key) if again else store.get(key)
         except FileNotFoundError as error:
             raise self.context.gone(key) from error
 

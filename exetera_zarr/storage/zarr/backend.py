@@ -16,6 +16,7 @@ from exetera_zarr.storage import sharing
 from exetera_zarr.storage.zarr import commit, transfer
 from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.handles import ZarrStorage
+from exetera_zarr.storage.zarr.local_cache import cached
 from exetera_zarr.storage.zarr.places import open_store
 from exetera_zarr.storage.zarr.retention import kept_versions
 
@@ -38,6 +39,7 @@ def open_zarr(
     durability: str = "fsync",
     single_writer: bool = False,
     version: int | None = None,
+    cache: tuple[str, int] | None = None,
 ) -> ZarrStorage:
     """
     Open or create the dataset at a place.
@@ -62,6 +64,8 @@ def open_zarr(
         No other process writes: needed where create-if-absent is not known to be atomic.
     version
         An older version, for reading; the newest one if not given.
+    cache
+        Folder and bytes of a cache of chunks that were read from elsewhere.
 
     Raises
     ------
@@ -77,7 +81,9 @@ def open_zarr(
     if version is not None:
         if writable:
             raise ValueError("an older version can only be read: use mode 'r'")
-        return ZarrStorage(Draft(store, _at(store, version), writable=False), writable=False)
+        there = _at(store, version)
+        draft = Draft(cached(store, there, cache), there, writable=False)
+        return ZarrStorage(draft, writable=False)
     with sharing.opening(store.identity):
         shared = _shared(store.identity, writable=writable)
         if shared is not None and _is_there(shared):
@@ -89,7 +95,7 @@ def open_zarr(
             "cache_limit": cache_limit,
             "spill_dir": spill_dir,
         }
-        draft = _load(store, mode, settings)
+        draft = _load(store, mode, settings, cache)
         storage = ZarrStorage(draft, writable=writable)
         if writable:
             with sharing.lock:
@@ -148,7 +154,9 @@ def _share(shared: ZarrStorage, mode: str) -> ZarrStorage:
     return shared
 
 
-def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
+def _load(
+    store: ObjectStore, mode: str, settings: dict[str, Any], cache: tuple[str, int] | None
+) -> Draft:
     try:
         version = commit.load(store)
     except FileNotFoundError as error:  # not even the bucket
@@ -160,7 +168,7 @@ def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
         store.prepare()
         version = claim(store, settings.pop("row_block"))
         if version is not None:
-            return Draft(store, version, created=True, **settings)
+            return Draft(cached(store, version, cache), version, created=True, **settings)
         version = commit.load(store)  # another process was faster
         assert version is not None
     if mode == "x":
@@ -168,7 +176,7 @@ def _load(store: ObjectStore, mode: str, settings: dict[str, Any]) -> Draft:
     settings.pop("row_block", None)
     if mode != "r":
         store.prepare()
-    draft = Draft(store, version, writable=mode != "r", **settings)
+    draft = Draft(cached(store, version, cache), version, writable=mode != "r", **settings)
     if mode == "w":
         draft.start_empty()
     elif mode != "r":

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import ConflictError, CorruptDataError, UnsupportedError
+from exetera_zarr.errors import (
+    CommitStateUnknownError,
+    ConflictError,
+    CorruptDataError,
+    UnsupportedError,
+)
 from exetera_zarr.storage.base import Commit
 from exetera_zarr.storage.zarr import keys, layout, transfer
 
@@ -84,11 +89,29 @@ def _numbers(store: ObjectStore) -> Iterator[int]:
 
 def newest(store: ObjectStore) -> int | None:
     """Number of the newest version; None where there is no dataset."""
-    first = store.first(keys.MANIFESTS)
+    try:
+        first = store.first(keys.MANIFESTS)
+    except (PermissionError, UnsupportedError):
+        return _newest_from_root(store)
     if first is None:
         return None
     number = _number(first)
     return next(_numbers(store), None) if number is None else number
+
+
+def _newest_from_root(store: ObjectStore) -> int | None:
+    """The same where nothing can be listed: the first number after the root's that is free."""
+    try:
+        number = _checked(store, _ROOT, store.get(_ROOT)).number
+    except FileNotFoundError:
+        return None
+    while True:
+        try:
+            store.get(_key(number + 1))
+        except (FileNotFoundError, PermissionError):
+            # S3 refuses what is not there to those who may not list.
+            return number
+        number += 1
 
 
 def read(store: ObjectStore, number: int) -> Version:
@@ -101,8 +124,10 @@ def read(store: ObjectStore, number: int) -> Version:
         There is none.
     """
     key = _key(number)
-    data = store.get(key)
-    return _checked(store, key, data, number)
+    try:
+        return _checked(store, key, store.get(key), number)
+    except CorruptDataError:  # it may have been damaged on its way
+        return _checked(store, key, store.get_again(key), number)
 
 
 def _checked(store: ObjectStore, key: str, data: bytes, number: int | None = None) -> Version:
@@ -161,18 +186,30 @@ def confirm(store: ObjectStore, version: Version) -> None:
 
 
 def create(store: ObjectStore, number: int, data: bytes) -> bool:
-    """Write the manifest of a version, unless that number is taken; whether it is ours now."""
+    """
+    Write the manifest of a version, unless that number is taken; whether it is ours now.
+
+    Raises
+    ------
+    CommitStateUnknownError
+        The store failed, and did not say afterwards whether it had applied the request.
+    """
     key = _key(number)
     try:
         if store.create(key, data):
             return True
+    except PermissionError:
+        raise
     except Exception as error:  # noqa: BLE001 - raised below
         # It may have been applied and only the reply lost, or not be known to be durable yet.
         try:
             if store.create(key, data):
                 return True
         except Exception:  # noqa: BLE001 - the first one tells more
-            raise error from None
+            raise CommitStateUnknownError(
+                f"{store.url}: whether version {number} was committed is not known: {error}. "
+                "Nothing is lost: commit() again finds out, and commits it if it was not"
+            ) from error
     # It may be the one that we sent before: bytes that carry our draft's id are ours.
     return store.get(key) == data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr._version import __version__
@@ -37,6 +38,7 @@ def first(draft: str, row_block: int | None, present: float) -> dict[str, Any]:
         "requires": [],
         "version": 0,
         "previous": None,
+        "dataset": secrets.token_hex(16),
         "draft": draft,
         **_made(present),
         "changed": [],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, UnsupportedError
+from exetera_zarr.storage.credentials import provider_for
 from exetera_zarr.storage.zarr.local import LocalStore
 from exetera_zarr.storage.zarr.remote import FsspecStore, without_secrets
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["open_store", "wrapped_stores"]
 
-_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs", "az", "abfs"])
+_S3 = frozenset(["s3", "s3a"])
+_GOOGLE = frozenset(["gs", "gcs"])
+_BUCKETS = _S3 | _GOOGLE | {"az", "abfs"}
 _wrappers: list[Callable[[ObjectStore], ObjectStore]] = []
 
 
@@ -44,25 +46,57 @@ def open_store(
     url
         A path, or a URL that fsspec knows.
     options
-        Passed to the fsspec file system.
+        Passed to the file system; `storage.options` says which ones are ours.
     durable
         Whether a local commit waits until its bytes are on the disk.
     single_writer
-        See `FsspecStore`.
+        The caller promises to be the only writer where conditions of writes are not heeded.
     """
+    scheme, mark, rest = url.partition("://")
+    scheme = scheme if mark else ""
     store: ObjectStore
-    scheme, _, rest = url.partition("://")
-    if scheme in _BUCKETS and "@" in rest.partition("/")[0]:
-        # Such a URL would reach logs and messages by way of the client libraries.
-        raise DataError(
-            f"{without_secrets(url)}: credentials do not belong in a URL; give them as "
-            "storage_options, or by the environment"
-        )
-    filesystem, path = fsspec.url_to_fs(url, **options)
-    if isinstance(filesystem, LocalFileSystem):
-        store = LocalStore(path, durable=durable)
+    if url.lower().endswith(".zip") and "::" not in url:
+        store = FsspecStore(f"zip::{url}", options, single_writer=single_writer)
+    elif scheme in ("", "file", "local") and "::" not in url:
+        store = LocalStore(LocalFileSystem._strip_protocol(url), durable=durable)
     else:
-        store = FsspecStore(url, options, single_writer=single_writer)
+        if scheme in _BUCKETS and "@" in rest.partition("/")[0]:
+            # Such a URL would reach logs and messages by way of the client libraries.
+            raise DataError(
+                f"{without_secrets(url)}: credentials do not belong in a URL; give them as "
+                "storage_options, or by the environment"
+            )
+        store = _remote(url, scheme, dict(options), single_writer=single_writer)
     for wrapper in _wrappers:
         store = wrapper(store)
     return store
+
+
+def _remote(url: str, scheme: str, options: dict[str, Any], *, single_writer: bool) -> ObjectStore:
+    deadline = options.pop("retry_deadline", None)
+    if scheme not in _S3 | _GOOGLE:
+        return FsspecStore(url, options, single_writer=single_writer, deadline=deadline)
+    from exetera_zarr.storage.zarr.bucket import BucketClient, BucketStore
+
+    place = without_secrets(url).rstrip("/")
+    path = place.partition("://")[2]
+    provider = options.pop("credentials", None) or provider_for(place)
+    if provider is not None and not callable(provider):
+        provider = dict(provider).copy
+    client: BucketClient
+    try:
+        if scheme in _S3:
+            from exetera_zarr.storage.zarr.s3 import S3Client
+
+            client = S3Client(path, options, provider)
+        else:
+            from exetera_zarr.storage.zarr.gcs import GoogleClient
+
+            client = GoogleClient(path, options, provider)
+    except ImportError as error:
+        extra = "s3" if scheme in _S3 else "gcs"
+        raise UnsupportedError(
+            f"{place}: reading {scheme}:// needs a package that is not installed ({error.name}): "
+            f"pip install 'exetera-zarr[{extra}]'"
+        ) from error
+    return BucketStore(place, client, single_writer=single_writer, deadline=deadline)

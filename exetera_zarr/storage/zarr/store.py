@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Entry", "ObjectStore"]
+__all__ = ["Entry", "ObjectStore", "WrapperStore"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class ObjectStore(ABC):
     def get(self, key: str) -> bytes:
         """The whole object; FileNotFoundError where there is none."""
 
+    def get_again(self, key: str) -> bytes:
+        """The whole object from where it comes from, after what `get` gave was damaged."""
+        return self.get(key)
+
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:
         """Write an object that nobody looks at yet."""
@@ -59,7 +63,14 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def first(self, prefix: str) -> str | None:
-        """The first key, in byte order, directly below the folder `prefix`."""
+        """
+        The first key, in byte order, directly below the folder `prefix`.
+
+        Raises
+        ------
+        PermissionError, UnsupportedError
+            Nothing can be listed here.
+        """
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[str]:
@@ -117,3 +128,86 @@ class ObjectStore(ABC):
 
     def settle(self) -> None:  # noqa: B027 - object stores are durable once they have answered
         """Return when everything written so far would survive a loss of power."""
+
+
+class WrapperStore(ObjectStore):
+    """
+    A store that hands every call to another one: the base of those that do something more.
+
+    Parameters
+    ----------
+    store
+        The other one.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self.url = store.url
+        self.identity = store.identity
+        self.concurrency = store.concurrency
+        self.conditional = store.conditional
+
+    @property
+    def swaps(self) -> bool:  # type: ignore[override]
+        """As the other store has it, which may have to find out."""
+        return self.store.swaps
+
+    @property
+    def durable(self) -> bool:
+        """As the other store has it: a user who asks for more asks the one that writes."""
+        return self.store.durable
+
+    @durable.setter
+    def durable(self, durable: bool) -> None:
+        self.store.durable = durable
+
+    def get(self, key: str) -> bytes:
+        return self.store.get(key)
+
+    def get_again(self, key: str) -> bytes:
+        return self.store.get_again(key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self.store.put(key, data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        return self.store.create(key, data)
+
+    def copy(self, source: str, target: str) -> None:
+        self.store.copy(source, target)
+
+    def first(self, prefix: str) -> str | None:
+        return self.store.first(prefix)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return self.store.list(prefix)
+
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
+        return self.store.advance(key, data, wanted, expected)
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
+        return self.store.everything(prefix)
+
+    def empty(self) -> bool:
+        return self.store.empty()
+
+    def delete(self, key: str) -> None:
+        self.store.delete(key)
+
+    def enclosing(self) -> str | None:
+        return self.store.enclosing()
+
+    def prepare(self) -> None:
+        self.store.prepare()
+
+    def forget(self) -> None:
+        self.store.forget()
+
+    def settle(self) -> None:
+        self.store.settle()

@@ -1,0 +1,304 @@
+"""A place in a bucket as a store: one request for each call, made again while that may help."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.storage.zarr import keys
+from exetera_zarr.storage.zarr.retrying import Requests
+from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exetera_zarr.storage.zarr.retrying import Failure
+
+__all__ = ["ABSENT", "BucketClient", "BucketStore", "Page"]
+
+_R = TypeVar("_R")
+
+ABSENT = ""
+"""The tag of an object that is not there."""
+_TRIES = 20
+"""How often a swap is tried: each one that fails says that another writer was faster."""
+_probed: dict[tuple[str, str], tuple[bool, bool]] = {}
+"""By endpoint and bucket: whether writes heed that an object is absent, and what tag it has."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a listing, in byte order, and where the next one goes on (None after the last)."""
+
+    entries: list[Entry]
+    following: str | None
+
+
+class BucketClient(ABC):
+    """
+    Single requests to one bucket. Names of objects are whole, from the bucket on.
+
+    What goes wrong comes out as the client library raises it, at the first time; `explain` says
+    what it means.
+    """
+
+    bucket: str
+    endpoint: str
+    """Where the bucket is, for telling places apart."""
+    root: str
+    """What the names of the place's objects begin with."""
+    secret: frozenset[str]
+    """Values that no message may show."""
+
+    @property
+    @abstractmethod
+    def trusted(self) -> bool:
+        """Whether this service is known to heed the conditions of writes; may make requests."""
+
+    @abstractmethod
+    def get(self, name: str) -> tuple[bytes, str]:
+        """A whole object, and its tag."""
+
+    @abstractmethod
+    def put(self, name: str, data: bytes, tag: str | None = None) -> None:
+        """Write an object; only if what is there has that tag, where one is given."""
+
+    @abstractmethod
+    def copy(self, source: str, target: str) -> None:
+        """Copy within the bucket."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove an object."""
+
+    @abstractmethod
+    def list(
+        self,
+        prefix: str,
+        *,
+        deep: bool = False,
+        limit: int | None = None,
+        following: str | None = None,
+    ) -> Page:
+        """Objects whose names begin with `prefix`; without `deep` those with no ``/`` after it."""
+
+    @abstractmethod
+    def tag_of(self, data: bytes) -> str | None:
+        """The tag that an object of those bytes is likely to have; None if that is not known."""
+
+    @abstractmethod
+    def explain(self, error: Exception) -> Failure:
+        """What an error means."""
+
+    @abstractmethod
+    def renew(self) -> bool:
+        """Get other credentials for those that have expired; whether there are any."""
+
+
+class BucketStore(ObjectStore):
+    """
+    A place in a bucket.
+
+    Parameters
+    ----------
+    url
+        The place, without secrets.
+    client
+        Of its bucket, with the beginning of its objects' names.
+    single_writer
+        The caller promises to be the only writer where conditions of writes are not heeded.
+    deadline
+        Seconds after which a request is not made again; see `retrying.Patience`.
+    """
+
+    concurrency = 32
+    conditional = True
+    swaps = False  # until `prepare` knows
+
+    def __init__(
+        self,
+        url: str,
+        client: BucketClient,
+        *,
+        single_writer: bool = False,
+        deadline: float | None = None,
+    ) -> None:
+        self.url, self._client = url, client
+        self._root = f"{client.root}/" if client.root else ""
+        self.identity = f"{url} at {client.endpoint}"
+        self._single_writer = single_writer
+        self._requests = Requests(url, client, deadline)
+
+    def _make(self, verb: str, key: str, request: Callable[[], _R]) -> _R:
+        return self._requests.make(verb, key, request)
+
+    # -- objects
+
+    def get(self, key: str) -> bytes:
+        return self._look(key)[0]
+
+    def _look(self, key: str) -> tuple[bytes, str]:
+        return self._make("read", key, partial(self._client.get, self._root + key))
+
+    def put(self, key: str, data: bytes) -> None:
+        self._make("write", key, partial(self._client.put, self._root + key, data))
+
+    def _put_if(self, key: str, data: bytes, tag: str) -> bool:
+        """
+        Write an object if what is there has that tag; whether it did.
+
+        False may also come of our own first try, when its reply was lost.
+        """
+        try:
+            self._make("write", key, partial(self._client.put, self._root + key, data, tag))
+        except DatasetNotFoundError:
+            raise
+        except (FileExistsError, FileNotFoundError):  # nothing there has the tag
+            return False
+        return True
+
+    def create(self, key: str, data: bytes) -> bool:
+        tries = 0
+
+        def put() -> None:
+            nonlocal tries
+            tries += 1
+            self._client.put(self._root + key, data, ABSENT)
+
+        try:
+            self._make("create", key, put)
+        except FileExistsError:
+            # It may be our own, from a try whose reply was lost: the bytes tell, since all that is
+            # created carries its writer's identity.
+            return tries > 1 and self.get(key) == data
+        return True
+
+    def _present(self, key: str) -> tuple[bytes | None, str]:
+        try:
+            return self._look(key)
+        except DatasetNotFoundError:
+            raise
+        except FileNotFoundError:
+            return None, ABSENT
+
+    def copy(self, source: str, target: str) -> None:
+        copy = partial(self._client.copy, self._root + source, self._root + target)
+        self._make("copy", source, copy)
+
+    def delete(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            self._make("delete", key, partial(self._client.delete, self._root + key))
+
+    def advance(
+        self,
+        key: str,
+        data: bytes,
+        wanted: Callable[[bytes | None], bool],
+        expected: bytes | None = None,
+    ) -> bool:
+        likely = ABSENT if expected is None else self._client.tag_of(expected)
+        if likely is not None and self._put_if(key, data, likely):
+            return True
+        for _ in range(_TRIES):
+            present, tag = self._present(key)
+            if not wanted(present):
+                return False
+            if self._put_if(key, data, tag):
+                return True
+        raise StorageError(
+            f"could not replace {self.url}/{key}: in {_TRIES} tries the store has not taken the "
+            "tag that it gives for the one that the object has"
+        )
+
+    # -- listings
+
+    def first(self, prefix: str) -> str | None:
+        page = self._page(f"{prefix}/", limit=1)
+        return page.entries[0].key if page.entries else None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        for entry in self._entries(f"{prefix}/", deep=False):
+            yield entry.key
+
+    def everything(self, prefix: str) -> Iterator[Entry]:
+        return self._entries(f"{prefix}/" if prefix else "", deep=True)
+
+    def empty(self) -> bool:
+        return not self._page("", deep=True, limit=1).entries
+
+    def _entries(self, prefix: str, *, deep: bool) -> Iterator[Entry]:
+        following: str | None = None
+        while True:
+            page = self._page(prefix, deep=deep, following=following)
+            yield from page.entries
+            following = page.following
+            if following is None:
+                return
+
+    def _page(
+        self,
+        prefix: str,
+        *,
+        deep: bool = False,
+        limit: int | None = None,
+        following: str | None = None,
+    ) -> Page:
+        """A part of a listing; a bucket that there is not is one without objects."""
+        ask = partial(
+            self._client.list, self._root + prefix, deep=deep, limit=limit, following=following
+        )
+        page = self._make("list", prefix.rstrip("/"), ask)
+        cut = len(self._root)
+        found = [Entry(each.key[cut:], each.size, each.modified) for each in page.entries]
+        return Page(found, page.following)
+
+    def enclosing(self) -> str | None:
+        above = self._root.rstrip("/").split("/")
+        while len(above) > 1:
+            above.pop()
+            place = "/".join(above)
+            ask = partial(self._client.list, f"{place}/{keys.MANIFESTS}/", limit=1)
+            try:
+                if self._make("list", "", ask).entries:
+                    return f"{self.url[: -len(self._root) + 1]}{place}"
+            except OSError:  # of what is above we may not be allowed to see anything
+                continue
+        return None
+
+    # -- what the store can do
+
+    def prepare(self) -> None:
+        """Ask a store that is not known once whether it heeds the conditions of writes."""
+        if self._single_writer:
+            return
+        if self._make("reach", "", lambda: self._client.trusted):
+            self.swaps = True
+            return
+        place = self._client.endpoint, self._client.bucket
+        if place not in _probed:
+            _probed[place] = self._probe()
+        creates, self.swaps = _probed[place]
+        if not creates:
+            raise UnsupportedError(
+                f"{self.url}: this store ignores the condition of a write (create only if absent), "
+                "so two writers could overwrite each other; open with mode 'r', or with "
+                "single_writer=True when no other process writes"
+            )
+
+    def _probe(self) -> tuple[bool, bool]:
+        """Whether an object is not created where it is, and not replaced where it is another."""
+        key = f"__exetera__/probe-{secrets.token_hex(8)}"
+        name = self._root + key
+        another = self._client.tag_of(b"another") or "1"
+        try:
+            creates = self.create(key, b"probe") and not self._put_if(key, b"other", ABSENT)
+            swaps = creates and not self._put_if(key, b"third", another)
+        finally:
+            with suppress(FileNotFoundError):
+                self._make("delete", key, partial(self._client.delete, name))
+        return creates, swaps

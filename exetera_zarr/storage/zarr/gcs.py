@@ -1,0 +1,242 @@
+"""Requests to Google Cloud Storage, through gcsfs."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+import google.auth.exceptions as google
+import requests.exceptions
+from fsspec.asyn import FSTimeoutError, sync
+from gcsfs.core import GCSFileSystem
+from gcsfs.retry import HttpError
+from google.oauth2.credentials import Credentials
+
+from exetera_zarr.storage.credentials import GoogleToken, Provider, ask
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
+from exetera_zarr.storage.zarr.store import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["GoogleClient"]
+
+_BORDER = "=exetera-zarr="
+_NETWORK = (
+    aiohttp.ClientError,
+    requests.exceptions.RequestException,
+    FSTimeoutError,
+    asyncio.TimeoutError,
+    ConnectionError,
+    TimeoutError,
+)
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
+
+
+class _FileSystem(GCSFileSystem):  # type: ignore[misc]
+    """
+    A class of our own has instances of our own, which make a request once.
+
+    gcsfs's own for `gs` URLs asks the bucket for its kind by gRPC first, and so never comes back
+    from servers that have none.
+    """
+
+    async def _request(self, *given: Any, **options: Any) -> Any:
+        # What tries again is a decorator, below which there is the request itself.
+        return await GCSFileSystem._request.__wrapped__(self, *given, **options)
+
+
+class GoogleClient(BucketClient):
+    """
+    Requests to one bucket.
+
+    Parameters
+    ----------
+    path
+        Bucket and name, as gcsfs writes them.
+    options
+        Of gcsfs's file system.
+    provider
+        Of credentials, in place of what the options and the environment say.
+    """
+
+    def __init__(
+        self, path: str, options: Mapping[str, Any], provider: Provider | None = None
+    ) -> None:
+        given = dict(options)
+        if given.pop("anon", False):
+            given["token"] = "anon"
+        self._options = {"use_listings_cache": False, "requests_timeout": _TIMEOUT, **given}
+        self._provider = provider
+        self._given: GoogleToken | None = None
+        self.secret = secrets_of(options) - {"google_default", "browser"}
+        self.endpoint = str(
+            options.get("endpoint_url") or os.environ.get("STORAGE_EMULATOR_HOST") or ""
+        )
+        self.bucket, _, self.root = path.partition("/")
+        self._fs: Any = None
+        self._pid = 0
+
+    @property
+    def fs(self) -> Any:
+        """The file system; another one in a forked process, where event loops do not go on."""
+        if self._fs is None or self._pid != os.getpid():
+            forked = self._fs is not None
+            options = dict(self._options)
+            if self._provider is not None:
+                options["token"] = self._credentials()
+            new = forked or self._provider is not None
+            self._fs = _FileSystem(**options, skip_instance_cache=new)
+            self._pid = os.getpid()
+        return self._fs
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is Google's own."""
+        return not self.endpoint
+
+    # -- requests
+
+    def _call(self, method: str, path: str, *names: str, **options: Any) -> Any:
+        fs = self.fs
+        return sync(fs.loop, fs._call, method, path, *names, **options)
+
+    def get(self, name: str) -> tuple[bytes, str]:
+        headers, data = self._call("GET", "b/{}/o/{}", self.bucket, name, alt="media")
+        return data, headers["X-Goog-Generation"]
+
+    def put(self, name: str, data: bytes, tag: str | None = None) -> None:
+        # Name and bytes in one request, and a condition with them: gcsfs itself knows only that
+        # of absence. https://cloud.google.com/storage/docs/uploading-objects#uploading-an-object
+        head = (
+            f"--{_BORDER}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+            f"{json.dumps({'name': name})}\r\n"
+            f"--{_BORDER}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        )
+        condition = {} if tag is None else {"ifGenerationMatch": "0" if tag == ABSENT else tag}
+        self._call(
+            "POST",
+            f"{self.fs._location}/upload/storage/v1/b/{quote(self.bucket, safe='')}/o",
+            uploadType="multipart",
+            headers={"Content-Type": f'multipart/related; boundary="{_BORDER}"'},
+            data=b"".join([head.encode(), data, f"\r\n--{_BORDER}--".encode()]),
+            **condition,
+        )
+
+    def copy(self, source: str, target: str) -> None:
+        token = None
+        while True:
+            reply = self._call(
+                "POST",
+                "b/{}/o/{}/rewriteTo/b/{}/o/{}",
+                self.bucket,
+                source,
+                self.bucket,
+                target,
+                headers={"Content-Type": "application/json"},
+                rewriteToken=token,
+                json_out=True,
+            )
+            if reply["done"]:
+                return
+            token = reply["rewriteToken"]
+
+    def delete(self, name: str) -> None:
+        self._call("DELETE", "b/{}/o/{}", self.bucket, name)
+
+    def list(
+        self,
+        prefix: str,
+        *,
+        deep: bool = False,
+        limit: int | None = None,
+        following: str | None = None,
+    ) -> Page:
+        reply = self._call(
+            "GET",
+            "b/{}/o",
+            self.bucket,
+            prefix=prefix or None,
+            delimiter=None if deep else "/",
+            maxResults=limit,
+            pageToken=following,
+            json_out=True,
+        )
+        entries = [
+            Entry(found["name"], int(found["size"]), _seconds(found["updated"]))
+            for found in reply.get("items", ())
+        ]
+        return Page(entries, reply.get("nextPageToken") or None)
+
+    def tag_of(self, data: bytes) -> str | None:
+        return None  # generations are numbers of the server's
+
+    # -- credentials
+
+    def _credentials(self) -> Credentials:
+        first = self._ask()
+
+        def refresh(*_: Any, **__: Any) -> tuple[str, dt.datetime | None]:
+            fresh = self._ask()
+            return fresh.token, _naive(fresh.expires_at)
+
+        return Credentials(first.token, expiry=_naive(first.expires_at), refresh_handler=refresh)
+
+    def _ask(self) -> GoogleToken:
+        assert self._provider is not None
+        given = self._given = ask(self._provider, GoogleToken)
+        self.secret |= {given.token}
+        return given
+
+    def renew(self) -> bool:
+        before = self._given
+        if self._provider is None or self._ask() == before:
+            return False
+        self._fs = None
+        return True
+
+    # -- errors
+
+    def explain(self, error: Exception) -> Failure:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            return Failure(Kind.MISSING, reason)
+        if isinstance(error, FileExistsError):
+            return Failure(Kind.CONFLICT, reason)
+        if isinstance(error, HttpError):
+            return self._refusal(error, reason)
+        if isinstance(error, google.RefreshError | google.DefaultCredentialsError):
+            return Failure(
+                Kind.DENIED,
+                f"{reason}. Credentials come from the environment "
+                "(GOOGLE_APPLICATION_CREDENTIALS), from storage_options or from "
+                "set_credentials(); anon=True reads public buckets without any",
+            )
+        if isinstance(error, aiohttp.ClientConnectorError | google.TransportError):
+            return Failure(Kind.UNREACHABLE, reason)
+        if isinstance(error, _NETWORK):  # of which gcsfs makes one of requests for a 502
+            return Failure(Kind.BUSY, reason)
+        if isinstance(error, OSError) and reason.startswith("Forbidden"):
+            return Failure(Kind.DENIED, reason)
+        return Failure(Kind.OTHER, f"{type(error).__name__}: {reason}")
+
+    def _refusal(self, error: HttpError, reason: str) -> Failure:
+        status = int(error.code or 0)
+        if status == 401:
+            return Failure(Kind.EXPIRED, f"the credentials are not valid (any more): {reason}")
+        return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
+
+
+def _naive(moment: dt.datetime | None) -> dt.datetime | None:
+    """As google-auth has it: UTC, without saying so."""
+    return None if moment is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _seconds(text: str) -> float:
+    return dt.datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,255 @@
+"""Requests to a store over a network: which failures pass, how long to try again, what to say.
+
+The clients' own retries are switched off, so that there is one clock. Waiting times are drawn at
+random from ranges that double ("full jitter": M. Brooker, Exponential Backoff And Jitter, AWS
+Architecture Blog, 2015), so that many workers that were turned away together do not come back
+together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from exetera_zarr.errors import AccessDeniedError, DatasetNotFoundError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "Client",
+    "Failure",
+    "Kind",
+    "Patience",
+    "Requests",
+    "by_status",
+    "patience",
+    "secrets_of",
+]
+
+_R = TypeVar("_R")
+
+
+class Kind(Enum):
+    """What a failed request means for who made it."""
+
+    MISSING = auto()
+    """There is no such object."""
+    NO_BUCKET = auto()
+    """There is not even the bucket."""
+    CONFLICT = auto()
+    """The condition of a write did not hold."""
+    DENIED = auto()
+    """These credentials may not, or there are none."""
+    EXPIRED = auto()
+    """These credentials may not any more."""
+    BUSY = auto()
+    """The store, or the way to it, is in trouble that may pass."""
+    UNREACHABLE = auto()
+    """No connection was made: the same, unless the place is a wrong one."""
+    OTHER = auto()
+    """Nothing that another try would change."""
+
+
+_PASSING = frozenset([Kind.BUSY, Kind.UNREACHABLE, Kind.EXPIRED])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """
+    A failed request.
+
+    Parameters
+    ----------
+    kind
+        What it means.
+    reason
+        What a person should know: what the store said, and what could be done.
+    """
+
+    kind: Kind
+    reason: str
+
+
+@dataclass
+class Patience:
+    """
+    How long requests are made again.
+
+    Parameters
+    ----------
+    deadline
+        Seconds after which no request is made again.
+    first_contact
+        The same, as long as the place has never answered.
+    shortest, longest
+        Seconds of the first range that a waiting time is drawn from, and of the last.
+    """
+
+    deadline: float = 120.0
+    first_contact: float = 5.0
+    shortest: float = 0.1
+    longest: float = 5.0
+
+
+patience = Patience()
+"""The patience of every store that is given no deadline of its own."""
+
+
+def by_status(status: int) -> Kind:
+    """
+    What an HTTP status means, where a store does not say more.
+
+    Parameters
+    ----------
+    status
+        400 or higher.
+    """
+    if status in (404, 410):
+        return Kind.MISSING
+    if status in (401, 403):
+        return Kind.DENIED
+    if status == 412:
+        return Kind.CONFLICT
+    if status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505)):
+        return Kind.BUSY
+    return Kind.OTHER
+
+
+class Client(Protocol):
+    """What requests are made with."""
+
+    secret: frozenset[str]
+    """Values that no message may show."""
+
+    def explain(self, error: Exception) -> Failure:
+        """What an error means."""
+
+    def renew(self) -> bool:
+        """Get other credentials for those that have expired; whether there are any."""
+
+
+class Requests:
+    """
+    The requests of one store: made again while that may help, and then an error that names them.
+
+    Parameters
+    ----------
+    url
+        The place, without secrets.
+    client
+        Which explains what its library raises, and gets new credentials.
+    deadline
+        Seconds after which a request is not made again; that of `patience` if None.
+    """
+
+    def __init__(self, url: str, client: Client, deadline: float | None = None) -> None:
+        self._url, self._client, self._deadline = url, client, deadline
+        self._answered = False
+
+    def make(self, verb: str, key: str, request: Callable[[], _R], *, once: bool = False) -> _R:
+        """
+        Make a request.
+
+        Parameters
+        ----------
+        verb
+            For messages: ``read``, ``write`` and so on.
+        key
+            The object, or the folder.
+        request
+            Makes it once; called again where that may help.
+        once
+            Whether it is not to be made again.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such object.
+        FileExistsError
+            The condition of a write did not hold.
+        AccessDeniedError, StorageError
+            Anything else, when no other try would help or the time is up.
+        """
+        wait = wait_random_exponential(patience.shortest, patience.longest)
+        tries = Retrying(
+            retry=retry_if_exception(lambda error: not once and self._may_pass(error)),
+            wait=wait,
+            stop=self._is_time_up,
+            reraise=True,
+        )
+        try:
+            result = tries(request)
+        except Exception as error:  # noqa: BLE001 - clients have errors of many kinds
+            self._fail(verb, key, error)
+        self._answered = True
+        return result
+
+    def _may_pass(self, error: BaseException) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        kind = self._client.explain(error).kind
+        if kind not in (Kind.UNREACHABLE, Kind.EXPIRED):
+            self._answered = True
+        if kind is Kind.EXPIRED:
+            return self._client.renew()
+        return kind in _PASSING
+
+    def _is_time_up(self, state: RetryCallState) -> bool:
+        spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        deadline = patience.deadline if self._deadline is None else self._deadline
+        return spent > (deadline if self._answered else min(deadline, patience.first_contact))
+
+    def _fail(self, verb: str, key: str, error: Exception) -> NoReturn:
+        if isinstance(error, (StorageError, MemoryError)):
+            raise error
+        failure = self._client.explain(error)
+        what = f"{self._url}/{key}" if key else self._url
+        if failure.kind is Kind.MISSING:
+            raise FileNotFoundError(f"there is no {what}") from error
+        if failure.kind is Kind.CONFLICT:
+            raise FileExistsError(f"{what} was written by somebody else") from error
+        if failure.kind is Kind.NO_BUCKET:
+            raise DatasetNotFoundError(f"could not {verb} {what}: {failure.reason}") from error
+        message = f"could not {verb} {what}: {self._shown(failure.reason)}"
+        if failure.kind in (Kind.DENIED, Kind.EXPIRED):
+            raise AccessDeniedError(message) from error
+        raise StorageError(message) from error
+
+    def _shown(self, text: str) -> str:
+        for secret in self._client.secret:
+            text = text.replace(secret, "***")
+        return text
+
+
+_HARMLESS = frozenset(
+    ["anon", "endpoint_url", "profile", "project", "region_name", "access", "default_location"]
+)
+
+
+def secrets_of(options: Mapping[str, Any]) -> frozenset[str]:
+    """
+    Texts among storage options that may be secrets, at any depth.
+
+    Parameters
+    ----------
+    options
+        Of a file system.
+    """
+    found: set[str] = set()
+
+    def look(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for below, inner in value.items():
+                look(str(below), inner)
+        elif isinstance(value, (list, tuple)):
+            for inner in value:
+                look(name, inner)
+        elif isinstance(value, str) and len(value) >= 8 and name not in _HARMLESS:
+            found.add(value)
+
+    look("", dict(options))
+    return frozenset(found)

@@ -1,0 +1,241 @@
+"""Requests to S3, through s3fs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import botocore.exceptions as boto
+from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
+from aiobotocore.session import AioSession
+from botocore.parsers import ResponseParserError
+from fsspec.asyn import FSTimeoutError, sync
+from s3fs import S3FileSystem
+
+from exetera_zarr.storage.credentials import AwsCredentials, Provider, ask
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
+from exetera_zarr.storage.zarr.store import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["S3Client"]
+
+_CONNECTIONS = 64
+_EXPIRED = frozenset(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"])
+_BUSY = frozenset(["SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable"])
+_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.UnauthorizedSSOTokenError,
+    boto.ProfileNotFound,
+)
+_NETWORK = (
+    boto.HTTPClientError,
+    boto.FlexibleChecksumError,
+    boto.IncompleteReadError,
+    ResponseParserError,
+    FSTimeoutError,
+    aiohttp.ClientError,
+    asyncio.TimeoutError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class _FileSystem(S3FileSystem):  # type: ignore[misc]
+    """A class of our own has instances of our own: not those of others, which try again."""
+
+    retries = 1
+
+
+class S3Client(BucketClient):
+    """
+    Requests to one bucket.
+
+    Parameters
+    ----------
+    path
+        Bucket and key, as s3fs writes them.
+    options
+        Of s3fs's file system.
+    provider
+        Of credentials, in place of what the options and the environment say.
+    """
+
+    def __init__(
+        self, path: str, options: Mapping[str, Any], provider: Provider | None = None
+    ) -> None:
+        config = {"max_pool_connections": _CONNECTIONS, **options.get("config_kwargs", {})}
+        config["retries"] = {"total_max_attempts": 1}
+        self._options = {"use_listings_cache": False, **options, "config_kwargs": config}
+        self._provider = provider
+        self._given: AwsCredentials | None = None
+        self.secret = secrets_of({**options, "config_kwargs": {}})
+        self.endpoint = str(
+            options.get("endpoint_url")
+            or options.get("client_kwargs", {}).get("endpoint_url")
+            or os.environ.get("AWS_ENDPOINT_URL_S3")
+            or os.environ.get("AWS_ENDPOINT_URL")
+            or ""
+        )
+        self._fs: Any = None
+        self._pid = 0
+        self.bucket, self.root, _ = self.fs.split_path(path)
+
+    @property
+    def fs(self) -> Any:
+        """The file system; another one in a forked process, where event loops do not go on."""
+        if self._fs is None or self._pid != os.getpid():
+            forked = self._fs is not None
+            options = dict(self._options)
+            if self._provider is not None:
+                session = AioSession(profile=options.pop("profile", None))
+                session.register_component("credential_provider", self)
+                options["session"] = session
+            new = forked or self._provider is not None
+            self._fs = _FileSystem(**options, skip_instance_cache=new)
+            self._pid = os.getpid()
+        return self._fs
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is Amazon's own."""
+        host = urlsplit(str(self.fs.s3.meta.endpoint_url)).hostname or ""
+        return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+    def _call(self, method: str, **parameters: Any) -> Any:
+        return self.fs.call_s3(method, Bucket=self.bucket, **parameters)
+
+    # -- requests
+
+    def get(self, name: str) -> tuple[bytes, str]:
+        fs = self.fs
+
+        async def get() -> tuple[bytes, str]:
+            reply = await fs._call_s3("get_object", Bucket=self.bucket, Key=name)
+            try:
+                return await reply["Body"].read(), reply["ETag"]
+            finally:
+                reply["Body"].close()
+
+        found: tuple[bytes, str] = sync(fs.loop, get)
+        return found
+
+    def put(self, name: str, data: bytes, tag: str | None = None) -> None:
+        condition: dict[str, str] = {}
+        if tag is not None:
+            condition = {"IfNoneMatch": "*"} if tag == ABSENT else {"IfMatch": tag}
+        self._call("put_object", Key=name, Body=data, **condition)
+
+    def copy(self, source: str, target: str) -> None:
+        # Not the file system's own, which asks for the size (HEAD): our objects are below 5 GB.
+        self._call("copy_object", Key=target, CopySource={"Bucket": self.bucket, "Key": source})
+
+    def delete(self, name: str) -> None:
+        self._call("delete_object", Key=name)
+
+    def list(
+        self,
+        prefix: str,
+        *,
+        deep: bool = False,
+        limit: int | None = None,
+        following: str | None = None,
+    ) -> Page:
+        asked: dict[str, Any] = {"Prefix": prefix}
+        if not deep:
+            asked["Delimiter"] = "/"
+        if limit is not None:
+            asked["MaxKeys"] = limit
+        if following is not None:
+            asked["ContinuationToken"] = following
+        reply = self._call("list_objects_v2", **asked)
+        entries = [
+            Entry(found["Key"], found["Size"], found["LastModified"].timestamp())
+            for found in reply.get("Contents", ())
+        ]
+        return Page(entries, reply.get("NextContinuationToken"))
+
+    def tag_of(self, data: bytes) -> str | None:
+        # The ETag of a small object is its MD5, unless the bucket encrypts by a key of its own.
+        return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+    # -- credentials
+
+    async def load_credentials(self) -> Any:
+        """Credentials in the form of botocore, whose sessions call this."""
+        given = self._given = await asyncio.to_thread(self._ask)
+        if given.expires_at is None:
+            return AioCredentials(given.access_key_id, given.secret_access_key, given.token)
+
+        async def refresh() -> dict[str, Any]:
+            fresh = self._given = await asyncio.to_thread(self._ask)
+            return {
+                "access_key": fresh.access_key_id,
+                "secret_key": fresh.secret_access_key,
+                "token": fresh.token,
+                "expiry_time": fresh.expires_at.isoformat() if fresh.expires_at else None,
+            }
+
+        return AioDeferredRefreshableCredentials(refresh, "exetera_zarr")
+
+    def _ask(self) -> AwsCredentials:
+        assert self._provider is not None
+        given = ask(self._provider, AwsCredentials)
+        self.secret |= given.secret
+        return given
+
+    def renew(self) -> bool:
+        if self._provider is None or self._ask() == self._given:
+            return False
+        self._fs = None
+        return True
+
+    # -- errors
+
+    def explain(self, error: Exception) -> Failure:
+        cause = error if isinstance(error, boto.ClientError) else error.__cause__
+        if isinstance(cause, boto.ClientError):
+            return self._refusal(cause)
+        if isinstance(error, _CREDENTIALS):
+            return Failure(
+                Kind.DENIED,
+                f"{error}. Credentials come from the environment (AWS_ACCESS_KEY_ID, "
+                "AWS_SECRET_ACCESS_KEY, AWS_PROFILE), from storage_options or from "
+                "set_credentials(); anon=True reads public buckets without any",
+            )
+        if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, aiohttp.ClientOSError)):
+            unsent = (boto.ConnectionError, boto.ConnectTimeoutError, aiohttp.ClientConnectorError)
+            kind = Kind.UNREACHABLE if isinstance(error, unsent) else Kind.BUSY
+            return Failure(kind, str(error))
+        if isinstance(error, _NETWORK):
+            return Failure(Kind.BUSY, f"{type(error).__name__}: {error}")
+        return Failure(Kind.OTHER, f"{type(error).__name__}: {error}")
+
+    def _refusal(self, error: boto.ClientError) -> Failure:
+        said = error.response.get("Error", {})
+        about = error.response.get("ResponseMetadata", {})
+        code, status = str(said.get("Code", "")), int(about.get("HTTPStatusCode", 0))
+        reason = f"{said.get('Message') or 'no reason given'} ({code or status})"
+        region = about.get("HTTPHeaders", {}).get("x-amz-bucket-region") or said.get("Region")
+        if code == "NoSuchBucket":
+            return Failure(Kind.NO_BUCKET, f"there is no bucket {self.bucket!r} ({code})")
+        if code in _EXPIRED:
+            return Failure(Kind.EXPIRED, f"the credentials have expired: {reason}")
+        if region and (status in (301, 307) or "Malformed" in code or "Location" in code):
+            return Failure(
+                Kind.OTHER,
+                f"the bucket is in region {region!r}: set AWS_DEFAULT_REGION, or storage_options="
+                f"{{'client_kwargs': {{'region_name': {region!r}}}}} ({code or status})",
+            )
+        if code in _BUSY:
+            return Failure(Kind.BUSY, reason)
+        return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
