@@ -205,6 +205,7 @@ def seaweedfs_server() -> Iterator[S3Server]:
             "master.telemetry": "false",
             "master.port": master,
             "volume.port": volume,
+            "volume.max": 1000,  # each bucket has some of its own
             "filer.port": filer,
             "admin.port": admin,
             "admin.ui": "false",
