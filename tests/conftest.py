@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from exetera_zarr.testing import servers
-from exetera_zarr.testing.servers import S3Server
+from exetera_zarr.testing.servers import GCSServer, S3Server, Server
+
+# Read when gcsfs is imported: it asks of every bucket what no emulator answers.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 settings.register_profile(
     "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -21,10 +25,25 @@ settings.register_profile(
 settings.register_profile("nightly", parent=settings.get_profile("ci"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-BACKENDS = ("local", "memory", "s3", "hdf5")
+BACKENDS = {
+    "local": (),
+    "memory": (),
+    "s3": (pytest.mark.s3,),
+    "seaweedfs": (pytest.mark.s3,),
+    "gcs": (pytest.mark.gcs,),
+    "hdf5": (),
+}
+"""The places that the `place` fixture knows, and the markers of tests there."""
+USUAL = ("local", "memory", "s3")
 # What a back end does, rather than what is done with it: the rest is tested on HDF5 files by
-# `--backends hdf5`, for the sake of the suite's time.
-HDF5_TOO = {"test_converting", "test_machine", "test_older_scripts", "test_tables"}
+# `--backends hdf5`, and on real servers by `--backends seaweedfs,gcs`, for the sake of the suite's
+# time.
+TOO = {
+    **dict.fromkeys(["test_conformance", "test_store"], ("seaweedfs", "gcs")),
+    **dict.fromkeys(
+        ["test_converting", "test_machine", "test_older_scripts", "test_tables"], ("hdf5",)
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -52,18 +71,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "place" not in metafunc.fixturenames:
         return
     option = metafunc.config.getoption("--backends")
-    chosen = [name.strip() for name in (option or "local,memory,s3").split(",")]
-    if option is None and metafunc.module.__name__.rpartition(".")[2] in HDF5_TOO:
-        chosen.append("hdf5")
+    if option is None:
+        module = metafunc.module.__name__.rpartition(".")[2]
+        chosen = [*USUAL, *TOO.get(module, ())]
+    else:
+        chosen = [name.strip() for name in option.split(",")]
     if unknown := set(chosen) - set(BACKENDS):
-        raise pytest.UsageError(f"unknown back ends {sorted(unknown)}; there are {BACKENDS}")
+        raise pytest.UsageError(
+            f"unknown back ends {sorted(unknown)}; there are {', '.join(BACKENDS)}"
+        )
     if metafunc.definition.get_closest_marker("zarr"):
         chosen = [name for name in chosen if name != "hdf5"]
-    marks = {"s3": [pytest.mark.s3]}
     metafunc.parametrize(
-        "place",
-        [pytest.param(name, marks=marks.get(name, ())) for name in chosen],
-        indirect=True,
+        "place", [pytest.param(name, marks=BACKENDS[name]) for name in chosen], indirect=True
     )
 
 
@@ -74,9 +94,31 @@ def s3_server() -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def seaweedfs_server() -> Iterator[S3Server]:
+    """An S3 server that is made for use, as long as the test session."""
+    only_on_linux()
+    with servers.seaweedfs_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[GCSServer]:
+    """A server of Google Cloud Storage's interface, as long as the test session."""
+    only_on_linux()
+    with servers.gcs_server() as server:
+        yield server
+
+
+def only_on_linux() -> None:
+    """Their packages are there for no other system; on this one they have to be installed."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        pytest.skip("its package is for Linux on x86-64 alone")
+
+
 @pytest.fixture
-def s3_place(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A bucket of its own on the test session's S3 server."""
+def s3_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that moto takes; none of the machine's own is ever used."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -84,12 +126,38 @@ def s3_place(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Place:
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    s3fs = pytest.importorskip("s3fs")
-    options = s3_server.storage_options
-    bucket = f"test-{uuid.uuid4().hex}"
-    s3fs.S3FileSystem(**options).mkdir(bucket)
+
+
+def bucket_of(backend: str, server: Server) -> Place:
+    """A bucket of its own."""
+    return Place(backend, server.make_bucket(f"test-{uuid.uuid4().hex}"), server.storage_options)
+
+
+@pytest.fixture
+def s3_place(s3_server: S3Server, s3_environment: None) -> Place:
+    """A bucket of its own on the test session's S3 server."""
+    pytest.importorskip("s3fs")
+    place = bucket_of("s3", s3_server)
     s3_server.requests.clear()
-    return Place("s3", f"s3://{bucket}", options)
+    return place
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_bucket(seaweedfs_server: S3Server) -> Place:
+    """One for all tests: half a second is spent, and room on disk set apart, for each."""
+    return bucket_of("seaweedfs", seaweedfs_server)
+
+
+@pytest.fixture
+def seaweedfs_place(seaweedfs_bucket: Place, s3_environment: None) -> Place:
+    """A folder of its own on the test session's SeaweedFS, which checks credentials."""
+    return replace(seaweedfs_bucket, prefix=f"{seaweedfs_bucket.prefix}/{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def gcs_place(gcs_server: GCSServer) -> Place:
+    """A bucket of its own on the test session's server of Google Cloud Storage's interface."""
+    return bucket_of("gcs", gcs_server)
 
 
 @pytest.fixture
@@ -103,6 +171,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         case "hdf5":
             pytest.importorskip("h5py")
             return Place("hdf5", str(tmp_path))
-        case _:
-            found: Place = request.getfixturevalue("s3_place")
+        case backend:
+            found: Place = request.getfixturevalue(f"{backend}_place")
             return found
