@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from exetera_zarr.storage.credentials import Provider
+from exetera_zarr.storage.credentials import Provider  # noqa: TC001 - of a public annotation
 
 __all__ = ["GCSOptions", "S3Options"]
 
@@ -19,7 +19,7 @@ class _Common(TypedDict, total=False):
     """A function that gives credentials, called again when they have expired, or a mapping; see
     `exetera_zarr.set_credentials`."""
     retry_deadline: float
-    """Seconds after which a request that fails is not made again; by default 120."""
+    """Seconds after which a request that fails is not made again; by default 90."""
 
 
 class S3Options(_Common, total=False):
@@ -42,7 +42,7 @@ class S3Options(_Common, total=False):
     ``config_kwargs``   for botocore's ``Config``, as timeouts
     ``requester_pays``  the reader pays for the requests
     ``retry_deadline``  seconds after which a request that fails is not
-                        made again; by default 120
+                        made again; by default 90
     ==================  ===============================================  ==========================
 
     Others are passed on to ``s3fs.S3FileSystem``. Where nothing is said, credentials are looked for
@@ -62,19 +62,19 @@ class GCSOptions(_Common, total=False):
     """
     Storage options for ``gs://``.
 
-    ==================  ===============================================  ==========================
-    option              meaning                                          environment variable
-    ==================  ===============================================  ==========================
+    ==================  ========================================  ==================================
+    option              meaning                                   environment variable
+    ==================  ========================================  ==================================
     ``anon``            no credentials: for public buckets
-    ``endpoint_url``    where the service is, if not Google's own        ``STORAGE_EMULATOR_HOST``
-    ``token``           path of a file of credentials, or what           ``GOOGLE_APPLICATION_CRED``\\
-                        ``gcsfs.GCSFileSystem`` takes in its place       ``ENTIALS``
-    ``project``         the project that pays                            ``GOOGLE_CLOUD_PROJECT``
+    ``endpoint_url``    where the service is, if not Google's own ``STORAGE_EMULATOR_HOST``
+    ``token``           path of a file of credentials, or what    ``GOOGLE_APPLICATION_CREDENTIALS``
+                        ``gcsfs.GCSFileSystem`` takes in its place
+    ``project``         the project that pays                     ``GOOGLE_CLOUD_PROJECT``
     ``credentials``     a function or mapping: see `set_credentials`
     ``requester_pays``  the reader pays for the requests
-    ``retry_deadline``  seconds after which a request that fails is not
-                        made again; by default 120
-    ==================  ===============================================  ==========================
+    ``retry_deadline``  seconds after which a request that fails
+                        is not made again; by default 90
+    ==================  ========================================  ==================================
 
     Others are passed on to ``gcsfs.GCSFileSystem``. Where nothing is said, credentials are looked
     for as Google's own tools do: the environment, ``gcloud``, the machine's role.

@@ -16,9 +16,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr import Session
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketStore
 from exetera_zarr.storage.zarr.local import LocalStore
 from exetera_zarr.storage.zarr.places import open_store
-from exetera_zarr.storage.zarr.remote import FsspecStore
 from exetera_zarr.testing import counting, servers
 
 
@@ -251,7 +251,7 @@ def test_a_bucket_that_ignores_if_none_match_is_not_written_to(s3_place, monkeyp
     url, options = s3_place.url("x.zarr"), s3_place.storage_options
     with Session() as s:
         for mode in ("w", "x"):
-            with pytest.raises(UnsupportedError, match=r"If-None-Match.*single_writer=True"):
+            with pytest.raises(UnsupportedError, match=r"only if absent.*single_writer=True"):
                 s.open_dataset(url, mode, "d", storage_options=options)
         ds = s.open_dataset(url, "w", "d", storage_options=options, single_writer=True)
         ds.create_dataframe("t")
@@ -284,13 +284,13 @@ def test_a_bucket_whose_etags_never_match_ends_in_a_warning(s3_place, monkeypatc
         ds = s.open_dataset(url, "w", "d", storage_options=options)
         ds.create_dataframe("t")
         ds.commit()
-        real = FsspecStore._put_if
+        real = BucketStore._put_if
         monkeypatch.setattr(
-            FsspecStore,
+            BucketStore,
             "_put_if",
-            lambda self, key, data, on: "IfMatch" not in on and real(self, key, data, on),
+            lambda self, key, data, tag: tag == ABSENT and real(self, key, data, tag),
         )
         ds.create_dataframe("u")
         with pytest.warns(RuntimeWarning, match=r"version 2 .* is committed.* tries"):
             assert ds.commit() == 2
-        monkeypatch.setattr(FsspecStore, "_put_if", real)
+        monkeypatch.setattr(BucketStore, "_put_if", real)

@@ -261,12 +261,11 @@ class DraftArray:
 
     def _decode(self, key: str, place: Buffer | transfer.Upload | None, out: AnyArray) -> None:
         encoded = place.encoded if isinstance(place, transfer.Upload) else None
-        if encoded is None:
-            if isinstance(place, transfer.Upload):
-                place.wait()
-                if place.error is not None and place.encoded is None:
-                    place.wait_stored()
-                encoded = place.encoded
+        if encoded is None and isinstance(place, transfer.Upload):
+            place.wait()
+            if place.error is not None and place.encoded is None:
+                place.wait_stored()
+            encoded = place.encoded
         fetched = encoded or self._fetch(key)
         try:
             self.codec.decode(fetched, out)

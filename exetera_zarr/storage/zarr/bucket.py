@@ -258,14 +258,15 @@ class BucketStore(ObjectStore):
         return Page(found, page.following)
 
     def enclosing(self) -> str | None:
-        above = self._root.rstrip("/").split("/")
-        while len(above) > 1:
-            above.pop()
-            place = "/".join(above)
-            ask = partial(self._client.list, f"{place}/{keys.MANIFESTS}/", limit=1)
+        above = self._root.rstrip("/")
+        bucket = self.url.removesuffix(above)
+        while above:
+            above = above.rpartition("/")[0]
+            manifests = f"{above}/{keys.MANIFESTS}/".lstrip("/")
+            ask = partial(self._client.list, manifests, limit=1)
             try:
                 if self._make("list", "", ask).entries:
-                    return f"{self.url[: -len(self._root) + 1]}{place}"
+                    return f"{bucket}{above}".rstrip("/")
             except OSError:  # of what is above we may not be allowed to see anything
                 continue
         return None

@@ -11,6 +11,7 @@ from exetera_zarr.errors import (
     CommitStateUnknownError,
     ConflictError,
     CorruptDataError,
+    StorageError,
     UnsupportedError,
 )
 from exetera_zarr.storage.base import Commit
@@ -198,14 +199,14 @@ def create(store: ObjectStore, number: int, data: bytes) -> bool:
     try:
         if store.create(key, data):
             return True
-    except PermissionError:
-        raise
     except Exception as error:  # noqa: BLE001 - raised below
         # It may have been applied and only the reply lost, or not be known to be durable yet.
         try:
             if store.create(key, data):
                 return True
         except Exception:  # noqa: BLE001 - the first one tells more
+            if isinstance(error, PermissionError) or not isinstance(error, StorageError):
+                raise error from None
             raise CommitStateUnknownError(
                 f"{store.url}: whether version {number} was committed is not known: {error}. "
                 "Nothing is lost: commit() again finds out, and commits it if it was not"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fsspec.implementations.local import LocalFileSystem
+import fsspec
 
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.storage.credentials import provider_for
@@ -58,7 +58,7 @@ def open_store(
     if url.lower().endswith(".zip") and "::" not in url:
         store = FsspecStore(f"zip::{url}", options, single_writer=single_writer)
     elif scheme in ("", "file", "local") and "::" not in url:
-        store = LocalStore(LocalFileSystem._strip_protocol(url), durable=durable)
+        store = LocalStore(fsspec.url_to_fs(url, **options)[1], durable=durable)
     else:
         if scheme in _BUCKETS and "@" in rest.partition("/")[0]:
             # Such a URL would reach logs and messages by way of the client libraries.

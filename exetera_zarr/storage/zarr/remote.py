@@ -134,7 +134,7 @@ class FsspecStore(ObjectStore):
         key: str,
         data: bytes,
         wanted: Callable[[bytes | None], bool],
-        expected: bytes | None = None,
+        expected: bytes | None = None,  # noqa: ARG002
     ) -> bool:
         with self._memory_lock:
             present = None

@@ -89,7 +89,7 @@ class Patience:
         Seconds of the first range that a waiting time is drawn from, and of the last.
     """
 
-    deadline: float = 120.0
+    deadline: float = 90.0
     first_contact: float = 5.0
     shortest: float = 0.1
     longest: float = 5.0

@@ -120,7 +120,9 @@ class S3Client(BucketClient):
         fs = self.fs
 
         async def get() -> tuple[bytes, str]:
-            reply = await fs._call_s3("get_object", Bucket=self.bucket, Key=name)
+            # Not the file system's own, which waits in this thread: the body is read in its loop.
+            call = fs._call_s3  # noqa: SLF001
+            reply = await call("get_object", Bucket=self.bucket, Key=name)
             try:
                 return await reply["Body"].read(), reply["ETag"]
             finally:
