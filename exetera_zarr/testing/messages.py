@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from exetera_zarr.testing.rules import Action
+
 __all__ = ["Head", "body", "error_reply", "read_head", "whole"]
 
 _PIECE = 1 << 18
@@ -164,8 +166,9 @@ async def whole(content: bytes) -> AsyncIterator[tuple[bytes, bool]]:
     yield content, True
 
 
-def error_reply(status: int, verb: str, path: str) -> tuple[bytes, bytes]:
+def error_reply(action: Action, verb: str, path: str) -> tuple[bytes, bytes]:
     """The head and body of an error, as Google Cloud Storage has it at its paths, and S3 does."""
+    status = action.status
     phrase = HTTPStatus(status).phrase
     if path.startswith(_GCS_PATHS):
         kind = "application/json; charset=UTF-8"
@@ -173,7 +176,7 @@ def error_reply(status: int, verb: str, path: str) -> tuple[bytes, bytes]:
         content = json.dumps({"error": {"code": status, "message": phrase, "errors": reasons}})
     else:
         kind = "application/xml"
-        code = _S3_CODES.get(status, phrase.replace(" ", ""))
+        code = action.code or _S3_CODES.get(status, phrase.replace(" ", ""))
         content = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{code}</Code><Message>{phrase}</Message>"
@@ -181,4 +184,5 @@ def error_reply(status: int, verb: str, path: str) -> tuple[bytes, bytes]:
         )
     data = b"" if verb == "HEAD" else content.encode()
     lines = [f"HTTP/1.1 {status} {phrase}", f"Content-Type: {kind}", f"Content-Length: {len(data)}"]
+    lines += [f"{name}: {value}" for name, value in action.headers]
     return "\r\n".join([*lines, "", ""]).encode(), data

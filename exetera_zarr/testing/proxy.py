@@ -225,7 +225,7 @@ class _Connection:
             self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         async for _ in body(self.reader, request):
             pass
-        head, content = error_reply(exchange.action.status, exchange.verb, exchange.path)
+        head, content = error_reply(exchange.action, exchange.verb, exchange.path)
         exchange.status, exchange.received = exchange.action.status, len(content)
         self.writer.write(head + content)
         await self.writer.drain()

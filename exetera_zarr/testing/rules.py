@@ -66,8 +66,8 @@ class Action:
         What goes wrong.
     delay
         Seconds until the server sees the request, or something goes wrong.
-    status
-        That of an error.
+    status, code, headers
+        Those of an error.
     size
         How many bytes of the body go through.
     seconds
@@ -77,6 +77,8 @@ class Action:
     fault: Fault = Fault.NONE
     delay: float = 0.0
     status: int = 0
+    code: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
     size: int = 0
     seconds: float = 0.0
 
@@ -94,9 +96,9 @@ def delay(seconds: float) -> Action:
     return Action(delay=seconds)
 
 
-def answer(status: int) -> Action:
-    """Answer with an error, as S3 or Google Cloud Storage words it."""
-    return Action(Fault.ANSWER, status=status)
+def answer(status: int, code: str = "", *headers: tuple[str, str]) -> Action:
+    """Answer with an error, as S3 (with another code than the usual one) or Google words it."""
+    return Action(Fault.ANSWER, status=status, code=code, headers=headers)
 
 
 def cut(size: int) -> Action:

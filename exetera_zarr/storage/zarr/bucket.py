@@ -163,19 +163,14 @@ class BucketStore(ObjectStore):
         return True
 
     def create(self, key: str, data: bytes) -> bool:
-        tries = 0
-
-        def put() -> None:
-            nonlocal tries
-            tries += 1
-            self._client.put(self._root + key, data, ABSENT)
-
         try:
+            put = partial(self._client.put, self._root + key, data, ABSENT)
             self._make("create", key, put)
         except FileExistsError:
-            # It may be our own, from a try whose reply was lost: the bytes tell, since all that is
-            # created carries its writer's identity.
-            return tries > 1 and self.get(key) == data
+            # It may be our own, from a try whose reply was lost (which the client may have repeated
+            # by itself, as aiohttp does on a connection that it has used before). The bytes tell,
+            # since all that is created carries its writer's identity.
+            return self.get(key) == data
         return True
 
     def _present(self, key: str) -> tuple[bytes | None, str]:

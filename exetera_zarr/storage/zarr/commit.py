@@ -18,7 +18,7 @@ from exetera_zarr.storage.base import Commit
 from exetera_zarr.storage.zarr import keys, layout, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
@@ -88,22 +88,31 @@ def _numbers(store: ObjectStore) -> Iterator[int]:
     return (number for key in store.list(keys.MANIFESTS) if (number := _number(key)) is not None)
 
 
-def newest(store: ObjectStore) -> int | None:
-    """Number of the newest version; None where there is no dataset."""
+def newest(store: ObjectStore, root: Callable[[], bytes] | None = None) -> int | None:
+    """
+    Number of the newest version; None where there is no dataset.
+
+    Parameters
+    ----------
+    store
+        The store.
+    root
+        Gets its root document, where that is under way already.
+    """
     try:
         first = store.first(keys.MANIFESTS)
     except (PermissionError, UnsupportedError):
-        return _newest_from_root(store)
+        return _newest_from_root(store, root or partial(store.get, _ROOT))
     if first is None:
         return None
     number = _number(first)
     return next(_numbers(store), None) if number is None else number
 
 
-def _newest_from_root(store: ObjectStore) -> int | None:
+def _newest_from_root(store: ObjectStore, root: Callable[[], bytes]) -> int | None:
     """The same where nothing can be listed: the first number after the root's that is free."""
     try:
-        number = _checked(store, _ROOT, store.get(_ROOT)).number
+        number = _checked(store, _ROOT, root()).number
     except FileNotFoundError:
         return None
     while True:
@@ -156,7 +165,7 @@ def load(store: ObjectStore) -> Version | None:
     """
     executor = transfer.pool(store.concurrency)
     root = executor.submit(store.get, _ROOT)
-    number = newest(store)
+    number = newest(store, root.result)
     try:
         published = _checked(store, _ROOT, root.result())
     except (FileNotFoundError, CorruptDataError):

@@ -1,0 +1,68 @@
+"""Real servers behind a fault proxy, and clients in a hurry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exetera_zarr.storage.zarr import retrying
+from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
+from exetera_zarr.testing.rules import PASS
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A place on a server, directly and by way of a proxy."""
+
+    prefix: str
+    direct: dict[str, Any]
+    options: dict[str, Any]
+    proxy: FaultProxy
+
+    def url(self, name: str = "study.zarr") -> str:
+        return f"{self.prefix}/{name}"
+
+    def fine(self) -> None:
+        """Nothing goes wrong any more, and nothing has been asked."""
+        self.proxy.rule = lambda _: PASS
+        self.proxy.clear()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patience of a test: as many tries as ever, in less time."""
+    quick = {"deadline": 20.0, "first_contact": 2.0, "shortest": 0.001, "longest": 0.02}
+    for name, value in quick.items():
+        monkeypatch.setattr(retrying.patience, name, value)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("seaweedfs", marks=pytest.mark.s3),
+        pytest.param("gcs", marks=pytest.mark.gcs),
+    ]
+)
+def bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    """A place of its own on each kind of real server, behind a proxy of its own."""
+    place = request.getfixturevalue(f"{request.param}_place")
+    server = request.getfixturevalue(f"{request.param}_server")
+    with fault_proxy(server.endpoint) as proxy:
+        options = server.at(proxy.endpoint).storage_options
+        yield Bucket(place.prefix, place.storage_options, options, proxy)
+
+
+@pytest.fixture
+def s3_bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    """A place of its own on the real S3 server alone."""
+    place = request.getfixturevalue("seaweedfs_place")
+    server = request.getfixturevalue("seaweedfs_server")
+    with fault_proxy(server.endpoint) as proxy:
+        options = server.at(proxy.endpoint).storage_options
+        yield Bucket(place.prefix, place.storage_options, options, proxy)

@@ -1,0 +1,181 @@
+"""A bucket that is slow, busy, or loses its replies: right data or an error, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from study import STEPS, append, create, read
+
+from exetera_zarr import CommitStateUnknownError, CorruptDataError, Session, StorageError
+from exetera_zarr.storage.zarr import retrying
+from exetera_zarr.storage.zarr.keys import MANIFESTS
+from exetera_zarr.testing.rules import (
+    DROP,
+    LOSE,
+    PASS,
+    Fault,
+    answer,
+    burst,
+    cut,
+    failing,
+    nth,
+    only,
+    truncate,
+)
+
+NOTICED = (answer(503), answer(500), answer(502), answer(429), DROP, LOSE, cut(0), cut(20))
+
+
+def faults(bucket) -> int:
+    """How many requests have gone wrong."""
+    return sum(exchange.action.fault != Fault.NONE for exchange in bucket.proxy.log)
+
+
+def rounds(bucket, seed, rate, wanted):
+    """Write, change and read until that many requests were made; how many of them went wrong."""
+    made = wrong = number = 0
+    while made < wanted:
+        number += 1
+        url = bucket.url(f"{seed}-{number}.zarr")
+        bucket.proxy.rule = failing(rate, seed=seed * 1000 + number, kinds=NOTICED)
+        for step, after in STEPS:
+            step(url, bucket.options)
+            assert read(url, bucket.options) == after
+        made, wrong = made + len(bucket.proxy.log), wrong + faults(bucket)
+        bucket.proxy.clear()
+        assert read(url, bucket.direct) == STEPS[-1][1]
+    return wrong
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.1])
+def test_requests_that_fail_now_and_then(bucket, rate):
+    """All of it is done, and rightly, whatever part of the requests fails."""
+    wrong = rounds(bucket, seed=round(rate * 1000), rate=rate, wanted=400)
+    assert wrong > 0 or rate < 0.1
+
+
+@pytest.mark.slow
+def test_twenty_thousand_faulty_requests(bucket):
+    """Not one wrong value, and every operation ends well."""
+    wanted = int(os.environ.get("FAULTY_REQUESTS", "10000"))  # on each of two servers
+    wrong = seed = 0
+    while wrong < wanted:
+        seed += 1
+        wrong += rounds(bucket, seed=seed, rate=0.3, wanted=2000)
+
+
+def test_twenty_times_busy(bucket):
+    """A store that is busy for a while is waited for."""
+    bucket.proxy.rule = burst(20, after=5)
+    for step, after in STEPS:
+        step(bucket.url(), bucket.options)
+        assert read(bucket.url(), bucket.direct) == after
+    assert faults(bucket) == 20
+
+
+def test_only_what_may_pass_is_tried_again(bucket):
+    """What is refused is refused once."""
+    create(bucket.url(), bucket.direct)
+    bucket.proxy.rule = lambda _: answer(403)
+    with pytest.raises(PermissionError, match=r"could not .* \(?.*study\.zarr"):
+        read(bucket.url(), bucket.options)
+    assert max(Counter((e.verb, e.path, e.query) for e in bucket.proxy.log).values()) == 1
+
+
+def test_shortened_answers(bucket):
+    """Bytes that are missing where nothing says so are noticed, and asked for again."""
+    create(bucket.url(), bucket.direct)
+    for number in range(1, 8):
+        bucket.proxy.rule = only(nth(number, truncate(40)), kind="GET")
+        assert read(bucket.url(), bucket.options) == STEPS[0][1]
+    bucket.proxy.rule = only(lambda _: truncate(40), path="/c/")
+    with pytest.raises((CorruptDataError, StorageError), match=r"people/"):
+        read(bucket.url(), bucket.options)
+
+
+@pytest.mark.parametrize("fault", [LOSE, DROP, answer(500)], ids=str)
+def test_the_kth_request(bucket, fault):
+    """Whichever of the replies is lost, the commit's included, each step is one version."""
+    bucket.fine()
+    for step, _ in STEPS:
+        step(bucket.url("count.zarr"), bucket.options)
+    requests = len(bucket.proxy.log)
+    assert requests > 40
+    # The client may repeat a request by itself: also when that is lost, once more.
+    for number in range(1, requests + 1, 1 if fault is LOSE else 5):
+        url = bucket.url(f"{number}.zarr")
+        bucket.proxy.rule = nth(number, fault)
+        versions = [step(url, bucket.options) for step, _ in STEPS]
+        assert versions == [1, 2, 3]
+        bucket.fine()
+        assert read(url, bucket.options) == STEPS[-1][1]
+
+
+@pytest.mark.parametrize("fault", [LOSE, DROP, answer(503)], ids=str)
+def test_a_store_that_goes_away(bucket, fault, monkeypatch):
+    """An error that says what and where, the version before for all, and later the commit."""
+    monkeypatch.setattr(retrying.patience, "deadline", 0.2)
+    create(bucket.url(), bucket.direct)
+    bucket.fine()
+    append(bucket.url(), bucket.options)
+    requests = len(bucket.proxy.log)
+    for number in range(3, requests, 4):
+        url = bucket.url(f"{number}.zarr")
+        bucket.fine()
+        create(url, bucket.options)
+        bucket.proxy.rule = (
+            burst(10**9, 503, after=number) if fault.status else after(number, fault)
+        )
+        bucket.proxy.clear()
+        with pytest.raises(StorageError, match=rf"{number}\.zarr"):
+            append(url, bucket.options)
+        bucket.fine()
+        # Where the fault comes after the request was applied, the version may be there already.
+        assert read(url, bucket.options) in [STEPS[0][1], STEPS[1][1]]
+
+
+def after(number, action):
+    """From a request on, all go wrong."""
+    asked = 0
+
+    def rule(_):
+        nonlocal asked
+        asked += 1
+        return action if asked > number else PASS
+
+    return rule
+
+
+def test_a_commit_of_which_nobody_knows(s3_bucket, monkeypatch):
+    """The error says so; nothing is removed; the next commit finds it out."""
+    bucket = s3_bucket
+    monkeypatch.setattr(retrying.patience, "deadline", 0.3)
+    create(bucket.url(), bucket.direct)
+    with Session() as s:
+        ds = s.open_dataset(bucket.url(), "r+", "study", storage_options=bucket.options)
+        ds["people"]["age"].data[0] = 7
+        ds.create_dataframe("more")
+        uploaded = False
+
+        def rule(request):
+            """The reply to the manifest is lost, and nothing more is heard."""
+            nonlocal uploaded
+            if request.verb == "PUT" and MANIFESTS in request.path:
+                uploaded = True
+                return LOSE
+            return DROP if uploaded else PASS
+
+        bucket.proxy.rule = rule
+        bucket.proxy.clear()
+        with pytest.raises(CommitStateUnknownError, match=r"version 2 was committed is not known"):
+            ds.commit()
+        assert not any(exchange.verb == "DELETE" for exchange in bucket.proxy.log)
+        bucket.fine()
+        assert ds.commit() == 2
+        assert ds["people"]["age"].data[0] == 7
+    with Session() as s:
+        there = s.open_dataset(bucket.url(), "r", "study", storage_options=bucket.direct)
+        assert (there.version, there.keys()) == (2, ["people", "more"])
+        there.verify()
