@@ -135,7 +135,7 @@ def fault_proxy(
     Examples
     --------
     >>> with s3_server() as server, fault_proxy(server.endpoint, latency(0.03)) as proxy:
-    ...     options = server.at(proxy.endpoint).storage_options  # doctest: +SKIP
+    ...     options = server.at(proxy.endpoint).storage_options
     """
     proxy = FaultProxy(upstream, rule, bandwidth)
     started: Future[Callable[[], object]] = Future()

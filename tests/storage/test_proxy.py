@@ -63,6 +63,7 @@ class Objects(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         self.server.objects[self.path] = self.body()
+        self.server.written.set()
         self.server.hosts.add(self.headers["Host"])
         self.reply(b"written")
 
@@ -105,6 +106,7 @@ def objects():
 
     server = Server(("127.0.0.1", 0), Objects)
     server.objects, server.hosts = {"/x": CONTENT, "/small": b"small"}, set()
+    server.written = threading.Event()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     server.endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -269,8 +271,7 @@ def test_a_stall_is_after_the_work(objects):
         connected(proxy) as connection,
     ):
         connection.request("PUT", "/y", b"abc")
-        while "/y" not in objects.objects:
-            threading.Event().wait(0.01)
+        assert objects.written.wait(60)
         assert proxy.log[0].ended is None
         assert proxy.log[0].status == 0
 
