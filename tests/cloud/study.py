@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exetera_zarr import Session
+from exetera_zarr import Dataset, Session
 
 ROWS = 40
 Content = dict[str, list[Any]]
@@ -28,11 +28,17 @@ def append(url: str, options: dict[str, Any], **more: Any) -> int:
     """More rows, so that chunks are read, copied and written anew."""
     with Session() as s:
         ds = s.open_dataset(url, "r+", "study", storage_options=options, **more)
-        table = ds["people"]
-        table["age"].data.write(np.arange(ROWS, ROWS + 10, dtype="int32"))
-        table["note"].data.write([f"note {n}" for n in range(ROWS, ROWS + 10)])
+        extend(ds)
         ds.commit()
         return ds.version
+
+
+def extend(ds: Dataset) -> None:
+    """Ten more rows, all or none."""
+    table = ds["people"]
+    with ds.transaction():
+        table["age"].data.write(np.arange(ROWS, ROWS + 10, dtype="int32"))
+        table["note"].data.write([f"note {n}" for n in range(ROWS, ROWS + 10)])
 
 
 def select(url: str, options: dict[str, Any], **more: Any) -> int:

@@ -201,11 +201,13 @@ class Uploads:
         self._flying = 0
         self._room = threading.Condition()
         self._failed: BaseException | None = None
+        self._undone = 0
         pool(store.concurrency, "upload")  # its threads may be needed when none can be started
 
     def forget_failure(self) -> None:
-        """What failed belongs to changes that are undone."""
+        """What failed, or will yet, belongs to changes that are undone."""
         self._failed = None
+        self._undone += 1
 
     def send(self, key: str, encode: Callable[[], bytes], size: int) -> Upload:
         """
@@ -230,12 +232,15 @@ class Uploads:
             raise failed
         self._enter(size)
         upload = Upload(key)
-        pool(self._store.concurrency, "upload").submit(self._run, upload, encode, size)
+        pool(self._store.concurrency, "upload").submit(
+            self._run, upload, encode, size, self._undone
+        )
         return upload
 
-    def _run(self, upload: Upload, encode: Callable[[], bytes], size: int) -> None:
+    def _run(self, upload: Upload, encode: Callable[[], bytes], size: int, undone: int) -> None:
         upload.run(self._store, encode)
-        self._failed = upload.error or self._failed
+        if undone == self._undone:
+            self._failed = upload.error or self._failed
         self._leave(size)
 
     @contextmanager
