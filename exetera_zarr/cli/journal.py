@@ -20,6 +20,7 @@ from exetera_zarr.cli.options import (
 )
 from exetera_zarr.cli.progress import step_bars
 from exetera_zarr.cli.reporting import UsageError
+from exetera_zarr.errors import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -109,6 +110,7 @@ def journal(
                     snapshot, only = open_place(other, place, storage_option, None)
                     chosen = _chosen(snapshot, only, table)
                     found += _journaled(journals, snapshot, chosen, keys, arguments, bars)
+            _refuse_unused(keys, {one["table"] for one in found})
         journals.commit()
         summary = {
             "url": journals.url,
@@ -143,7 +145,12 @@ def _journaled(
         by = keys.get(name, keys[None])
         progress = None if bars is None else bars(name)
         frame = journals.require_dataframe(name)
-        done = frame.journal(snapshot[name], by, progress=progress, **arguments)
+        moment = arguments["valid_from"]
+        if moment is None and not snapshot[name].length():
+            moment = _moment(snapshot)
+        done = frame.journal(
+            snapshot[name], by, progress=progress, **{**arguments, "valid_from": moment}
+        )
         yield {
             "snapshot": snapshot.url,
             "table": name,
@@ -156,8 +163,24 @@ def _journaled(
         }
 
 
+def _moment(snapshot: Dataset) -> float | None:
+    """The last moment of tables that have rows, for one that has none to say it."""
+    from exetera_zarr.snapshots import only_moment
+
+    filled = [snapshot[name] for name in tables_of(snapshot, None) if snapshot[name].length()]
+    return max(map(only_moment, filled), default=None)
+
+
+def _refuse_unused(keys: Mapping[str | None, list[str]], tables: set[str]) -> None:
+    for name in keys:
+        if name is not None and name not in tables:
+            raise UsageError(
+                f"-k/--key: no table {name!r} is journalled; there are {listing(tables)}"
+            )
+
+
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    from exetera_zarr.journaling import moment_text
+    from exetera_zarr.snapshots import moment_text
 
     for one in summary["snapshots"]:
         counts = ", ".join(f"{one[what]:,} {what}" for what in ("new", "changed", "unchanged"))

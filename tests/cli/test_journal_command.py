@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def test_keys_and_tables(run, snapshots) -> None:
     assert run("journal", "x.zarr", snapshots[0], "-q").stdout == ""
 
 
+def test_a_table_without_rows_is_of_the_moment_of_the_others(run, study, snapshots) -> None:
+    (study / "p.csv").write_text("id,note\n")
+    inputs = ("-i", "patients:p.csv,tests:t.csv", "-ts", "2020-04-09")
+    assert run("import", "-s", "s.json", "-o", "9.zarr", *inputs).exit_code == 0
+    done = run("journal", "study.zarr", snapshots[0], "9.zarr", "--close-vanished", "--json")
+    assert done.exit_code == 0, done.stderr
+    found = [(one["table"], one["valid_from"], one["closed"]) for one in done.json["snapshots"]]
+    ninth = datetime(2020, 4, 9, tzinfo=UTC).timestamp()
+    assert found[2:] == [("patients", ninth, 2), ("tests", ninth, 1)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -73,6 +85,7 @@ def test_keys_and_tables(run, snapshots) -> None:
         (["1.zarr", "-k", "id", "-k", "note"], 2, "all tables occurs more than once"),
         (["1.zarr", "-k", "tests:"], 2, "names no field"),
         (["1.zarr", "-k", "tests:(id"], 2, "is not TABLE:"),
+        (["1.zarr", "-k", "test:id"], 2, "no table 'test' is journalled"),
         (["1.zarr", "-t", "nonsense"], 1, "nonsense"),
         (["1.zarr", "-k", "nonsense"], 1, "no field 'nonsense'"),
         (["2.zarr", "1.zarr"], 1, "before the last one"),
