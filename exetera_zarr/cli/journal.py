@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ from exetera_zarr.cli.options import (
 )
 from exetera_zarr.cli.progress import step_bars
 from exetera_zarr.cli.reporting import UsageError
-from exetera_zarr.errors import listing
+from exetera_zarr.errors import about, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,17 +101,17 @@ def journal(
         "relative": relative,
     }
     began = time.monotonic()
+    chosen = {place: _chosen(place, table, storage_option) for place in snapshots}
+    _refuse_unused(keys, {name for names in chosen.values() for name in names})
     with Session() as session, step_bars(quiet=quiet or as_json) as bars:
         journals = opened(session, dataset, "a", storage_option)
         found: list[dict[str, Any]] = []
         with journals.transaction():
             for place in snapshots:
                 # Of its own, since two snapshots may be called alike.
-                with Session() as other:
-                    snapshot, only = open_place(other, place, storage_option, None)
-                    chosen = _chosen(snapshot, only, table)
-                    found += _journaled(journals, snapshot, chosen, keys, arguments, bars)
-            _refuse_unused(keys, {one["table"] for one in found})
+                with Session() as other, about(partial(str, place)):
+                    snapshot, _ = open_place(other, place, storage_option, None)
+                    found += _journaled(journals, snapshot, chosen[place], keys, arguments, bars)
         journals.commit()
         summary = {
             "url": journals.url,
@@ -124,13 +125,18 @@ def journal(
         print("\n".join(_lines(summary)))
 
 
-def _chosen(snapshot: Dataset, only: str | None, tables: Sequence[str] | None) -> list[str]:
-    found = tables_of(snapshot, only)
-    if not tables:
-        return found
-    for name in tables:
-        snapshot.get_dataframe(name)  # which says what there is
-    return [name for name in found if name in tables]
+def _chosen(
+    place: str, tables: Sequence[str] | None, storage_option: Sequence[str] | None
+) -> list[str]:
+    """The tables of a snapshot that are journalled, all of which there have to be."""
+    from exetera_zarr.session import Session
+
+    with Session() as session:
+        snapshot, only = open_place(session, place, storage_option, None)
+        found = tables_of(snapshot, only)
+        for name in tables or ():
+            snapshot.get_dataframe(name)  # which says what there is
+    return [name for name in found if not tables or name in tables]
 
 
 def _journaled(

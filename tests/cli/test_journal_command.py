@@ -79,6 +79,22 @@ def test_a_table_without_rows_is_of_the_moment_of_the_others(run, study, snapsho
 
 
 @pytest.mark.parametrize(
+    "arguments", [["2.zarr", "none.zarr"], ["1.zarr/nope"], ["1.zarr", "-k", "x:id"]]
+)
+def test_nothing_is_made_for_snapshots_that_are_not_there(run, study, snapshots, arguments) -> None:
+    assert run("journal", "study.zarr", *arguments).exit_code != 0
+    assert not (study / "study.zarr").exists()
+
+
+def test_an_error_says_in_which_snapshot(run, study, snapshots) -> None:
+    (study / "p.csv").write_text("id,note\n5,a\n5,b\n")
+    assert run("import", "-s", "s.json", "-i", "patients:p.csv", "-o", "twice.zarr").exit_code == 0
+    done = run("journal", "study.zarr", snapshots[0], "twice.zarr/patients")
+    assert done.exit_code == 1
+    assert "twice.zarr/patients: the key id = 5 occurs more than once" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["1.zarr", "2.zarr", "-ts", "2020-01-01"], 2, "moment of one snapshot"),
