@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,23 @@ from exetera_zarr.engine import gather
 from exetera_zarr.engine import journal as comparison
 from exetera_zarr.engine.rows import RowNumbers
 from exetera_zarr.engine.source import Source, ahead
-from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
+from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.incoming import Incoming
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.snapshots import (
+    END,
+    VALID_FROM,
+    VALID_TO,
+    Tolerances,
+    check_validity,
+    compared_names,
+    journalled_names,
+    moment_in_order,
+    seconds_of,
+    tolerances_by_name,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,14 +40,8 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
 
-__all__ = ["END", "VALID_FROM", "VALID_TO", "Journaled", "journal", "moment_text", "valid_at"]
+__all__ = ["Journaled", "journal", "valid_at"]
 
-VALID_FROM, VALID_TO = "j_valid_from", "j_valid_to"
-END = 32_503_680_000.0
-"""``j_valid_to`` of a row that is valid still: the start of the year 3000 in UTC, whereas ExeTera's
-depends on the time zone of the machine."""
-
-Tolerances: TypeAlias = float | Mapping[str, float]
 _STEP = 1 << 20
 
 
@@ -90,19 +97,20 @@ def journal(
     snapshot, by, valid_from, close_vanished, fields, compare, absolute, relative, progress
         As of `DataFrame.journal`.
     """
-    if snapshot.group.key == table.group.key:
-        raise DataError(f"the snapshot of {table.name!r} is the table itself")
+    names = journalled_names(table, snapshot, fields)
     keys = snapshot.selected(by)
-    names = [name for name in _names(snapshot, fields) if name not in (VALID_FROM, VALID_TO)]
     if missing := [key for key in keys if key not in names]:
         raise DataError(f"the keys {missing} are not among the fields to journal")
-    compared = _compared(snapshot, names, keys, compare)
-    tolerances = _tolerances(snapshot, names, absolute, relative)
-    since = _moment(table, snapshot, keys, valid_from)
+    compared = compared_names(snapshot, names, keys, compare)
+    tolerances = tolerances_by_name(snapshot, names, absolute, relative)
+    since = moment_in_order(table, snapshot, keys, valid_from)
     rows = table.length()
     with workspace(table.dataset.session) as work, table.atomic():
         incoming = {name: _incoming(table, snapshot[name], name, rows) for name in names}
         _with_validity(table)
+        if compare is None:
+            # What the snapshot lacks is empty in it.
+            compared += [name for name in _ours(table) if name not in incoming]
         run = _Run(table, incoming, since, work, progress)
         matches = run.match(keys)
         return run.write(matches, run.changes(compared, tolerances, matches), close_vanished)
@@ -119,9 +127,9 @@ def valid_at(table: DataFrame, moment: str | float | datetime) -> NumericField:
     moment
         As of `DataFrame.valid_at`.
     """
-    seconds = _seconds(moment)
+    seconds = seconds_of(moment)
     result = create.numeric_in_memory(table.dataset.session, "bool")
-    _check_validity(table)
+    check_validity(table)
     with closing(source_of([table[VALID_FROM], table[VALID_TO]]).blocks()) as blocks:
         for since, until in blocks:
             result.append((since <= seconds) & (seconds < until))
@@ -141,21 +149,17 @@ class _Run:
     ) -> None:
         self._table, self._incoming = table, incoming
         self._since, self._work, self._progress = since, work, progress
+        self._rows = max(len(theirs.field) for theirs in incoming.values())
         self._done = 0
 
     def match(self, keys: Sequence[str]) -> comparison.Matches:
         """Pair the rows that are valid still with those of the snapshot."""
         table = self._table
-        old = source_of([*(table[key] for key in keys), table[VALID_FROM]])
-        sides = [self._incoming[key].source() for key in keys]
-        new = Source(
-            sides[0].rows,
-            [side.empty[0] for side in sides],
-            lambda start, stop: [side.read(start, stop)[0] for side in sides],
-            sides[0].step,
-        )
+        old = [source_of([table[key]]) for key in keys]
+        new = [self._incoming[key].source() for key in keys]
+        version = source_of([table[VALID_FROM]])
         try:
-            return comparison.match(old, new, self._open_rows(), 1, self._work)
+            return comparison.match(old, new, version, self._open_rows(), self._work)
         except comparison.RepeatedKeyError as error:
             values = {key: _one(self._incoming[key].field, error.row) for key in keys}
             shown = ", ".join(f"{key} = {value!r}" for key, value in values.items())
@@ -180,25 +184,20 @@ class _Run:
         matches: comparison.Matches,
     ) -> Spill:
         """Which of the pairs of rows differ."""
-        # What the snapshot lacks is empty in it.
-        lacking = [name for name in self._ours() if name not in self._incoming]
-        steps = len(compared) + len(lacking)
-        self._total = steps + len(self._table)
+        self._total = len(compared) + len(self._table)
 
-        def pairs() -> Iterator[tuple[Source, Source | None, comparison.Tolerance]]:
-            for name in [*compared, *lacking]:
+        def pairs() -> Iterator[tuple[Source, Source, comparison.Tolerance]]:
+            for name in compared:
+                ours = self._table[name]
                 theirs = self._incoming.get(name)
                 yield (
-                    source_of([self._table[name]]),
-                    None if theirs is None else theirs.source(),
+                    source_of([ours]),
+                    _nothing(ours, self._rows) if theirs is None else theirs.source(),
                     tolerances.get(name, comparison.Tolerance()),
                 )
                 self._step()
 
         return comparison.changed(pairs(), matches, self._work)
-
-    def _ours(self) -> list[str]:
-        return [name for name in self._table if name not in (VALID_FROM, VALID_TO)]
 
     def _step(self) -> None:
         self._done += 1
@@ -259,105 +258,6 @@ class _Run:
                     field.append(theirs.stored(column))
 
 
-# -- what is given
-
-
-def _names(snapshot: DataFrame, fields: Sequence[str] | None) -> list[str]:
-    return snapshot.keys() if fields is None else snapshot.selected(list(fields))
-
-
-def _compared(
-    snapshot: DataFrame, names: Sequence[str], keys: Sequence[str], compare: Sequence[str] | None
-) -> list[str]:
-    chosen = names if compare is None else snapshot.selected(list(compare))
-    if outside := [name for name in chosen if name not in names]:
-        raise DataError(f"{outside} to compare are not among the fields to journal")
-    return [name for name in chosen if name not in keys]
-
-
-def _tolerances(
-    snapshot: DataFrame, names: Sequence[str], absolute: Tolerances, relative: Tolerances
-) -> dict[str, comparison.Tolerance]:
-    """The tolerance of each field that has one."""
-    floats = [name for name in names if _is_float(snapshot[name])]
-    moments = [name for name in floats if snapshot[name].type_name == "timestamp"]
-    found: dict[str, dict[str, float]] = {name: {} for name in floats}
-    for what, given in (("absolute", absolute), ("relative", relative)):
-        # Of seconds since 1970 a share means nothing, unless somebody asks for it.
-        plain = floats if what == "absolute" else [n for n in floats if n not in moments]
-        by_name = given if isinstance(given, Mapping) else dict.fromkeys(plain, given)
-        for name, value in by_name.items():
-            if name not in floats:
-                raise DataError(
-                    f"a tolerance is for floats and timestamps, and {name!r} is none of "
-                    f"{snapshot.name!r}; there are: {listing(floats)}"
-                )
-            if not 0 <= value < np.inf:
-                raise DataError(
-                    f"the {what} tolerance of {name!r} is a number, 0 or more, not {value!r}"
-                )
-            found[name][what] = float(value)
-    return {name: comparison.Tolerance(**given) for name, given in found.items()}
-
-
-def _moment(
-    table: DataFrame,
-    snapshot: DataFrame,
-    keys: Sequence[str],
-    valid_from: str | float | datetime | None,
-) -> float:
-    """The moment of the snapshot, which is not before the last one of the journal."""
-    if table.length():
-        _check_validity(table)
-        table.selected(list(keys))
-    since = _only_moment(snapshot) if valid_from is None else _seconds(valid_from)
-    if not -np.inf < since < END:
-        raise DataError(f"a snapshot is of a moment before the year 3000, not of {since}")
-    latest = max((float(c.max()) for c in _blocks(table, VALID_FROM) if len(c)), default=since)
-    if since < latest:
-        raise DataError(
-            f"the snapshot {snapshot.name!r} is of {moment_text(since)}, before the last one in "
-            f"the journal {table.name!r}, of {moment_text(latest)}: they are journalled in order"
-        )
-    return since
-
-
-def _only_moment(snapshot: DataFrame) -> float:
-    moments = {float(c.min()) for c in _blocks(snapshot, VALID_FROM) if len(c)}
-    moments |= {float(c.max()) for c in _blocks(snapshot, VALID_FROM) if len(c)}
-    if len(moments) != 1:
-        why = f"its {VALID_FROM} has several" if moments else f"it has no {VALID_FROM}"
-        raise DataError(
-            f"the snapshot {snapshot.name!r} does not say of what moment it is, as {why}: give "
-            "valid_from"
-        )
-    return moments.pop()
-
-
-def _blocks(table: DataFrame, name: str) -> Iterator[Any]:
-    return table[name].blocks() if name in table else iter(())
-
-
-def _seconds(moment: str | float | datetime) -> float:
-    from exetera_zarr.io.options import moment as seconds_of
-
-    return seconds_of(moment)
-
-
-def moment_text(seconds: float) -> str:
-    """A moment, to be read."""
-    return f"{np.datetime64(int(seconds), 's')} UTC".replace("T", " ", 1)
-
-
-def _check_validity(table: DataFrame) -> None:
-    for name in (VALID_FROM, VALID_TO):
-        if name not in table:
-            raise FieldNotFoundError(
-                f"the table {table.name!r} is no journal, having no field {name!r}: journal its "
-                "first snapshot into an empty table"
-            )
-
-
 # -- fields
 
 
@@ -366,6 +266,11 @@ def _with_validity(table: DataFrame) -> None:
     for name in (VALID_FROM, VALID_TO):
         if name not in table:
             table.create_timestamp(name)
+    check_validity(table)
+
+
+def _ours(table: DataFrame) -> list[str]:
+    return [name for name in table if name not in (VALID_FROM, VALID_TO)]
 
 
 def _incoming(table: DataFrame, theirs: Field, name: str, rows: int) -> Incoming:
@@ -376,17 +281,27 @@ def _incoming(table: DataFrame, theirs: Field, name: str, rows: int) -> Incoming
 
 
 def _append_empty(field: Field, rows: int) -> None:
+    with closing(_nothing(field, rows).blocks()) as blocks:
+        for (column,) in blocks:
+            field.append(column)
+
+
+def _nothing(field: Field, rows: int) -> Source:
+    """Empty rows of the type of a field."""
     empty = field.empty_column()
-    for start in range(0, rows, _STEP):
-        field.append(gather.take_or_default(empty, np.full(min(_STEP, rows - start), -1)))
+    return Source(
+        rows,
+        [empty],
+        lambda start, stop: [gather.take_or_default(empty, np.full(stop - start, -1))],
+        offsets=(lambda start, stop: np.zeros(stop - start + 1, np.int64))
+        if field.indexed
+        else None,
+    )
 
 
 def _one(field: Field, row: int) -> Any:
     column: Column = field.read(row, row + 1)
     value = column[0].as_py() if not isinstance(column, np.ndarray) else column[0].item()
+    if isinstance(field, CategoricalField):
+        value = field.keys.get(value, value)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _is_float(field: Field) -> bool:
-    empty = field.empty_column()
-    return isinstance(empty, np.ndarray) and empty.dtype.kind == "f"

@@ -335,6 +335,9 @@ def test_values_that_are_converted(table):
     field.data.write([300, -129, True])
     field.data.write(x for x in (5, 6))
     assert field.data[:].tolist() == [1, -1, 127, -128, 44, 127, 1, 5, 6]
+    great = table.create_numeric("great", "uint64")
+    great.data.write([1, 2**63 + 5, 2**64 - 1])
+    assert great.data[:].tolist() == [1, 2**63 + 5, 2**64 - 1]
     flags, _ = make(table, "bool")
     flags.data.clear()
     flags.data.write(np.array([0.0, 1.0]))

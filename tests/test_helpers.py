@@ -326,6 +326,17 @@ def test_flags_and_counts():
         utils.check_input_lengths(("a", "b"), ([1], [2, 3]))
 
 
+def test_constants():
+    """As scripts compare with them and loop over them."""
+    assert (utils.SECONDS_PER_DAY, utils.INT64_INDEX_LENGTH) == (86_400, 2**31 - 1)
+    assert (utils.USE_NUMBA, utils.numba_bool) == (False, np.bool_)
+    integers = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32)]
+    assert sorted(utils.PERMITTED_NUMERIC_TYPES) == sorted(
+        [*integers, "int64", "float32", "float64", "bool"]
+    )
+    assert all(operations.str_to_dtype(name).name == name for name in utils.PERMITTED_NUMERIC_TYPES)
+
+
 def test_limits_of_types():
     """Those of floats are the integers' of that width, as importing relies on."""
     assert utils.get_min_max("float32") == (-(2**31), 2**31 - 1)

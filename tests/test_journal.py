@@ -258,10 +258,11 @@ def test_several_valid_rows_of_one_key(dataset):
     table = dataset.create_dataframe("journal")
     write(table, ["id", "note"], [{"id": 1, "note": n} for n in "bca"])
     table.create_timestamp("j_valid_from").data.write([2.0, 3.0, 1.0])
-    table.create_timestamp("j_valid_to").data.write([9.0, 9.0, 9.0])
+    end = operations.MAX_DATETIME.replace(tzinfo=UTC).timestamp()
+    table.create_timestamp("j_valid_to").data.write([end, end, end])
     found = table.journal(snapshot(dataset, "s", [1], 5.0, note=["c"]), "id")
     assert (found.new, found.changed, found.unchanged) == (0, 0, 1)
-    assert table["j_valid_to"].data[:].tolist() == [3.0, 9.0, 2.0]
+    assert table["j_valid_to"].data[:].tolist() == [3.0, end, 2.0]
 
 
 def test_what_does_not_fit_changes_nothing(dataset):
@@ -377,7 +378,8 @@ def test_journals_of_a_dataset(tmp_path):
             made = session.open_dataset(url, "w", url)
             for table in ("t", "u"):
                 frame = snapshot(made, table, [1, 2], float(moment), note=["a", "b" * moment])
-                frame.create_timestamp("j_valid_to").data.write([4.0, 4.0])
+                end = operations.MAX_DATETIME.replace(tzinfo=UTC).timestamp()
+                frame.create_timestamp("j_valid_to").data.write([end, end])
             session.close_dataset(url)
         schema = {"t": Schema, "other": Schema}
         journal_test_harness(session, schema, *urls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from exetera_zarr.cli.options import (
 )
 from exetera_zarr.cli.progress import step_bars
 from exetera_zarr.cli.reporting import UsageError
+from exetera_zarr.errors import about, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -99,16 +101,17 @@ def journal(
         "relative": relative,
     }
     began = time.monotonic()
+    chosen = {place: _chosen(place, table, storage_option) for place in snapshots}
+    _refuse_unused(keys, {name for names in chosen.values() for name in names})
     with Session() as session, step_bars(quiet=quiet or as_json) as bars:
         journals = opened(session, dataset, "a", storage_option)
         found: list[dict[str, Any]] = []
         with journals.transaction():
             for place in snapshots:
                 # Of its own, since two snapshots may be called alike.
-                with Session() as other:
-                    snapshot, only = open_place(other, place, storage_option, None)
-                    chosen = _chosen(snapshot, only, table)
-                    found += _journaled(journals, snapshot, chosen, keys, arguments, bars)
+                with Session() as other, about(partial(str, place)):
+                    snapshot, _ = open_place(other, place, storage_option, None)
+                    found += _journaled(journals, snapshot, chosen[place], keys, arguments, bars)
         journals.commit()
         summary = {
             "url": journals.url,
@@ -122,13 +125,18 @@ def journal(
         print("\n".join(_lines(summary)))
 
 
-def _chosen(snapshot: Dataset, only: str | None, tables: Sequence[str] | None) -> list[str]:
-    found = tables_of(snapshot, only)
-    if not tables:
-        return found
-    for name in tables:
-        snapshot.get_dataframe(name)  # which says what there is
-    return [name for name in found if name in tables]
+def _chosen(
+    place: str, tables: Sequence[str] | None, storage_option: Sequence[str] | None
+) -> list[str]:
+    """The tables of a snapshot that are journalled, all of which there have to be."""
+    from exetera_zarr.session import Session
+
+    with Session() as session:
+        snapshot, only = open_place(session, place, storage_option, None)
+        found = tables_of(snapshot, only)
+        for name in tables or ():
+            snapshot.get_dataframe(name)  # which says what there is
+    return [name for name in found if not tables or name in tables]
 
 
 def _journaled(
@@ -143,7 +151,12 @@ def _journaled(
         by = keys.get(name, keys[None])
         progress = None if bars is None else bars(name)
         frame = journals.require_dataframe(name)
-        done = frame.journal(snapshot[name], by, progress=progress, **arguments)
+        moment = arguments["valid_from"]
+        if moment is None and not snapshot[name].length():
+            moment = _moment(snapshot)
+        done = frame.journal(
+            snapshot[name], by, progress=progress, **{**arguments, "valid_from": moment}
+        )
         yield {
             "snapshot": snapshot.url,
             "table": name,
@@ -156,8 +169,24 @@ def _journaled(
         }
 
 
+def _moment(snapshot: Dataset) -> float | None:
+    """The last moment of tables that have rows, for one that has none to say it."""
+    from exetera_zarr.snapshots import only_moment
+
+    filled = [snapshot[name] for name in tables_of(snapshot, None) if snapshot[name].length()]
+    return max(map(only_moment, filled), default=None)
+
+
+def _refuse_unused(keys: Mapping[str | None, list[str]], tables: set[str]) -> None:
+    for name in keys:
+        if name is not None and name not in tables:
+            raise UsageError(
+                f"-k/--key: no table {name!r} is journalled; there are {listing(tables)}"
+            )
+
+
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    from exetera_zarr.journaling import moment_text
+    from exetera_zarr.snapshots import moment_text
 
     for one in summary["snapshots"]:
         counts = ", ".join(f"{one[what]:,} {what}" for what in ("new", "changed", "unchanged"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.dataframe import DataFrame, copy
 from exetera_zarr.errors import DataError, listing
-from exetera_zarr.journaling import VALID_FROM, VALID_TO
+from exetera_zarr.snapshots import VALID_FROM, VALID_TO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,12 +16,13 @@ import numpy as np
 from exetera_zarr.engine import gather, keys, strings
 from exetera_zarr.engine.columns import BoolArray, Column, IntArray, is_strings
 from exetera_zarr.engine.ordered import ordered_pairs
-from exetera_zarr.engine.rows import RowNumbers
-from exetera_zarr.engine.source import Source, ahead
+from exetera_zarr.engine.rows import RowNumbers, take
+from exetera_zarr.engine.source import Source, ahead, beside, joint_offsets
 from exetera_zarr.engine.spans import SpanFinder
+from exetera_zarr.engine.workspace import give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from exetera_zarr.engine.pairs import Pairs
     from exetera_zarr.engine.workspace import Spill, Workspace
@@ -67,10 +68,10 @@ class Matches:
 
 
 def match(
-    old: Source,
-    new: Source,
+    old: Sequence[Source],
+    new: Sequence[Source],
+    version: Source,
     old_rows: RowNumbers | None,
-    versions: int,
     work: Workspace,
 ) -> Matches:
     """
@@ -78,15 +79,12 @@ def match(
 
     Parameters
     ----------
-    old
-        The keys, and after them `versions` columns that say which of several rows with one key
-        comes last, in any order.
-    new
-        The keys, in any order.
+    old, new
+        The columns of the key, the leading one first; rows in any order.
+    version
+        A column of the old table, which says what of several rows with one key comes last.
     old_rows
-        The rows of `old` that count; all if None.
-    versions
-        How many columns of `old` are no keys.
+        The rows of the old table that count; all if None.
     work
         The memory, and where the row numbers are.
 
@@ -98,21 +96,20 @@ def match(
         A key is a number on one side and a string on the other.
     """
     # The columns of both sides are read at the same time.
-    part = work.part(len(old.empty) + len(new.empty))
-    old_order = _in_order(old, old_rows, work, part)
+    part = work.part(len(old) + 1 + len(new))
+    old_order = _in_order([*old, version], old_rows, work, part)
     new_order = _in_order(new, None, work, part)
-    count = len(old.empty) - versions
-    old, new = _picked(_first(old, count), old_order), _picked(new, new_order)
-    _refuse_repeated(new, new_order)
+    left, right = _picked(old, old_order, work), _picked(new, new_order, work)
+    _refuse_repeated(right, new_order)
     matches = Matches(*(work.spill(np.int64, _SHARE) for _ in range(6)))
-    with closing(ordered_pairs(old, new, "outer", work)) as pairs:
-        for left, right, last, following in _with_next(pairs):
-            paired = (left >= 0) & (right >= 0) & last
-            matches.old.append(left[paired])
-            matches.new.append(right[paired])
-            matches.added.append(right[left < 0])
-            matches.vanished.append(left[right < 0])
-            matches.overtaken.append(left[~last])
+    with closing(ordered_pairs(left, right, "outer", work)) as pairs:
+        for before, now, last, following in _with_next(pairs):
+            paired = (before >= 0) & (now >= 0) & last
+            matches.old.append(before[paired])
+            matches.new.append(now[paired])
+            matches.added.append(now[before < 0])
+            matches.vanished.append(before[now < 0])
+            matches.overtaken.append(before[~last])
             matches.successors.append(following[~last])
     return Matches(
         old=_numbers(matches.old, old_order, work),
@@ -139,23 +136,14 @@ class RepeatedKeyError(ValueError):
         self.row = row
 
 
-def _first(source: Source, count: int) -> Source:
-    """The first columns of a source."""
-    return Source(
-        source.rows,
-        source.empty[:count],
-        lambda start, stop: source.read(start, stop)[:count],
-        source.step,
-    )
-
-
 def _in_order(
-    source: Source, rows: RowNumbers | None, work: Workspace, part: Workspace
+    sources: Sequence[Source], rows: RowNumbers | None, work: Workspace, part: Workspace
 ) -> RowNumbers | None:
     """The numbers of the rows in the order of the columns; None if all are in order already."""
     from exetera_zarr.engine import relational
 
-    order = relational.sort_rows(_picked(source, rows), True, work)
+    order = relational.sort_rows(_picked(sources, rows, work), True, work)
+    give_back()
     if order is None:
         return rows
     return RowNumbers(part, order if rows is None else _numbers(order, rows, work))
@@ -205,51 +193,69 @@ def _with_next(
 # -- rows in another order, read from the first to the last
 
 
-def _picked(source: Source, rows: RowNumbers | None) -> Source:
+def _picked(sources: Sequence[Source], rows: RowNumbers | None, work: Workspace) -> Source:
     """
-    Some rows of a source, to be read in order, and again from the first.
+    Some rows of columns, to be read in order, and again from the first.
 
     Parameters
     ----------
-    source
-        Columns in memory or not.
+    sources
+        The columns, one each.
     rows
         Which, in the order wanted; all if None.
+    work
+        Where it is kept how long their strings are.
     """
+    whole = beside(sources)
     if rows is None:
-        return source
-    reader = _Reader(source, rows)
-    return Source(len(rows), source.empty, reader.read, source.step)
+        return whole
+    reader = _Reader(sources, rows)
+    offsets = _offsets(sources, rows, work)
+    room = min(whole.room, int(work.memory * _SHARE))
+    return Source(len(rows), whole.empty, reader.read, whole.step, room, offsets)
 
 
 class _Reader:
-    """Reads some rows of a source in order."""
+    """Reads some rows of columns, which costs least from the first to the last."""
 
-    def __init__(self, source: Source, rows: RowNumbers) -> None:
-        self._source, self._rows = source, rows
+    def __init__(self, sources: Sequence[Source], rows: RowNumbers) -> None:
+        self._sources, self._rows = sources, rows
         self._columns: list[_Pieces] = []
         self._position = 0
 
     def read(self, start: int, stop: int) -> list[Column]:
-        """The rows from one position on; it is 0, or where the last ones ended."""
+        """The rows from one position on; it mostly is 0, or where the last ones ended."""
         if start == 0:
             self._columns = [
-                _Pieces(self._rows.of(_single(self._source, number)), empty)
-                for number, empty in enumerate(self._source.empty)
+                _Pieces(self._rows.of(source), source.empty[0]) for source in self._sources
             ]
         elif start != self._position:
-            raise ValueError(f"rows from {start} on after those up to {self._position}")
+            return [take(source, self._rows.read(start, stop)) for source in self._sources]
         self._position = stop
         return [column.take(stop - start) for column in self._columns]
 
 
-def _single(source: Source, number: int) -> Source:
-    return Source(
-        source.rows,
-        [source.empty[number]],
-        lambda start, stop: [source.read(start, stop)[number]],
-        source.step,
+def _offsets(
+    sources: Sequence[Source], rows: RowNumbers, work: Workspace
+) -> Callable[[int, int], IntArray] | None:
+    """Where the strings of each of some rows start, as a source says it."""
+    offsets = joint_offsets([source.offsets for source in sources if source.offsets is not None])
+    if offsets is None:
+        return None
+    sizes = Source(
+        sources[0].rows,
+        [np.zeros(0, np.int64)],
+        lambda start, stop: [np.diff(offsets(start, stop))],
+        sources[0].step,
     )
+    ends = work.spill(np.int64, _SHARE)
+    last = np.zeros(1, np.int64)
+    ends.append(last)
+    for some in rows.of(sizes):
+        found = np.cumsum(some) + last[-1]
+        ends.append(found)
+        last = found if len(found) else last
+    return lambda start, stop: ends.read(start, stop + 1)
 
 
 class _Pieces:
@@ -268,16 +274,12 @@ class _Pieces:
         self._rest = whole[count:]
         return whole[:count]
 
-    def close(self) -> None:
-        """Read no further."""
-        self._pieces.close()
-
 
 # -- comparing
 
 
 def changed(
-    pairs: Iterable[tuple[Source, Source | None, Tolerance]], matches: Matches, work: Workspace
+    pairs: Iterable[tuple[Source, Source, Tolerance]], matches: Matches, work: Workspace
 ) -> Spill:
     """
     Which pairs of rows differ in some column.
@@ -285,8 +287,7 @@ def changed(
     Parameters
     ----------
     pairs
-        A column of the old table, that of the new one or None where all its rows are empty, and
-        what counts as equal.
+        A column of the old table, that of the new one, and what counts as equal.
     matches
         Whose `old` and `new` are compared.
     work
@@ -297,33 +298,39 @@ def changed(
     Spill of bool
         As many as there are pairs of rows.
     """
+    give_back()
     part = work.part(2)
     old_rows, new_rows = RowNumbers(part, matches.old), RowNumbers(part, matches.new)
     found = work.spill(np.bool_, _SHARE)
     for rows in old_rows.blocks(_STEP):
         found.append(np.zeros(len(rows), np.bool_))
     for old, new, tolerance in pairs:
-        before, found = found, work.spill(np.bool_, _SHARE)
-        for known, a, b in zip(
-            before.blocks(_STEP), _read(old, old_rows), _read(new, new_rows), strict=True
+        before, found, done = found, work.spill(np.bool_, _SHARE), 0
+        with (
+            closing(ahead(old_rows.of(old))) as left,
+            closing(ahead(new_rows.of(new))) as right,
         ):
-            found.append(known | differing(a, _zeros(a) if b is None else b, tolerance))
+            for a, b in _side_by_side(left, right):
+                known = before.read(done, done + len(a))
+                found.append(known | differing(a, b, tolerance))
+                done += len(a)
         before.close()
     return found
 
 
-def _read(source: Source | None, rows: RowNumbers) -> Iterator[Column | None]:
-    if source is None:
-        yield from (None for _ in rows.blocks(_STEP))
-        return
-    with closing(ahead(rows.of(source))) as columns:
-        pieces = _Pieces(columns, source.empty[0])
-        for numbers in rows.blocks(_STEP):
-            yield pieces.take(len(numbers))
-
-
-def _zeros(column: Column) -> Column:
-    return gather.take_or_default(column[:0], np.full(len(column), -1))
+def _side_by_side(
+    first: Iterable[Column], second: Iterator[Column]
+) -> Iterator[tuple[Column, Column]]:
+    """Columns of as many rows that come in different pieces, in pieces of the same rows."""
+    right: Column | None = None
+    for piece in first:
+        left = piece
+        while len(left):
+            while right is None or not len(right):
+                right = next(second)
+            count = min(len(left), len(right))
+            yield left[:count], right[:count]
+            left, right = left[count:], right[count:]
 
 
 def differing(old: Column, new: Column, tolerance: Tolerance) -> BoolArray:

@@ -17,7 +17,7 @@ from exetera_zarr.engine.columns import common_length, is_strings
 if TYPE_CHECKING:
     from exetera_zarr.engine.columns import Column, IntArray
 
-__all__ = ["Source", "ahead"]
+__all__ = ["Source", "ahead", "beside"]
 
 _T = TypeVar("_T")
 ROWS = 1 << 20
@@ -116,6 +116,18 @@ class Source:
     def whole(self) -> Sequence[Column]:
         """All rows at once."""
         return self.read(0, self.rows)
+
+
+def beside(sources: Sequence[Source]) -> Source:
+    """The columns of several sources of as many rows."""
+    return Source(
+        sources[0].rows,
+        [column for source in sources for column in source.empty],
+        lambda start, stop: [c for source in sources for c in source.read(start, stop)],
+        min(source.step for source in sources),
+        min(source.room for source in sources),
+        joint_offsets([source.offsets for source in sources if source.offsets is not None]),
+    )
 
 
 def joint_offsets(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.engine import strings
-from exetera_zarr.engine.source import Source
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from exetera_zarr.engine import Column
+    from exetera_zarr.engine.source import Source
     from exetera_zarr.fields.base import Field
 
 __all__ = ["Incoming"]
@@ -75,11 +76,10 @@ class Incoming:
         plain = source_of([self.field])
         if self._taken is None:
             return plain
-        return Source(
-            plain.rows,
-            [self._recoded(plain.empty[0])],
-            lambda start, stop: [self._recoded(plain.read(start, stop)[0])],
-            plain.step,
+        return replace(
+            plain,
+            empty=[self._recoded(plain.empty[0])],
+            read=lambda start, stop: [self._recoded(plain.read(start, stop)[0])],
         )
 
     def _recoded(self, column: Column) -> Column:

@@ -76,6 +76,9 @@ def _from_list(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         array = np.asarray(values)
         if array.dtype.kind not in "biufO":
             raise TypeError(f"got {array.dtype}")
+        if array.dtype.kind == "f" and dtype.kind in "iu" and _whole(values):
+            # Those beyond int64 beside others, of which numpy would make floats.
+            array = np.asarray(values, object)
         if array.dtype.kind == "f":
             _check_range(array, dtype, where)
         if array.dtype.kind == "O" and dtype.kind in "iu":
@@ -87,6 +90,12 @@ def _from_list(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{where} holds {dtype.name}; these values do not fit: {error}") from error
+
+
+def _whole(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(
+        isinstance(value, int | np.integer) for value in values
+    )
 
 
 def _check_range(values: AnyArray, dtype: np.dtype[Any], where: str) -> None:

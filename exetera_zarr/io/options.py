@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from numbers import Real
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from exetera_zarr.io.convert_time import parse_moment
@@ -249,15 +250,19 @@ def moment(given: str | float | datetime) -> float:
     Raises
     ------
     ValueError
-        The text is not a date and time.
+        The text is not a date and time, or it is something else.
     """
-    if isinstance(given, int | float):
+    if isinstance(given, Real):
         return float(given)
     if isinstance(given, str):
         try:
             return parse_moment(given.strip().encode())
         except ValueError:
             given = _iso(given)
+    if not isinstance(given, datetime):
+        raise ValueError(
+            f"a moment is text, a datetime or POSIX seconds, not a {type(given).__name__}"
+        )
     if given.tzinfo is None:
         given = given.replace(tzinfo=UTC)
     return given.timestamp()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from exetera_zarr.io.definitions import Column
 from exetera_zarr.io.options import Progress, TableSummary
 from exetera_zarr.io.pipeline import converted_blocks
-from exetera_zarr.journaling import END
+from exetera_zarr.snapshots import END
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

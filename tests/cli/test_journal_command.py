@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,33 @@ def test_keys_and_tables(run, snapshots) -> None:
     assert run("journal", "x.zarr", snapshots[0], "-q").stdout == ""
 
 
+def test_a_table_without_rows_is_of_the_moment_of_the_others(run, study, snapshots) -> None:
+    (study / "p.csv").write_text("id,note\n")
+    inputs = ("-i", "patients:p.csv,tests:t.csv", "-ts", "2020-04-09")
+    assert run("import", "-s", "s.json", "-o", "9.zarr", *inputs).exit_code == 0
+    done = run("journal", "study.zarr", snapshots[0], "9.zarr", "--close-vanished", "--json")
+    assert done.exit_code == 0, done.stderr
+    found = [(one["table"], one["valid_from"], one["closed"]) for one in done.json["snapshots"]]
+    ninth = datetime(2020, 4, 9, tzinfo=UTC).timestamp()
+    assert found[2:] == [("patients", ninth, 2), ("tests", ninth, 1)]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["2.zarr", "none.zarr"], ["1.zarr/nope"], ["1.zarr", "-k", "x:id"]]
+)
+def test_nothing_is_made_for_snapshots_that_are_not_there(run, study, snapshots, arguments) -> None:
+    assert run("journal", "study.zarr", *arguments).exit_code != 0
+    assert not (study / "study.zarr").exists()
+
+
+def test_an_error_says_in_which_snapshot(run, study, snapshots) -> None:
+    (study / "p.csv").write_text("id,note\n5,a\n5,b\n")
+    assert run("import", "-s", "s.json", "-i", "patients:p.csv", "-o", "twice.zarr").exit_code == 0
+    done = run("journal", "study.zarr", snapshots[0], "twice.zarr/patients")
+    assert done.exit_code == 1
+    assert "twice.zarr/patients: the key id = 5 occurs more than once" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -73,6 +101,7 @@ def test_keys_and_tables(run, snapshots) -> None:
         (["1.zarr", "-k", "id", "-k", "note"], 2, "all tables occurs more than once"),
         (["1.zarr", "-k", "tests:"], 2, "names no field"),
         (["1.zarr", "-k", "tests:(id"], 2, "is not TABLE:"),
+        (["1.zarr", "-k", "test:id"], 2, "no table 'test' is journalled"),
         (["1.zarr", "-t", "nonsense"], 1, "nonsense"),
         (["1.zarr", "-k", "nonsense"], 1, "no field 'nonsense'"),
         (["2.zarr", "1.zarr"], 1, "before the last one"),
