@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from exetera_zarr.errors import AccessDeniedError, DatasetNotFoundError, StorageError
+from exetera_zarr.errors import AccessDeniedError, DataError, DatasetNotFoundError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -204,10 +204,12 @@ class Requests:
         return spent > (deadline if self._answered else min(deadline, patience.first_contact))
 
     def _fail(self, verb: str, key: str, error: Exception) -> NoReturn:
-        if isinstance(error, (StorageError, MemoryError)):
+        what = f"{self._url}/{key}" if key else self._url
+        if isinstance(error, (AccessDeniedError, DataError)):  # of a provider of credentials
+            raise AccessDeniedError(f"could not {verb} {what}: {error}") from error
+        if isinstance(error, MemoryError):
             raise error
         failure = self._client.explain(error)
-        what = f"{self._url}/{key}" if key else self._url
         if failure.kind is Kind.MISSING:
             raise FileNotFoundError(f"there is no {what}") from error
         if failure.kind is Kind.CONFLICT:
