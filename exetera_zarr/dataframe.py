@@ -21,6 +21,7 @@ from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.storage import together
 
 if TYPE_CHECKING:
     import contextlib
@@ -587,9 +588,11 @@ class DataFrame(FieldContainer):
 
         names = self.keys() if col_filter is None else self.selected(col_filter)
         self.length(names)
+        fields = [self[name] for name in names]
+        at_once = max((a.at_once for f in fields for a in f.arrays().values()), default=1)
+        read = together(lambda field: field.data[:], fields, at_once)
         columns: dict[str, Any] = {}
-        for name in names:
-            data = self[name].data[:]
+        for name, data in zip(names, read, strict=True):
             values = np.asarray(data, dtype=object) if isinstance(data, list) else data
             values = values.astype(object) if values.dtype.kind == "S" else values
             if row_filter is not None:

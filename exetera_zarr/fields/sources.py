@@ -11,6 +11,7 @@ from exetera_zarr.engine.source import ROOM, ROWS, Source, joint_offsets
 from exetera_zarr.engine.workspace import Workspace
 from exetera_zarr.errors import DataError
 from exetera_zarr.limits import Settings
+from exetera_zarr.storage import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +76,9 @@ def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
 def _read(
     fields: Sequence[Field], arrays: Sequence[Mapping[str, Array]], start: int, stop: int
 ) -> list[Column]:
-    return [field.read(start, stop, of) for field, of in zip(fields, arrays, strict=True)]
+    at_once = max((array.at_once for of in arrays for array in of.values()), default=1)
+    pairs = zip(fields, arrays, strict=True)
+    return together(lambda pair: pair[0].read(start, stop, pair[1]), pairs, at_once)
 
 
 def _room(session: object) -> int:
@@ -93,6 +96,10 @@ class _LastRead:
 
     def __len__(self) -> int:
         return len(self._array)
+
+    @property
+    def at_once(self) -> int:
+        return self._array.at_once
 
     def read(self, start: int, stop: int) -> AnyArray:
         first, known = self._last

@@ -3,6 +3,7 @@
 from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
 from exetera_zarr.storage.memory import MemoryGroup
 from exetera_zarr.storage.registry import list_files, open_file, open_storage, shown
+from exetera_zarr.storage.zarr.transfer import together
 
 __all__ = [
     "Array",
@@ -15,4 +16,5 @@ __all__ = [
     "open_file",
     "open_storage",
     "shown",
+    "together",
 ]

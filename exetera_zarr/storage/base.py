@@ -86,6 +86,11 @@ class Array(ABC):
             `out`, or a new array that the caller owns.
         """
 
+    @property
+    def at_once(self) -> int:
+        """How many arrays of this store are better read at a time; see `storage.together`."""
+        return 1
+
     def __getitem__(self, item: Any) -> Any:
         """What numpy gives for `item`; a slice reads no more than it names."""
         if isinstance(item, slice):

@@ -34,6 +34,10 @@ class ArrayOfDraft(Protocol):
     def block(self) -> int:
         """As of `Array`."""
 
+    @property
+    def at_once(self) -> int:
+        """As of `Array`."""
+
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """As of `Array`."""
 
@@ -306,6 +310,10 @@ class DraftArrayHandle(Array):
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         _ = self._storage.draft
         return self.draft_array.read(start, stop, out)
+
+    @property
+    def at_once(self) -> int:
+        return self.draft_array.at_once
 
     def append(self, values: AnyArray, *, given: bool = False) -> None:
         if len(values) == 0:

@@ -53,6 +53,11 @@ class DraftArray:
         return max(CHUNK, self.data.chunk) if isinstance(self.data, Stored) else CHUNK
 
     @property
+    def at_once(self) -> int:
+        """One, since h5py does one thing at a time."""
+        return 1
+
+    @property
     def committed(self) -> bool:
         """Whether its dataset is in a group of the file."""
         return isinstance(self.data, Stored) and self.data.linked

@@ -14,6 +14,7 @@ from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.zarr import transfer
 from exetera_zarr.storage.zarr.cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
+from exetera_zarr.storage.zarr.readahead import Order, ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,6 +97,7 @@ class DraftContext:
     write_back: WriteBack
     gone: Callable[[str], Exception]
     """The error to raise where the object of that key is missing."""
+    ahead: ReadAhead
     read_cache: ReadCache = field(default_factory=ReadCache)
     lock: threading.RLock = field(default_factory=threading.RLock)
     virgin: bool = False
@@ -168,6 +170,7 @@ class DraftArray:
         self._settled_at: int | None = None
         self._moved = False
         self._blocks: dict[int, Buffer | transfer.Upload] = {}
+        self._order = Order()
 
     def clone(self) -> DraftArray:
         """The same array for a snapshot; buffers are shared until one side changes them."""
@@ -196,17 +199,34 @@ class DraftArray:
 
     # -- reading
 
+    @property
+    def at_once(self) -> int:
+        """How many arrays are better read at a time."""
+        return max(self.context.ahead.most, 1)
+
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Elements ``start`` to ``stop``; see `storage.base.Array.read`."""
         if out is None:
             out = np.empty(stop - start, self.dtype)
         pieces = list(self._pieces(start, stop))
+        if pieces and self.context.ahead.most:
+            self._expect(pieces[0][0], pieces[-1][0])
         fill = partial(self._fill, start=start, out=out)
         if len(pieces) == 1:
             fill(pieces[0])
         else:
             transfer.each(fill, pieces, self.context.store.concurrency)
         return out
+
+    def _expect(self, first: int, last: int) -> None:
+        """Have what comes after blocks that are read on its way, where that is read in order."""
+        ahead, stored = self.context.ahead, self.stored
+        following = self._order.read(first, last, ahead.most)
+        if stored is None or not following:
+            return
+        there = -(-min(stored.length, self.length) // self.block)
+        numbers = [n for n in following if n < there and n not in self._blocks]
+        ahead.expect(map(stored.key, numbers), stored.chunk * self.dtype.itemsize)
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Block number, and first and last element within the block, of each block touched."""
@@ -276,9 +296,8 @@ class DraftArray:
                 raise CorruptDataError(f"{self.context.store.url}/{key}: {error}") from error
 
     def _fetch(self, key: str, *, again: bool = False) -> bytes:
-        store = self.context.store
         try:
-            return store.get_again(key) if again else store.get(key)
+            return self.context.store.get_again(key) if again else self.context.ahead.get(key)
         except FileNotFoundError as error:
             raise self.context.gone(key) from error
 

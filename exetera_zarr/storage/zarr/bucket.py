@@ -116,7 +116,8 @@ class BucketStore(ObjectStore):
         Seconds after which a request is not made again; see `retrying.Patience`.
     """
 
-    concurrency = 32
+    concurrency = 64
+    distant = True
     conditional = True
     swaps = False  # until `prepare` knows
 

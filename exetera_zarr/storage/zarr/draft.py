@@ -22,6 +22,7 @@ from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.cache import WriteBack
 from exetera_zarr.storage.zarr.layout import Node
 from exetera_zarr.storage.zarr.publication import Publication
+from exetera_zarr.storage.zarr.readahead import ReadAhead
 from exetera_zarr.storage.zarr.rebase import differs, rebased
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 from exetera_zarr.storage.zarr.state import Sent, State
@@ -75,7 +76,12 @@ class Draft(SharedDraft):
         self.writable = writable
         uploads = transfer.Uploads(store, min(256 << 20, cache_limit))
         self.context = DraftContext(
-            store, uploads, WriteBack(cache_limit, spill_dir), self._gone, virgin=created
+            store,
+            uploads,
+            WriteBack(cache_limit, spill_dir),
+            self._gone,
+            ReadAhead(store, min(256 << 20, cache_limit)),
+            virgin=created,
         )
         self.reborn: list[dict[str, str]] = []
         self._publication = Publication(version)

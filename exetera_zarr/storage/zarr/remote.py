@@ -68,7 +68,8 @@ class FsspecStore(ObjectStore):
             )
         self._web = self.protocol in _WEB
         self.identity = self.url
-        self.concurrency = 32 if self._web else 4
+        self.concurrency = 64 if self._web else 4
+        self.distant = self._web
         self.conditional = self._memory
         self.swaps = self._memory
         self._single_writer = single_writer

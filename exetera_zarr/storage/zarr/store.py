@@ -34,6 +34,8 @@ class ObjectStore(ABC):
     """The same for all stores of one place, however that was spelled; for this process alone."""
     concurrency: int
     """How many requests at a time are worth while."""
+    distant: bool = False
+    """Whether an answer takes so long that many requests have to be under way at a time."""
     conditional: bool
     """Whether `create` is known to be atomic here."""
     swaps: bool = True
@@ -145,6 +147,7 @@ class WrapperStore(ObjectStore):
         self.url = store.url
         self.identity = store.identity
         self.concurrency = store.concurrency
+        self.distant = store.distant
         self.conditional = store.conditional
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.zarr.store import ObjectStore
 
-__all__ = ["Uploads", "beside", "each", "ordered", "pool"]
+__all__ = ["Uploads", "beside", "each", "ordered", "pool", "together"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -62,7 +62,11 @@ def _start_all(executor: ThreadPoolExecutor, threads: int) -> None:
 
 
 def ordered(
-    task: Callable[[_T], _R], items: Iterable[_T], threads: int, ahead: int | None = None
+    task: Callable[[_T], _R],
+    items: Iterable[_T],
+    threads: int,
+    ahead: int | None = None,
+    use: str = "work",
 ) -> Iterator[_R]:
     """
     Results of `task` in the order of `items`, some of them computed ahead.
@@ -78,8 +82,10 @@ def ordered(
     ahead
         How many tasks are under way at a time; by default enough to keep the threads busy while
         the oldest one is waited for.
+    use
+        Of the pool.
     """
-    executor = pool(threads)
+    executor = pool(threads, use)
     waiting: deque[Future[_R]] = deque()
     source = iter(items)
     try:
@@ -105,6 +111,25 @@ def each(task: Callable[[_T], object], items: Iterable[_T], threads: int) -> Non
     """Run `task` on every item, several at a time; the first error stops the rest and is raised."""
     for _ in ordered(task, items, threads):
         pass
+
+
+def together(task: Callable[[_T], _R], items: Iterable[_T], at_once: int) -> list[_R]:
+    """
+    Results of a task that reads from a store, for many things at a time where that is far away.
+
+    Parameters
+    ----------
+    task
+        May itself read many chunks at a time, and must not call this.
+    items
+        What for.
+    at_once
+        See `storage.base.Array.at_once`.
+    """
+    given = list(items)
+    if at_once <= 1 or len(given) <= 1:
+        return [task(item) for item in given]
+    return list(ordered(task, given, at_once, use="columns"))
 
 
 def beside(task: Callable[[], _R], threads: int) -> Future[_R]:

@@ -1,0 +1,121 @@
+"""Chunks on their way before they are asked for, from stores that are far away.
+
+Where a request takes tens of milliseconds, reading block after block would wait for each. An array
+that is read in order says which chunks will be wanted next, more of them each time (as the
+read-ahead of operating systems does), so that a scan has many requests under way.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exetera_zarr.storage.zarr import transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Future
+
+    from exetera_zarr.storage.zarr.store import ObjectStore
+
+__all__ = ["Order", "ReadAhead"]
+
+_FORGOTTEN = 5.0
+"""Seconds after which what nobody has asked for may make room."""
+
+
+@dataclass
+class Order:
+    """
+    How far an array was read in order.
+
+    Parameters
+    ----------
+    following
+        Number of the block after the last one that was read.
+    window
+        How many blocks after that are expected.
+    """
+
+    following: int = -1
+    window: int = 0
+
+    def read(self, first: int, last: int, most: int) -> range:
+        """Note that blocks are read; which ones will be wanted next."""
+        if last < self.following <= first + 1:
+            return range(0)  # the rest of the block that was read before
+        in_order = first <= self.following <= last
+        self.window = min(max(2 * self.window, 2), most) if in_order else 0
+        self.following = last + 1
+        return range(last + 1, last + 1 + self.window)
+
+
+@dataclass
+class _Coming:
+    future: Future[bytes]
+    size: int
+    since: float
+
+
+class ReadAhead:
+    """
+    Objects that will be wanted soon.
+
+    Parameters
+    ----------
+    store
+        Where they are.
+    limit
+        Bytes that they may take; beyond that nothing more is expected.
+    """
+
+    def __init__(self, store: ObjectStore, limit: int) -> None:
+        self._store, self._limit = store, limit
+        self._coming: OrderedDict[str, _Coming] = OrderedDict()
+        self._total = 0
+        self._lock = threading.Lock()
+
+    @property
+    def most(self) -> int:
+        """How many objects are worth expecting at a time; 0 where the store is near."""
+        return self._store.concurrency if self._store.distant else 0
+
+    def get(self, key: str) -> bytes:
+        """The object, which may be here already."""
+        with self._lock:
+            coming = self._coming.pop(key, None)
+        if coming is None:
+            return self._store.get(key)
+        try:
+            return coming.future.result()
+        finally:
+            with self._lock:
+                self._total -= coming.size
+
+    def expect(self, keys: Iterable[str], size: int) -> None:
+        """Begin to get objects of about so many bytes each, as far as there is room."""
+        pool = transfer.pool(self._store.concurrency, "ahead")
+        for key in keys:
+            with self._lock:
+                if key in self._coming:
+                    continue
+                if self._total + size > self._limit and not self._make_room(size):
+                    return
+                future = pool.submit(self._store.get, key)
+                self._coming[key] = _Coming(future, size, time.monotonic())
+                self._total += size
+
+    def _make_room(self, size: int) -> bool:
+        """Drop what nobody has asked for in a while; whether that is enough."""
+        now = time.monotonic()
+        while self._coming and self._total + size > self._limit:
+            key, oldest = next(iter(self._coming.items()))
+            if now - oldest.since < _FORGOTTEN:
+                return False
+            del self._coming[key]
+            oldest.future.cancel()
+            self._total -= oldest.size
+        return self._total + size <= self._limit
