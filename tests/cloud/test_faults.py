@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections import Counter
 
+import aiohttp
 import pytest
 from study import ROWS, STEPS, create, extend, read
 
@@ -23,6 +25,7 @@ from exetera_zarr.testing.rules import (
     failing,
     nth,
     only,
+    stall,
     truncate,
 )
 
@@ -74,6 +77,21 @@ def test_twenty_times_busy(bucket):
         step(bucket.url(), bucket.options)
         assert read(bucket.url(), bucket.direct) == after
     assert faults(bucket) == 20
+
+
+def test_an_answer_that_does_not_come(bucket):
+    """It is given up, and asked for again, on another connection."""
+    create(bucket.url(), bucket.direct)
+    options = dict(bucket.options)
+    if bucket.prefix.startswith("s3"):
+        options["config_kwargs"] = {"read_timeout": 0.5}
+    else:
+        options["requests_timeout"] = aiohttp.ClientTimeout(sock_read=0.5)
+    for number in (1, 3):
+        bucket.proxy.rule = nth(number, stall(30))
+        began = time.monotonic()
+        assert read(bucket.url(), options) == STEPS[0][1]
+        assert time.monotonic() - began < 20
 
 
 def test_only_what_may_pass_is_tried_again(bucket):

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.zarr.retrying import Failure
 
-__all__ = ["ABSENT", "BucketClient", "BucketStore", "Page"]
+__all__ = ["ABSENT", "BucketClient", "BucketStore", "Page", "of_parents"]
 
 _R = TypeVar("_R")
 
 ABSENT = ""
 """The tag of an object that is not there."""
+of_parents: list[object] = []
+"""File systems of the process that this one was forked from: closing them would need its loop."""
 _TRIES = 20
 """How often a swap is tried: each one that fails says that another writer was faster."""
 _probed: dict[tuple[str, str], tuple[bool, bool]] = {}

@@ -18,7 +18,7 @@ from gcsfs.retry import HttpError
 from google.oauth2.credentials import Credentials
 
 from exetera_zarr.storage.credentials import GoogleToken, Provider, ask
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page, of_parents
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.zarr.store import Entry
 
@@ -89,6 +89,7 @@ class GoogleClient(BucketClient):
         """The file system; another one in a forked process, where event loops do not go on."""
         if self._fs is None or self._pid != os.getpid():
             forked = self._fs is not None
+            of_parents.append(self._fs)
             options = dict(self._options)
             if self._provider is not None:
                 options["token"] = self._credentials()

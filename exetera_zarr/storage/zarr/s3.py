@@ -17,7 +17,7 @@ from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
 
 from exetera_zarr.storage.credentials import AwsCredentials, Provider, ask
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page, of_parents
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.zarr.store import Entry
 
@@ -95,6 +95,7 @@ class S3Client(BucketClient):
         """The file system; another one in a forked process, where event loops do not go on."""
         if self._fs is None or self._pid != os.getpid():
             forked = self._fs is not None
+            of_parents.append(self._fs)
             options = dict(self._options)
             if self._provider is not None:
                 session = AioSession(profile=options.pop("profile", None))
