@@ -55,6 +55,9 @@ def test_listing_is_in_order(store):
         store.put(f"names-of-others/{name}", b"")
     assert store.first("names") == "names/a"
     assert list(store.list("names")) == ["names/a", "names/b", "names/c"]
+    store.put("names/Z/below", b"")  # what is in folders comes before, and is none of them
+    assert store.first("names") == "names/a"
+    assert list(store.list("names")) == ["names/a", "names/b", "names/c"]
 
 
 def test_only_one_of_many_creates(store, place):

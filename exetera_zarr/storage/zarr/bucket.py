@@ -216,8 +216,11 @@ class BucketStore(ObjectStore):
     # -- listings
 
     def first(self, prefix: str) -> str | None:
-        page = self._page(f"{prefix}/", limit=1)
-        return page.entries[0].key if page.entries else None
+        # Not only what is directly below: a folder there counts in the limit, and is no entry.
+        found = self._page(f"{prefix}/", deep=True, limit=1).entries
+        if found and "/" in found[0].key.removeprefix(f"{prefix}/"):
+            return next(self.list(prefix), None)
+        return found[0].key if found else None
 
     def list(self, prefix: str) -> Iterator[str]:
         for entry in self._entries(f"{prefix}/", deep=False):
@@ -261,7 +264,7 @@ class BucketStore(ObjectStore):
         while above:
             above = above.rpartition("/")[0]
             manifests = f"{above}/{keys.MANIFESTS}/".lstrip("/")
-            ask = partial(self._client.list, manifests, limit=1)
+            ask = partial(self._client.list, manifests, deep=True, limit=1)
             try:
                 if self._make("list", "", ask).entries:
                     return f"{bucket}{above}".rstrip("/")

@@ -113,7 +113,8 @@ class LocalStore(ObjectStore):
 
     def list(self, prefix: str) -> Iterator[str]:
         try:
-            names = sorted(os.listdir(self._file(prefix)))
+            with os.scandir(self._file(prefix)) as found:
+                names = sorted(entry.name for entry in found if not entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return
         yield from (f"{prefix}/{name}" for name in names if not name.startswith(".tmp-"))

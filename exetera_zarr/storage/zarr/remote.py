@@ -124,10 +124,10 @@ class FsspecStore(ObjectStore):
             raise UnsupportedError(f"{self.url}: a web server lists nothing")
         try:
             path = self._path(prefix)
-            paths = self._make("list", prefix, lambda: self._fs.ls(path, detail=False))
+            there = self._make("list", prefix, lambda: self._fs.ls(path, detail=True))
         except FileNotFoundError:
             return
-        for found in sorted(paths):
+        for found in sorted(each["name"] for each in there if each["type"] == "file"):
             yield f"{prefix}/{found.rsplit('/', 1)[1]}"
 
     def advance(
