@@ -1,16 +1,16 @@
-"""The command line: `python -m benchmarks columns`, `convert`, `import`, `journal` or `tables`."""
+"""The command line: `python -m benchmarks cloud`, `columns`, `convert`, `import` and so on."""
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import columns, convert, imports, journal, peers, tables
+from benchmarks import cloud, columns, convert, imports, journal, peers, tables
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (columns, convert, imports, journal, tables, peers):
+    for command in (cloud, columns, convert, imports, journal, tables, peers):
         command.add_command(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -75,8 +76,8 @@ class Standing:
         return not self.error and bool(self.seconds)
 
     def ratio_to(self, ours: Standing) -> Spread:
-        """How many times as long as ours it took, within the rounds."""
-        pairs = zip(self.seconds, ours.seconds, strict=True)
+        """How many times as long as ours it took, within the rounds; the slow have fewer."""
+        pairs = zip(self.seconds, ours.seconds, strict=False)
         return Spread.of([theirs / our for theirs, our in pairs])
 
 
@@ -94,6 +95,10 @@ class Work:
     def output(self, contestant: Contestant) -> Path:
         module = contestant.module.rpartition(".")[2]
         return self.scratch / f"{self.task}-{module}{contestant.suffix}"
+
+    def clear(self, contestant: Contestant) -> None:
+        """Remove its output."""
+        remove(self.output(contestant))
 
     def run(self, contestant: Contestant) -> Outcome:
         """Do it once in a fresh process; the output is left in place."""
@@ -145,6 +150,7 @@ def compete(
     contestants: Sequence[Contestant],
     rounds: int,
     check: Callable[[dict[str, Outcome]], dict[str, str]],
+    patience: float = math.inf,
 ) -> list[Standing]:
     """
     Let each do a task once, have the values compared, then time all in turn.
@@ -161,6 +167,8 @@ def compete(
         How many times each is timed, after the run whose values are compared.
     check
         Gets the outcomes by name, and gives what is wrong with whom.
+    patience
+        Seconds of timed runs after which a contestant is not timed again.
     """
     standings = [Standing(contestant) for contestant in contestants]
     outcomes = {c.name: work.run(c) for c in contestants}
@@ -170,13 +178,13 @@ def compete(
         standing.error = outcomes[name].error or wrong.get(name, "")
         progress(work.task, name, standing.error or "values compared")
     for contestant in contestants:
-        remove(work.output(contestant))
+        work.clear(contestant)
     for number in range(rounds):
         start = number % len(standings)
         for standing in standings[start:] + standings[:start]:
-            if not standing.error:
+            if not standing.error and sum(standing.seconds) < patience:
                 outcome = work.run(standing.contestant)
-                remove(work.output(standing.contestant))
+                work.clear(standing.contestant)
                 standing.add(outcome)
                 shown = outcome.error or f"{outcome.seconds:.2f} s, {outcome.peak / 1e6:.0f} MB"
                 progress(work.task, standing.contestant.name, shown)

@@ -20,7 +20,7 @@ from benchmarks.contest import (
 from benchmarks.covid_csv import compared, make, make_columns
 from benchmarks.machine import describe
 from benchmarks.results import Check, compare
-from benchmarks.standings import EXPLANATION, Target, contest_table
+from benchmarks.standings import EXPLANATION, Target, contest_table, median_seconds
 
 SMALL_ROWS = 200
 ABOUT = """\
@@ -45,12 +45,13 @@ def run(arguments: argparse.Namespace) -> None:
         work = Work("import", folder, small, Path(scratch), options={})
         agree = partial(compare, check, work, contestants)
         standings = compete(work, contestants, arguments.repeats, agree)
+    speed = "MB/s", lambda standing: f"{size / 1e6 / median_seconds(standing):.0f}"
     parts = [
         f"# Import of a CSV: {arguments.rows:,} rows, {len(columns)} columns, {size / 1e6:,.0f} MB",
         describe(PACKAGES, folder),
         ABOUT,
         EXPLANATION,
-        contest_table(standings, TARGET, ("MB/s", lambda seconds: f"{size / 1e6 / seconds:.0f}")),
+        contest_table(standings, TARGET, [speed]),
     ]
     text = "\n\n".join(parts) + "\n"
     if arguments.out:

@@ -31,11 +31,14 @@ class Target:
         Ratio to the better of Polars and DuckDB.
     peak
         Most bytes that ours may have resident.
+    seconds
+        Longest that ours may take.
     """
 
     against: tuple[tuple[Contestant, float], ...]
     best: float | None = None
     peak: int | None = None
+    seconds: float | None = None
 
     def and_best(self, ratio: float) -> Target:
         return replace(self, best=ratio)
@@ -45,6 +48,15 @@ class Target:
         if standing.contestant == best:
             return self.best
         return dict(self.against).get(standing.contestant)
+
+    def of_ours(self, seconds: float, peak: int) -> str:
+        """Say whether time and memory of ours are as they should be."""
+        said = []
+        if self.seconds is not None:
+            said.append(f"<= {self.seconds:g} s: {met(seconds <= self.seconds)}")
+        if self.peak is not None:
+            said.append(f"peak <= {self.peak / 1e9:g} GB: {met(peak <= self.peak)}")
+        return ", ".join(said) or "-"
 
 
 def median_seconds(standing: Standing) -> float:
@@ -60,7 +72,8 @@ def better_of(standings: Sequence[Standing]) -> Contestant | None:
 def contest_table(
     standings: Sequence[Standing],
     target: Target,
-    extra: tuple[str, Callable[[float], str]] | None = None,
+    extra: Sequence[tuple[str, Callable[[Standing], str]]] = (),
+    ours: Contestant = OURS,
 ) -> str:
     """
     Lay out what came out at one task.
@@ -72,32 +85,33 @@ def contest_table(
     target
         What ours should reach.
     extra
-        Head of one more column, and what it shows for a median of seconds.
+        Heads of more columns, and what they show of each.
+    ours
+        Which one is compared with the others.
     """
-    ours = next((s for s in standings if s.contestant == OURS), None)
+    our = next((s for s in standings if s.contestant == ours), None)
     best = better_of(standings)
     rows = []
     for standing in standings:
         name = standing.contestant.name
         if not standing.counts:
-            more = ["-"] * (4 if extra else 3)
+            more = ["-"] * (3 + len(extra))
             rows.append([name, standing.error or "not timed", *more])
             continue
         spread = Spread.of(standing.seconds)
         peak = max(standing.peaks)
         ratio, verdict = "", "-"
-        if standing is ours:
-            if target.peak is not None:
-                verdict = f"peak <= {target.peak / 1e9:g} GB: {met(peak <= target.peak)}"
-        elif ours is not None and ours.counts:
-            found = standing.ratio_to(ours)
+        if standing is our:
+            verdict = target.of_ours(spread.median, peak)
+        elif our is not None and our.counts:
+            found = standing.ratio_to(our)
             ratio = found.show()
             asked = target.of(standing, best)
             if asked is not None:
                 verdict = f">= {asked:.2g}: {met(found.median >= asked)}"
-        shown = [extra[1](spread.median)] if extra else []
+        shown = [show(standing) for _, show in extra]
         rows.append([name, spread.show(" s"), *shown, ratio, f"{peak / 1e6:,.0f} MB", verdict])
-    middle = f"|{extra[0]}" if extra else ""
+    middle = "".join(f"|{head}" for head, _ in extra)
     return table(f"contestant|time{middle}|peer / ours|peak|target", rows)
 
 
