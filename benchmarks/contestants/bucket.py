@@ -63,13 +63,13 @@ class Bucket:
             **self.options, config_kwargs=config, use_listings_cache=False, **options
         )
 
-    @cache  # noqa: B019 - as s3fs does; a process has one bucket
-    def obstore(self) -> Any:
-        """A store of obstore."""
+    @cache  # noqa: B019 - as s3fs does
+    def obstore(self, prefix: str | None = None) -> Any:
+        """A store of obstore: the bucket, or a folder in it."""
         from obstore.store import S3Store
 
         options: dict[str, Any] = self.rust_options
-        return S3Store(self.name, **options)
+        return S3Store(self.name, prefix=prefix, **options)
 
 
 @dataclass(frozen=True)

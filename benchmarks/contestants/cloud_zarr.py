@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from obstore.store import PrefixStore
 from zarr.storage import FsspecStore, ObjectStore
 
 from benchmarks.contestants.bucket import COUNTS, IN_FLIGHT, Bucket, Shape
@@ -18,7 +17,7 @@ zarr.config.set({"async.concurrency": IN_FLIGHT})
 def store_of(bucket: dict[str, str], path: Path | str, client: str, *, read_only: bool) -> Any:
     place = Bucket(**bucket)
     if client == "obstore":
-        return ObjectStore(PrefixStore(place.obstore(), str(path)), read_only=read_only)
+        return ObjectStore(place.obstore(str(path)), read_only=read_only)
     filesystem = place.filesystem(asynchronous=True)
     return FsspecStore(filesystem, path=f"{place.name}/{path}", read_only=read_only)
 
