@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,8 @@ def compete(
     check
         Gets the outcomes by name, and gives what is wrong with whom.
     patience
-        Seconds of timed runs after which a contestant is not timed again.
+        Seconds of runs after which a contestant is not timed again; also of the first run, which
+        is the one that counts if it takes longer.
     """
     standings = [Standing(contestant) for contestant in contestants]
     outcomes = {c.name: work.run(c) for c in contestants}
@@ -177,6 +178,8 @@ def compete(
         name = standing.contestant.name
         standing.error = outcomes[name].error or wrong.get(name, "")
         progress(work.task, name, standing.error or "values compared")
+        if outcomes[name].seconds >= patience:
+            standing.add(replace(outcomes[name], error=standing.error))
     for contestant in contestants:
         work.clear(contestant)
     for number in range(rounds):
