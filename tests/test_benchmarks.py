@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -13,11 +16,15 @@ import pytest
 
 pytest.importorskip("polars", reason="the benchmarks need the extra 'bench'")
 pytest.importorskip("psutil", reason="the benchmarks need the extra 'bench'")
+pytest.importorskip("obstore", reason="the benchmarks need the extra 'bench'")
 sys.path.append(str(Path(__file__).parents[1]))  # where `benchmarks` is
 
-from benchmarks import contest, covid_csv, inputs, journal, results, standings, tables
+from benchmarks import cloud, contest, covid_csv, inputs, journal, results, standings, tables
+from benchmarks.contestants.bucket import Bucket, Shape
 from benchmarks.results import Check, Column
+from benchmarks.traffic import Traffic
 from exetera_zarr import Session
+from exetera_zarr.testing.rules import Exchange
 
 HERE = (contest.OURS, contest.PANDAS, contest.POLARS, contest.DUCKDB)
 COLUMNS = (
@@ -144,3 +151,63 @@ def test_a_target_is_met_or_missed():
     lines = standings.contest_table(found, tables.FASTER.and_best(0.95)).splitlines()
     assert "| 0.8 (0.8-0.8) | 1 MB | >= 0.95: **missed** |" in lines[3]
     assert lines[4].endswith("| 3 (3-3) | 1 MB | - |")
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(
+    "contestant",
+    [cloud.OURS, cloud.ZARR_OBSTORE, cloud.POLARS, cloud.PYARROW],
+    ids=lambda contestant: contestant.name,
+)
+def test_contestants_write_the_same_to_a_bucket(s3_place, s3_server, contestant):
+    """What each has written is read back as the values that all are to write."""
+    folder = Path("3x500")
+    place = Bucket(s3_place.prefix.removeprefix("s3://"), s3_server.endpoint, "any", "any")
+    told = {"bucket": asdict(place)} | contestant.options
+    tasks = import_module(contestant.module).TASKS
+    tasks["write"](folder, folder / "out", **told)
+    found = tasks["read_back"](folder, folder / "out", **told)
+    assert {name: np.asarray(values).tolist() for name, values in found.items()} == {
+        name: values.tolist() for name, values in Shape(3, 500).table().items()
+    }
+
+
+def test_requests_are_counted_and_put_in_sequence():
+    """Three at once, then the commit, then two after it of which one waits for the other."""
+    times = {(0, 3): "GET", (1, 4): "GET", (2, 5): "GET", (6, 8): "PUT", (8, 9): "PUT"}
+    log = [Exchange(0, verb, "/b/x", "", {}, *when) for when, verb in times.items()]
+    log.append(Exchange(0, "PUT", "/b/d.zarr/__exetera__/commits/1.json", "", {}, 5.5, 6))
+    traffic = Traffic.of(log)
+    assert traffic == Traffic(Counter(GET=3, PUT=3), 4, 3.0)
+    assert str(traffic) == "3 GET, 3 PUT"
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+@pytest.mark.skipif(sys.platform != "linux", reason="SeaweedFS is there for Linux")
+def test_a_benchmark_in_a_bucket(tmp_path):
+    """A tiny one: everybody's values are right, and the requests are those of the budget."""
+    parser = ArgumentParser()
+    cloud.add_command(parser.add_subparsers())
+    size = [
+        "--columns",
+        "5",
+        "--rows",
+        "50",
+        "--chunks",
+        "3",
+        "--chunk-rows",
+        "10",
+        "--repeats",
+        "1",
+        "--latency",
+        "0.001",
+    ]
+    tasks = [f"--task={name}" for name in ("read_1", "write", "scan")]
+    arguments: Namespace = parser.parse_args(["cloud", *size, *tasks, "--out", f"{tmp_path}/r.md"])
+    arguments.run(arguments)
+    report = (tmp_path / "r.md").read_text()
+    assert "other values" not in report
+    assert "Error" not in report
+    (ours,) = [line for line in report.partition("`write`")[0].splitlines() if "| exetera" in line]
+    assert "| 2 GET, 1 LIST | 2 |" in ours

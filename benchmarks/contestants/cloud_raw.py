@@ -63,5 +63,6 @@ def put(inputs: Path, output: Path, *, bucket: dict[str, str], client: str, **op
         place.filesystem().pipe(paths, batch_size=IN_FLIGHT)
 
 
-TASKS = {"read_1": get, "scan": get, "write": put}
+SCANS = ("scan", "scan_blocks", "scan_slices")
+TASKS = {"read_1": get, **dict.fromkeys(SCANS, get), "write": put}
 CANNOT: dict[str, str] = {}

@@ -7,9 +7,11 @@ read-ahead of operating systems does), so that a scan has many requests under wa
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Order", "ReadAhead"]
 
+_GROWTH = 4
 _FORGOTTEN = 5.0
 """Seconds after which what nobody has asked for may make room."""
 
@@ -48,7 +51,7 @@ class Order:
         if last < self.following <= first + 1:
             return range(0)  # the rest of the block that was read before
         in_order = first <= self.following <= last
-        self.window = min(max(2 * self.window, 2), most) if in_order else 0
+        self.window = min(max(_GROWTH * self.window, _GROWTH), most) if in_order else 0
         self.following = last + 1
         return range(last + 1, last + 1 + self.window)
 
@@ -77,6 +80,7 @@ class ReadAhead:
         self._coming: OrderedDict[str, _Coming] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     @property
     def most(self) -> int:
@@ -85,15 +89,25 @@ class ReadAhead:
 
     def get(self, key: str) -> bytes:
         """The object, which may be here already."""
+        coming = self._taken(key)
+        if coming is not None:
+            with suppress(Exception):  # a failure that nobody was waiting for is nobody's
+                return coming.future.result()
+        return self._store.get(key)
+
+    def _taken(self, key: str) -> _Coming | None:
+        if self._pid != os.getpid():
+            # The threads that were getting it have not survived the fork, and nor may the lock.
+            self._lock = threading.Lock()
+            self._coming, self._total, self._pid = OrderedDict(), 0, os.getpid()
         with self._lock:
             coming = self._coming.pop(key, None)
-        if coming is None:
-            return self._store.get(key)
-        try:
-            return coming.future.result()
-        finally:
-            with self._lock:
+            if coming is not None:
                 self._total -= coming.size
+        return coming
+
+    def __len__(self) -> int:
+        return len(self._coming)
 
     def expect(self, keys: Iterable[str], size: int) -> None:
         """Begin to get objects of about so many bytes each, as far as there is room."""
