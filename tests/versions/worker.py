@@ -71,8 +71,12 @@ def append_all(url: str, options: dict[str, Any], numbers: list[int], **opening:
     return [done, lost]
 
 
-def watch(url: str, options: dict[str, Any], stop: str) -> list[Any]:
-    """Open and read until a file is there; versions seen, reads that came too late, opens."""
+def watch(url: str, options: dict[str, Any], stop: str, before: int = 0) -> list[Any]:
+    """
+    Open and read until a file is there; versions seen, reads that came too late, opens.
+
+    There are at most so many batches as commits, and those of `before`.
+    """
     seen, late, opens = [-1], 0, 0
     while True:
         last = Path(stop).exists()
@@ -82,7 +86,7 @@ def watch(url: str, options: dict[str, Any], stop: str) -> list[Any]:
                 ds = s.open_dataset(url, "r", "d", storage_options=options)
                 version = ds.version
                 assert version >= seen[-1], f"version {version} after {seen[-1]}"
-                assert len(batches(ds)) <= version
+                assert len(batches(ds)) <= before + version
                 if version > seen[-1]:
                     seen.append(version)
         except VersionNotFoundError:
