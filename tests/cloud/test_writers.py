@@ -80,14 +80,21 @@ def fill(url: str, options: dict[str, Any], chunks: int) -> list[int]:
 
 
 def stampede(
-    bucket: Any, stop: Path, *, writers: int, commits: int, chunks: int, seconds: float = 0.0
+    bucket: Any,
+    stop: Path,
+    *,
+    writers: int,
+    commits: int,
+    chunks: int,
+    wait: float = 0.0,
+    seconds: float = 0.0,
 ) -> None:
     """Writers that append as fast as they can, two readers, and what is there in the end."""
     url, options, began = bucket.url(), bucket.direct, time.monotonic()
     filled = fill(url, options, chunks)
     watching = f"result = watch({url!r}, {options}, {str(stop)!r}, {len(filled)})"
     plans = [[1000 * (n + 1) + k for k in range(commits)] for n in range(writers)]
-    appending = [f"result = append_all({url!r}, {options}, {plan})" for plan in plans]
+    appending = [f"result = append_all({url!r}, {options}, {plan}, {wait})" for plan in plans]
     with processes(*appending, watching, watching) as running:
         done = [result(process) for process in running[:writers]]
         time.sleep(max(0.0, began + seconds - time.monotonic()))
@@ -115,4 +122,6 @@ def test_writers_and_readers(bucket, tmp_path):
 @pytest.mark.slow
 def test_eight_writers(s3_bucket, tmp_path):
     """The same with 200 appends to 40 chunks a column, read for half a minute and longer."""
-    stampede(s3_bucket, tmp_path / "stop", writers=8, commits=25, chunks=40, seconds=30.0)
+    stampede(
+        s3_bucket, tmp_path / "stop", writers=8, commits=25, chunks=40, wait=0.25, seconds=30.0
+    )

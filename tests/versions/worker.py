@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 import traceback
@@ -52,12 +53,19 @@ def batches(dataset: Dataset, table: str = "t") -> list[int]:
     return numbers
 
 
-def append_all(url: str, options: dict[str, Any], numbers: list[int], **opening: Any) -> list[Any]:
-    """Commit each batch, however often somebody else is faster; the version of each, and losses."""
+def append_all(
+    url: str, options: dict[str, Any], numbers: list[int], wait: float = 0.0, **opening: Any
+) -> list[Any]:
+    """
+    Commit each batch, however often somebody else is faster; the version of each, and losses.
+
+    After a loss it waits for up to so many seconds, by chance, and twice as long after each more.
+    """
     done, lost = [], 0
     with Session() as s:
         ds = s.open_dataset(url, "r+", "d", storage_options=options, **opening)
         for number in numbers:
+            longest = wait
             while True:
                 try:
                     append(ds, number)
@@ -66,6 +74,8 @@ def append_all(url: str, options: dict[str, Any], numbers: list[int], **opening:
                 except (ConflictError, VersionNotFoundError):
                     # The chunk that an append begins with may be gone as well.
                     lost += 1
+                    time.sleep(random.uniform(0.0, longest))
+                    longest = min(2 * longest, 32 * wait)
                     ds.rollback()
                     ds.refresh()
     return [done, lost]
