@@ -34,7 +34,7 @@ class Redirect:
 
     source: str
     target: str
-    storage_options: Mapping[str, Any] | None = None
+    storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
     used: bool = field(default=False, compare=False)
 
     @classmethod

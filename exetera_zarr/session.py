@@ -16,6 +16,7 @@ from exetera_zarr.join_functions import JoinFunctions
 from exetera_zarr.limits import Settings, cache_limit, checked_folder, size_in_bytes
 from exetera_zarr.limits import memory_limit as limit_in_bytes
 from exetera_zarr.storage import Group, open_storage
+from exetera_zarr.storage.base import OfThisProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ def _now() -> str:
     return str(dt.datetime.now(dt.UTC))
 
 
-class Session(JoinFunctions):
+class Session(OfThisProcess, JoinFunctions):
     """
     Opens datasets, and closes them; a new one costs nothing.
 

@@ -16,6 +16,7 @@ from exetera_zarr.fields.names import Names
 from exetera_zarr.fields.numeric import NumericField
 from exetera_zarr.fields.timestamp import TimestampField
 from exetera_zarr.storage import names
+from exetera_zarr.storage.base import OfThisProcess
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,7 +29,7 @@ __all__ = ["FieldContainer", "normal", "stands_for"]
 _F = TypeVar("_F", bound=Field)
 
 
-class FieldContainer:
+class FieldContainer(OfThisProcess):
     """
     Named fields in one storage group.
 

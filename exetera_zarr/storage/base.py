@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-__all__ = ["AnyArray", "Array", "Capability", "Commit", "Group", "Storage"]
+__all__ = ["AnyArray", "Array", "Capability", "Commit", "Group", "OfThisProcess", "Storage"]
 
 AnyArray = npt.NDArray[Any]
 
 ROW_BLOCK = 1 << 20
 """Rows of a block, unless a table says otherwise."""
+
+
+class OfThisProcess:
+    """What is not to leave the process: it is open, and may have credentials."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} is open in this process and cannot be pickled: pass the "
+            "dataset's URL, and open it where it is needed"
+        )
 
 
 class Capability(Enum):
@@ -238,7 +248,7 @@ class Group(ABC):
         self.set_arrays({role: array})
 
 
-class Storage(ABC):
+class Storage(OfThisProcess, ABC):
     """One open dataset, as one user of it sees it."""
 
     @property

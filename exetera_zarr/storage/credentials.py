@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -69,9 +71,13 @@ def _expiry(given: Mapping[str, Any]) -> dt.datetime | None:
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:
-    if not isinstance(given, Mapping) or not isinstance(given.get(name), str):
+    if not isinstance(given, Mapping) or not (isinstance(given.get(name), str) and given[name]):
         raise DataError(f"credentials need {name!r}, a text")
     return str(given[name])
+
+
+def _token(given: Mapping[str, Any]) -> str | None:
+    return _text(given, "token") if given.get("token") is not None else None
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class AwsCredentials:
     def of(cls, given: Mapping[str, Any]) -> AwsCredentials:
         """Read what a provider gave; DataError where it is something else."""
         key, secret = _text(given, "access_key_id"), _text(given, "secret_access_key")
-        return cls(key, secret, given.get("token"), _expiry(given))
+        return cls(key, secret, _token(given), _expiry(given))
 
     @property
     def secret(self) -> frozenset[str]:
@@ -128,10 +134,13 @@ class GoogleToken:
 
 def ask(provider: Provider, kind: type[_C]) -> _C:
     """What a provider gives now; AccessDeniedError where it fails, without what it says."""
+    failed: str | None = None
     try:
         given = provider()
-    except Exception as error:
-        raise AccessDeniedError(
-            f"the provider of credentials failed with {type(error).__name__}"
-        ) from error
+    except Exception as error:  # noqa: BLE001 - it is anybody's
+        frames = traceback.extract_tb(error.__traceback__)
+        name = os.path.basename(frames[-1].filename)
+        failed = f"{type(error).__name__} in {name}, line {frames[-1].lineno}"
+    if failed is not None:  # here, so that the error does not carry theirs, which may have secrets
+        raise AccessDeniedError(f"the provider of credentials failed with {failed}")
     return kind.of(given)

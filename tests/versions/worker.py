@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 import traceback
@@ -52,12 +53,19 @@ def batches(dataset: Dataset, table: str = "t") -> list[int]:
     return numbers
 
 
-def append_all(url: str, options: dict[str, Any], numbers: list[int], **opening: Any) -> list[Any]:
-    """Commit each batch, however often somebody else is faster; the version of each, and losses."""
+def append_all(
+    url: str, options: dict[str, Any], numbers: list[int], wait: float = 0.0, **opening: Any
+) -> list[Any]:
+    """
+    Commit each batch, however often somebody else is faster; the version of each, and losses.
+
+    After a loss it waits for up to so many seconds, by chance, and twice as long after each more.
+    """
     done, lost = [], 0
     with Session() as s:
         ds = s.open_dataset(url, "r+", "d", storage_options=options, **opening)
         for number in numbers:
+            longest = wait
             while True:
                 try:
                     append(ds, number)
@@ -66,13 +74,19 @@ def append_all(url: str, options: dict[str, Any], numbers: list[int], **opening:
                 except (ConflictError, VersionNotFoundError):
                     # The chunk that an append begins with may be gone as well.
                     lost += 1
+                    time.sleep(random.uniform(0.0, longest))
+                    longest = min(2 * longest, 32 * wait)
                     ds.rollback()
                     ds.refresh()
     return [done, lost]
 
 
-def watch(url: str, options: dict[str, Any], stop: str) -> list[Any]:
-    """Open and read until a file is there; versions seen, reads that came too late, opens."""
+def watch(url: str, options: dict[str, Any], stop: str, before: int = 0) -> list[Any]:
+    """
+    Open and read until a file is there; versions seen, reads that came too late, opens.
+
+    There are at most so many batches as commits, and those of `before`.
+    """
     seen, late, opens = [-1], 0, 0
     while True:
         last = Path(stop).exists()
@@ -82,7 +96,7 @@ def watch(url: str, options: dict[str, Any], stop: str) -> list[Any]:
                 ds = s.open_dataset(url, "r", "d", storage_options=options)
                 version = ds.version
                 assert version >= seen[-1], f"version {version} after {seen[-1]}"
-                assert len(batches(ds)) <= version
+                assert len(batches(ds)) <= before + version
                 if version > seen[-1]:
                     seen.append(version)
         except VersionNotFoundError:

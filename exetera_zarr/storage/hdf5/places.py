@@ -9,10 +9,9 @@ import shutil
 from abc import ABC, abstractmethod
 from typing import IO, TYPE_CHECKING, Any, cast
 
-import fsspec
-
 from exetera_zarr.errors import ConflictError, DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage.hdf5.library import SIGNATURE, opened
+from exetera_zarr.storage.zarr.places import file_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -205,7 +204,7 @@ class RemotePlace(Place):
 
     def __init__(self, url: str, options: Mapping[str, Any], shown: str) -> None:
         self.url = shown
-        self._filesystem, self._path = fsspec.url_to_fs(url, **options)
+        self._filesystem, self._path = file_system(url, options)
         self.identity = f"hdf5:{hash(self._filesystem)}:{self._path}"
 
     def file(self) -> IO[bytes]:

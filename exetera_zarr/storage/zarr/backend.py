@@ -14,6 +14,7 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.storage import sharing
 from exetera_zarr.storage.zarr import commit, transfer
+from exetera_zarr.storage.zarr.addresses import check_writable
 from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.handles import ZarrStorage
 from exetera_zarr.storage.zarr.local_cache import cached
@@ -71,13 +72,17 @@ def open_zarr(
     ------
     DatasetNotFoundError, DatasetExistsError
         There is nothing, or there is something.
+    UnsupportedError
+        The place can only be read, and the mode is another one.
     """
     if durability not in ("fsync", "none"):
         raise ValueError(f"durability is {durability!r}; it can be 'fsync' or 'none'")
+    writable = mode != "r"
+    if writable:
+        check_writable(url)
     store = open_store(
         url, options or {}, durable=durability == "fsync", single_writer=single_writer
     )
-    writable = mode != "r"
     if version is not None:
         if writable:
             raise ValueError("an older version can only be read: use mode 'r'")

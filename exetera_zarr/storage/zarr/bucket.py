@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.zarr import keys
 from exetera_zarr.storage.zarr.retrying import Requests
 from exetera_zarr.storage.zarr.store import Entry, ObjectStore
@@ -41,7 +42,7 @@ class Page:
     following: str | None
 
 
-class BucketClient(ABC):
+class BucketClient(OfThisProcess, ABC):
     """
     Single requests to one bucket. Names of objects are whole, from the bucket on.
 

@@ -85,7 +85,14 @@ def _number(key: str) -> int | None:
 
 def _numbers(store: ObjectStore) -> Iterator[int]:
     """The numbers of all versions, newest first."""
-    return (number for key in store.list(keys.MANIFESTS) if (number := _number(key)) is not None)
+    try:
+        for key in store.list(keys.MANIFESTS):
+            number = _number(key)
+            if number is not None:
+                yield number
+    except (PermissionError, UnsupportedError):
+        found = _newest_from_root(store, partial(store.get, _ROOT))
+        yield from range(found, -1, -1) if found is not None else ()
 
 
 def newest(store: ObjectStore, root: Callable[[], bytes] | None = None) -> int | None:

@@ -17,6 +17,8 @@ from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError
 from google.oauth2.credentials import Credentials
 
+from exetera_zarr.errors import DataError
+from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.credentials import GoogleToken, Provider, ask
 from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page, of_parents
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
@@ -36,10 +38,12 @@ _NETWORK = (
     ConnectionError,
     TimeoutError,
 )
+_WORDS = frozenset(["anon", "browser", "cache", "cloud", "google_default"])
+"""What gcsfs takes for a token and is none."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
 
 
-class _FileSystem(GCSFileSystem):  # type: ignore[misc]
+class _FileSystem(OfThisProcess, GCSFileSystem):  # type: ignore[misc]
     """
     A class of our own has instances of our own, which make a request once.
 
@@ -73,10 +77,11 @@ class GoogleClient(BucketClient):
         given = dict(options)
         if given.pop("anon", False):
             given["token"] = "anon"  # noqa: S105 - the word for none
+        given["token"] = _token(given.get("token"))
         self._options = {"use_listings_cache": False, "requests_timeout": _TIMEOUT, **given}
         self._provider = provider
         self._given: GoogleToken | None = None
-        self.secret = secrets_of(options) - {"google_default", "browser"}
+        self.secret = secrets_of(options) - _WORDS
         self.endpoint = str(
             options.get("endpoint_url") or os.environ.get("STORAGE_EMULATOR_HOST") or ""
         )
@@ -93,7 +98,7 @@ class GoogleClient(BucketClient):
             options = dict(self._options)
             if self._provider is not None:
                 options["token"] = self._credentials()
-            new = forked or self._provider is not None
+            new = forked or isinstance(options["token"], Credentials)
             self._fs = _FileSystem(**options, skip_instance_cache=new)
             self._pid = os.getpid()
         return self._fs
@@ -235,6 +240,19 @@ class GoogleClient(BucketClient):
         if status == 401:
             return Failure(Kind.EXPIRED, f"the credentials are not valid (any more): {reason}")
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
+
+
+def _token(given: Any) -> Any:
+    """
+    As gcsfs takes it.
+
+    Given a token's text it asks Google about it, by a URL that has it, which would be in every log.
+    """
+    if not isinstance(given, str) or given in _WORDS or os.path.exists(given):
+        return given
+    if given.endswith(".json"):
+        raise DataError(f"storage_options: there is no file of credentials {given!r}")
+    return Credentials(given)  # type: ignore[no-untyped-call]
 
 
 def _naive(moment: dt.datetime | None) -> dt.datetime | None:

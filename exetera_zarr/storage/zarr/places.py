@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,23 @@ import fsspec
 
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.storage.credentials import provider_for
+from exetera_zarr.storage.zarr.addresses import (
+    archive_of,
+    scheme_of,
+    with_login,
+    without_secrets,
+)
 from exetera_zarr.storage.zarr.local import LocalStore
-from exetera_zarr.storage.zarr.remote import FsspecStore, without_secrets
+from exetera_zarr.storage.zarr.remote import FsspecStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from exetera_zarr.storage.zarr.gcs import GoogleClient
+    from exetera_zarr.storage.zarr.s3 import S3Client
     from exetera_zarr.storage.zarr.store import ObjectStore
 
-__all__ = ["open_store", "wrapped_stores"]
+__all__ = ["file_system", "open_store", "wrapped_stores"]
 
 _S3 = frozenset(["s3", "s3a"])
 _GOOGLE = frozenset(["gs", "gcs"])
@@ -52,20 +61,23 @@ def open_store(
     single_writer
         The caller promises to be the only writer where conditions of writes are not heeded.
     """
-    scheme, mark, rest = url.partition("://")
-    scheme = scheme if mark else ""
     store: ObjectStore
-    if url.lower().endswith(".zip") and "::" not in url:
-        store = FsspecStore(f"zip::{url}", options, single_writer=single_writer)
+    scheme, archive = scheme_of(url), archive_of(url)
+    place = archive or url
+    if scheme_of(place) in _BUCKETS and "@" in place.partition("://")[2].partition("/")[0]:
+        # Such a URL would reach logs and messages by way of the client libraries.
+        raise DataError(
+            f"{without_secrets(place)}: credentials do not belong in a URL; give them as "
+            "storage_options, or by the environment"
+        )
+    if archive is not None:
+        from exetera_zarr.storage.zarr.archive import ArchiveStore
+
+        given = dict(options)
+        store = ArchiveStore(archive, given, deadline=given.pop("retry_deadline", None))
     elif scheme in ("", "file", "local") and "::" not in url:
         store = LocalStore(fsspec.url_to_fs(url, **options)[1], durable=durable)
     else:
-        if scheme in _BUCKETS and "@" in rest.partition("/")[0]:
-            # Such a URL would reach logs and messages by way of the client libraries.
-            raise DataError(
-                f"{without_secrets(url)}: credentials do not belong in a URL; give them as "
-                "storage_options, or by the environment"
-            )
         store = _remote(url, scheme, dict(options), single_writer=single_writer)
     for wrapper in _wrappers:
         store = wrapper(store)
@@ -76,14 +88,45 @@ def _remote(url: str, scheme: str, options: dict[str, Any], *, single_writer: bo
     deadline = options.pop("retry_deadline", None)
     if scheme not in _S3 | _GOOGLE:
         return FsspecStore(url, options, single_writer=single_writer, deadline=deadline)
-    from exetera_zarr.storage.zarr.bucket import BucketClient, BucketStore
+    from exetera_zarr.storage.zarr.bucket import BucketStore
 
+    place, client = _client(url, scheme, options)
+    return BucketStore(place, client, single_writer=single_writer, deadline=deadline)
+
+
+def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """
+    The fsspec file system behind a URL, and the path in it, for what is read as a single file.
+
+    Parameters
+    ----------
+    url
+        That fsspec knows.
+    options
+        As of `open_store`.
+    """
+    scheme, given = scheme_of(url), dict(options)
+    given.pop("retry_deadline", None)
+    if scheme in _S3 | _GOOGLE:
+        place, client = _client(url, scheme, given)
+        return client.fs, place.partition("://")[2]
+    url, given = with_login(url, given)
+    filesystem, path = fsspec.url_to_fs(url, **given)
+    return filesystem, path
+
+
+def _client(url: str, scheme: str, options: dict[str, Any]) -> tuple[str, S3Client | GoogleClient]:
+    """The URL of a place in a bucket as it may be shown, and what makes requests to it."""
     place = without_secrets(url).rstrip("/")
     path = place.partition("://")[2]
     provider = options.pop("credentials", None) or provider_for(place)
-    if provider is not None and not callable(provider):
+    if isinstance(provider, Mapping):
         provider = dict(provider).copy
-    client: BucketClient
+    elif provider is not None and not callable(provider):
+        raise DataError(
+            f"{place}: credentials are a function or a mapping, not a {type(provider).__name__}"
+        )
+    client: S3Client | GoogleClient
     try:
         if scheme in _S3:
             from exetera_zarr.storage.zarr.s3 import S3Client
@@ -99,4 +142,4 @@ def _remote(url: str, scheme: str, options: dict[str, Any], *, single_writer: bo
             f"{place}: reading {scheme}:// needs a package that is not installed ({error.name}): "
             f"pip install 'exetera-zarr[{extra}]'"
         ) from error
-    return BucketStore(place, client, single_writer=single_writer, deadline=deadline)
+    return place, client

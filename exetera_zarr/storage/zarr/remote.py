@@ -1,4 +1,4 @@
-"""What an fsspec file system reaches and is no bucket: memory, a web server, an archive."""
+"""What an fsspec file system reaches and is no bucket: memory, a web server."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr.errors import UnsupportedError
 from exetera_zarr.storage.zarr import keys
+from exetera_zarr.storage.zarr.addresses import WEB, scheme_of, with_login, without_secrets
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, Requests, by_status, secrets_of
 from exetera_zarr.storage.zarr.store import Entry, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["FsspecStore", "without_secrets"]
+__all__ = ["FsspecStore"]
 
 _R = TypeVar("_R")
-_WEB = frozenset(["http", "https"])
 
 
 class FsspecStore(ObjectStore):
@@ -43,6 +43,8 @@ class FsspecStore(ObjectStore):
     """
 
     _memory_lock = threading.Lock()
+    _query = ""
+    """What the URL of every object ends with."""
 
     def __init__(
         self,
@@ -52,35 +54,43 @@ class FsspecStore(ObjectStore):
         single_writer: bool = False,
         deadline: float | None = None,
     ) -> None:
+        url, options = with_login(url, options)
+        self.url = without_secrets(url)
+        self._single_writer = single_writer
+        secret = secrets_of(options)
+        if scheme_of(url) in WEB:
+            url, mark, query = url.partition("?")
+            self._query = mark + query
+            secret |= {query} if query else set()
+        self._requests = Requests(self.url, _Explained(secret), deadline)
         # A listing that is remembered hides the commits of others.
         self._given, self._options = url, {"use_listings_cache": False, **options}
-        self._filesystem, self.root = fsspec.url_to_fs(url, **self._options)
         self._pid = os.getpid()
+        self._filesystem, self.root = self._open()
         self._memory = isinstance(self._filesystem, MemoryFileSystem)
         protocols = self._filesystem.protocol
         self.protocol = protocols if isinstance(protocols, str) else protocols[0]
-        if self.protocol == "zip":
-            self.root = _top_of_archive(self._filesystem)
-            self.url = without_secrets(url.removeprefix("zip::"))
-        else:
-            self.url = without_secrets(
-                self.root if "://" in self.root else f"{self.protocol}://{self.root.lstrip('/')}"
-            )
-        self._web = self.protocol in _WEB
+        self._web = self.protocol in WEB
+        if not (self._web or "::" in url):
+            root = self.root
+            self.url = root if "://" in root else f"{self.protocol}://{root.lstrip('/')}"
         self.identity = self.url
         self.concurrency = 64 if self._web else 4
         self.distant = self._web
         self.conditional = self._memory
         self.swaps = self._memory
-        self._single_writer = single_writer
-        self._requests = Requests(self.url, _Explained(secrets_of(options)), deadline)
+
+    def _open(self) -> tuple[Any, str]:
+        """The file system, and the place in it."""
+        filesystem, root = fsspec.url_to_fs(self._given, **self._options)
+        return filesystem, root.rstrip("/")
 
     @property
     def _fs(self) -> Any:
         """The file system; another one in a forked process, where event loops do not go on."""
         if self._pid != os.getpid() and not self._memory:
-            options = {**self._options, "skip_instance_cache": True}
-            self._filesystem, _ = fsspec.url_to_fs(self._given, **options)
+            self._options["skip_instance_cache"] = True
+            self._filesystem, _ = self._open()
             self._pid = os.getpid()
         return self._filesystem
 
@@ -89,7 +99,8 @@ class FsspecStore(ObjectStore):
 
     def _path(self, key: str) -> str:
         # Keys are in percent-encoding as they are; in a URL, so is their percent sign.
-        key = quote(key) if self._web else key
+        if self._web:
+            return f"{self.root}/{quote(key)}{self._query}"
         return f"{self.root}/{key}" if self.root else key
 
     def get(self, key: str) -> bytes:
@@ -147,9 +158,11 @@ class FsspecStore(ObjectStore):
             return True
 
     def everything(self, prefix: str) -> Iterator[Entry]:
+        if self._web:
+            raise UnsupportedError(f"{self.url}: a web server lists nothing")
         path = self._path(prefix)
         found = self._make("list", prefix, lambda: self._fs.find(path, detail=True))
-        cut = len(self.root) + 1
+        cut = len(self.root) + 1 if self.root else 0
         for name, about in found.items():
             modified = about.get("created") or about.get("mtime")
             moment = (
@@ -199,6 +212,8 @@ class _Explained:
         reason = str(error) or type(error).__name__
         status = getattr(error, "status", None)  # of aiohttp's errors
         if isinstance(error, (FileNotFoundError, KeyError)):  # the latter is zipfile's
+            if isinstance(error.__cause__, Exception):  # of any kind, where a file is opened
+                return self.explain(error.__cause__)
             return Failure(Kind.MISSING, reason)
         if isinstance(error, PermissionError):
             return Failure(Kind.DENIED, reason)
@@ -213,21 +228,3 @@ class _Explained:
 
     def renew(self) -> bool:
         return False
-
-
-def _top_of_archive(filesystem: Any) -> str:
-    """The folder in an archive that holds the dataset, where it is not at its top."""
-    if filesystem.exists(keys.DOCUMENT):
-        return ""
-    folders = [found["name"].strip("/") for found in filesystem.ls("", detail=True)]
-    return folders[0] if len(folders) == 1 else ""
-
-
-def without_secrets(url: str) -> str:
-    """A URL without what stands for a user before the host, and without its query."""
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        return url
-    rest = rest.partition("?")[0].partition("#")[0]
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -8,16 +8,25 @@ together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from urllib.parse import quote
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from exetera_zarr.errors import AccessDeniedError, DataError, DatasetNotFoundError, StorageError
+from exetera_zarr.errors import (
+    AccessDeniedError,
+    DataError,
+    DatasetNotFoundError,
+    ExeteraError,
+    StorageError,
+)
+from exetera_zarr.storage.base import OfThisProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "Client",
@@ -132,7 +141,7 @@ class Client(Protocol):
         """Get other credentials for those that have expired; whether there are any."""
 
 
-class Requests:
+class Requests(OfThisProcess):
     """
     The requests of one store: made again while that may help, and then an error that names them.
 
@@ -189,7 +198,7 @@ class Requests:
         return result
 
     def _may_pass(self, error: BaseException) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, ExeteraError):
             return False
         kind = self._client.explain(error).kind
         if kind not in (Kind.UNREACHABLE, Kind.EXPIRED):
@@ -204,22 +213,44 @@ class Requests:
         return spent > (deadline if self._answered else min(deadline, patience.first_contact))
 
     def _fail(self, verb: str, key: str, error: Exception) -> NoReturn:
-        what = f"{self._url}/{key}" if key else self._url
         if isinstance(error, (AccessDeniedError, DataError)):  # of a provider of credentials
-            raise AccessDeniedError(f"could not {verb} {what}: {error}") from error
-        if isinstance(error, MemoryError):
+            raise AccessDeniedError(f"could not {verb} {self._what(key)}: {error}") from error
+        if isinstance(error, (ExeteraError, MemoryError)):
             raise error
-        failure = self._client.explain(error)
+        raised = self._error(verb, key, error)
+        if not self._tells(error):
+            raise raised from error
+        try:
+            raise raised
+        finally:
+            raised.__context__ = None
+
+    def _error(self, verb: str, key: str, error: Exception) -> OSError:
+        """What a failed request is for our callers."""
+        failure, what = self._client.explain(error), self._what(key)
         if failure.kind is Kind.MISSING:
-            raise FileNotFoundError(f"there is no {what}") from error
+            return FileNotFoundError(f"there is no {what}")
         if failure.kind is Kind.CONFLICT:
-            raise FileExistsError(f"{what} was written by somebody else") from error
-        if failure.kind is Kind.NO_BUCKET:
-            raise DatasetNotFoundError(f"could not {verb} {what}: {failure.reason}") from error
+            return FileExistsError(f"{what} was written by somebody else")
         message = f"could not {verb} {what}: {self._shown(failure.reason)}"
+        if failure.kind is Kind.NO_BUCKET:
+            return DatasetNotFoundError(message)
         if failure.kind in (Kind.DENIED, Kind.EXPIRED):
-            raise AccessDeniedError(message) from error
-        raise StorageError(message) from error
+            return AccessDeniedError(message)
+        return StorageError(message)
+
+    def _what(self, key: str) -> str:
+        return f"{self._url}/{key}" if key else self._url
+
+    def _tells(self, error: Exception) -> bool:
+        """Whether an error, or one that led to it, has a secret in its text, or its request."""
+        for each in _chain(error):
+            if any(getattr(each, name, None) is not None for name in ("request", "request_info")):
+                return True  # of which the headers say who asks
+            text = f"{each}{each!r}"
+            if any(secret in text for secret in self._client.secret):
+                return True
+        return False
 
     def _shown(self, text: str) -> str:
         for secret in self._client.secret:
@@ -227,9 +258,23 @@ class Requests:
         return text
 
 
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and all that led to it."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__cause__, each.__context__]
+
+
 _HARMLESS = frozenset(
     ["anon", "endpoint_url", "profile", "project", "region_name", "access", "default_location"]
 )
+_SHORTEST = 8
+"""What is shorter is a word, such as those that gcsfs takes for a token."""
 
 
 def secrets_of(options: Mapping[str, Any]) -> frozenset[str]:
@@ -244,14 +289,24 @@ def secrets_of(options: Mapping[str, Any]) -> frozenset[str]:
     found: set[str] = set()
 
     def look(name: str, value: Any) -> None:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             for below, inner in value.items():
                 look(str(below), inner)
         elif isinstance(value, (list, tuple)):
             for inner in value:
                 look(name, inner)
-        elif isinstance(value, str) and len(value) >= 8 and name not in _HARMLESS:
-            found.add(value)
+            if hasattr(value, "encode"):  # as aiohttp's BasicAuth, which is a tuple
+                look(name, value.encode())
+        elif isinstance(value, str):
+            text = _login_of(value) if name in _HARMLESS else value
+            found.update({text, text.split(" ")[-1]})
 
     look("", dict(options))
-    return frozenset(found)
+    found |= {quote(text, safe="") for text in found}
+    return frozenset(text for text in found if len(text) >= _SHORTEST)
+
+
+def _login_of(url: str) -> str:
+    """The password in a URL."""
+    login = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    return login.partition(":")[2]

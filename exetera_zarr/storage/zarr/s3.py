@@ -16,6 +16,7 @@ from botocore.parsers import ResponseParserError
 from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
 
+from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.credentials import AwsCredentials, Provider, ask
 from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page, of_parents
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
@@ -50,7 +51,7 @@ _NETWORK = (
 )
 
 
-class _FileSystem(S3FileSystem):  # type: ignore[misc]
+class _FileSystem(OfThisProcess, S3FileSystem):  # type: ignore[misc]
     """A class of our own has instances of our own: not those of others, which try again."""
 
     retries = 1

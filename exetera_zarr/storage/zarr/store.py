@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exetera_zarr.storage.base import OfThisProcess
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -25,7 +27,7 @@ class Entry:
     modified: float
 
 
-class ObjectStore(ABC):
+class ObjectStore(OfThisProcess, ABC):
     """Objects below one prefix; keys are relative, with ``/`` between segments."""
 
     url: str
@@ -122,13 +124,13 @@ class ObjectStore(ABC):
         """The dataset whose folder this place is in, if there is one."""
         return None
 
-    def prepare(self) -> None:  # noqa: B027 - most need nothing
+    def prepare(self) -> None:
         """Find out what the store can do, before a first write; UnsupportedError if too little."""
 
-    def forget(self) -> None:  # noqa: B027 - as below
+    def forget(self) -> None:
         """Note that nobody needs what was written since `settle`."""
 
-    def settle(self) -> None:  # noqa: B027 - object stores are durable once they have answered
+    def settle(self) -> None:
         """Return when everything written so far would survive a loss of power."""
 
 
