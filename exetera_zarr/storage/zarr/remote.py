@@ -76,6 +76,7 @@ class FsspecStore(ObjectStore):
             self.url = root if "://" in root else f"{self.protocol}://{root.lstrip('/')}"
         self.identity = self.url
         self.concurrency = 32 if self._web else 4
+        self.local = self._memory
         self.conditional = self._memory
         self.swaps = self._memory
 
