@@ -12,7 +12,15 @@ from exetera_zarr.errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["WEB", "archive_of", "check_writable", "scheme_of", "with_login", "without_secrets"]
+__all__ = [
+    "WEB",
+    "archive_of",
+    "check_writable",
+    "is_local",
+    "scheme_of",
+    "with_login",
+    "without_secrets",
+]
 
 WEB = frozenset(["http", "https"])
 """Schemes of web servers, which are read only."""
@@ -23,6 +31,11 @@ def scheme_of(url: str) -> str:
     """What stands before ``://``; nothing of a path."""
     scheme, mark, _ = url.partition("://")
     return scheme if mark else ""
+
+
+def is_local(url: str) -> bool:
+    """Whether a path or URL is one on this machine."""
+    return scheme_of(url) in _LOCAL
 
 
 def without_secrets(url: str) -> str:
@@ -65,7 +78,7 @@ def archive_of(url: str) -> str | None:
     if "::" in place:
         return None
     scheme = scheme_of(place)
-    if scheme in _LOCAL and os.path.isdir(place.removeprefix(f"{scheme}://")):
+    if is_local(place) and os.path.isdir(place.removeprefix(f"{scheme}://")):
         return None
     name = place.partition("?")[0] if scheme in WEB else place
     return place if place != url or name.lower().endswith(".zip") else None

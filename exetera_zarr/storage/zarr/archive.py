@@ -11,7 +11,7 @@ from fsspec.implementations.zip import ZipFileSystem
 
 from exetera_zarr.errors import DatasetNotFoundError
 from exetera_zarr.storage.zarr import keys
-from exetera_zarr.storage.zarr.addresses import without_secrets
+from exetera_zarr.storage.zarr.addresses import is_local, without_secrets
 from exetera_zarr.storage.zarr.remote import FsspecStore
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class ArchiveStore(FsspecStore):
     ) -> None:
         super().__init__(url, options, deadline=deadline)
         self.url = self.identity = without_secrets(url)
+        self.local = is_local(url)
 
     def _open(self) -> tuple[Any, str]:
         try:

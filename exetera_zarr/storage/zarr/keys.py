@@ -9,6 +9,7 @@ __all__ = [
     "MANIFESTS",
     "is_array_folder",
     "is_array_key",
+    "is_chunk",
     "is_group_document",
     "is_manifest",
     "is_passing",
@@ -25,6 +26,7 @@ _ARRAY = r"(?:values|index)(?:-[0-9a-f]{12})?"
 _manifest = re.compile(r"[0-9]{10}\.json")
 _array_folder = re.compile(rf"{_NODE}/{_ARRAY}(?:/c(?:/[0-9]+)?)?")
 _array_key = re.compile(rf"{_NODE}/{_ARRAY}/(?:zarr\.json|c/[0-9]+(?:/0)?)")
+_chunk = re.compile(rf"{_NODE}/{_ARRAY}/c/[0-9]+(?:/0)?")
 _group_document = re.compile(rf"{_NODE}/zarr\.json")
 _object = re.compile(r"/(?:zarr\.json|c/[0-9]+(?:/0)?)$")
 _passing = re.compile(
@@ -46,6 +48,11 @@ def is_array_folder(path: str) -> bool:
 def is_array_key(key: str) -> bool:
     """Whether an object can be the document of an array, or one of its chunks."""
     return _array_key.fullmatch(key) is not None
+
+
+def is_chunk(key: str) -> bool:
+    """Whether an object can be a chunk of an array."""
+    return _chunk.fullmatch(key) is not None
 
 
 def is_group_document(key: str) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr import keys
 from exetera_zarr.storage.zarr.store import ObjectStore, WrapperStore
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LEAVE = 0.8
 def cached(store: ObjectStore, version: Version, cache: tuple[str, int] | None) -> ObjectStore:
     """A store with a cache (folder, bytes) before it, where one is wanted and would be faster."""
     dataset = version.facts.get("dataset")
-    if cache is None or dataset is None or isinstance(store, LocalStore):
+    if cache is None or dataset is None or store.local:
         return store
     return CachingStore(store, dataset, *cache)
 
@@ -64,14 +64,15 @@ class CachingStore(WrapperStore):
         self._dataset, self._folder, self._size = dataset, folder, size
         self._lock = threading.Lock()
         self._unseen = size  # bytes kept since the last look: the first one is due
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._own: set[str] = set()
+        """Arrays that are written here: until they are in a version, chunks are written again."""
 
     def _path(self, key: str) -> str:
         name = hashlib.sha256(f"{self._dataset}\n{key}".encode()).hexdigest()
         return os.path.join(self._folder, name[:2], name[2:])
 
     def get(self, key: str) -> bytes:
-        if "/c/" not in key:
+        if not keys.is_chunk(key) or keys.node_of(key) in self._own:
             return self.store.get(key)
         found = _read(self._path(key))
         if found is None:
@@ -80,9 +81,20 @@ class CachingStore(WrapperStore):
         return found
 
     def get_again(self, key: str) -> bytes:
+        self._drop(key)
+        return self.store.get_again(key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._own.add(keys.node_of(key))
+        self.store.put(key, data)
+
+    def delete(self, key: str) -> None:
+        self._drop(key)  # what is purged is purged here as well
+        self.store.delete(key)
+
+    def _drop(self, key: str) -> None:
         with suppress(OSError):
             os.unlink(self._path(key))
-        return self.store.get_again(key)
 
     def _keep(self, path: str, data: bytes) -> None:
         """Write an object into the folder; a disk that is full is no reason not to read."""
@@ -102,7 +114,8 @@ class CachingStore(WrapperStore):
             self._unseen += len(data)
             if self._unseen > self._size // 20:
                 self._unseen = 0
-                self._make_room()
+                with suppress(OSError):
+                    self._make_room()
 
     def _make_room(self) -> None:
         found = sorted(_files(self._folder))
@@ -126,9 +139,10 @@ def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
             kept = file.read()
-        os.utime(path)
     except OSError:
         return None
+    with suppress(OSError):  # in a folder that is not ours
+        os.utime(path)
     data = kept[:-_CHECK]
     return data if kept[-_CHECK:] == _checksum(data) else None
 
@@ -138,7 +152,7 @@ def _files(folder: str) -> Iterator[tuple[float, int, str]]:
     for below in os.scandir(folder):
         if not (below.is_dir(follow_symlinks=False) and len(below.name) == 2):
             continue
-        with suppress(OSError):
-            for entry in os.scandir(below.path):
+        for entry in os.scandir(below.path):
+            with suppress(OSError):  # another process was faster
                 about = entry.stat(follow_symlinks=False)
                 yield about.st_mtime, about.st_size, entry.path
