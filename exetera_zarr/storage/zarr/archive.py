@@ -39,7 +39,7 @@ class ArchiveStore(FsspecStore):
     ) -> None:
         super().__init__(url, options, deadline=deadline)
         self.url = self.identity = without_secrets(url)
-        self.local = is_local(url)
+        self.distant = not is_local(url)
 
     def _open(self) -> tuple[Any, str]:
         try:

@@ -28,7 +28,6 @@ class LocalStore(ObjectStore):
     """A folder, with POSIX's own ways to be atomic and durable."""
 
     conditional = True
-    local = True
 
     def __init__(self, path: str, *, durable: bool = True) -> None:
         self.url = self.path = os.path.abspath(path)

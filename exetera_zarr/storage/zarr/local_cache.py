@@ -35,7 +35,7 @@ _LEAVE = 0.8
 def cached(store: ObjectStore, version: Version, cache: tuple[str, int] | None) -> ObjectStore:
     """A store with a cache (folder, bytes) before it, where one is wanted and would be faster."""
     dataset = version.facts.get("dataset")
-    if cache is None or dataset is None or store.local:
+    if cache is None or dataset is None or not store.distant:
         return store
     return CachingStore(store, dataset, *cache)
 

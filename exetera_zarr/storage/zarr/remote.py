@@ -76,8 +76,7 @@ class FsspecStore(ObjectStore):
             self.url = root if "://" in root else f"{self.protocol}://{root.lstrip('/')}"
         self.identity = self.url
         self.concurrency = 64 if self._web else 4
-        self.distant = self._web
-        self.local = self._memory
+        self.distant = not self._memory
         self.conditional = self._memory
         self.swaps = self._memory
 

@@ -42,8 +42,6 @@ class ObjectStore(OfThisProcess, ABC):
     """Whether `create` is known to be atomic here."""
     swaps: bool = True
     """Whether `advance` is known to keep others out between the look and the change."""
-    local: bool = False
-    """Whether it is on a disk, or in the memory, of this machine."""
     durable: bool = True
     """Whether `settle` waits for the disk; a store elsewhere is durable once it has answered."""
 
@@ -153,7 +151,6 @@ class WrapperStore(ObjectStore):
         self.concurrency = store.concurrency
         self.distant = store.distant
         self.conditional = store.conditional
-        self.local = store.local
 
     @property
     def swaps(self) -> bool:  # type: ignore[override]
