@@ -155,7 +155,7 @@ def test_the_size(s3_bucket, tmp_path):
             assert size_of(folder) <= size * 1.05 + 8100
         assert chunks_asked_for(bucket) == 39
         assert data[2000:3000].tolist() == numbers[2000:3000].tolist()
-        assert chunks_asked_for(bucket) == 39
+        assert chunks_asked_for(bucket) == 0
     assert files_in(folder)
 
 
