@@ -187,7 +187,7 @@ def test_processes_that_share_one(s3_bucket, tmp_path):
     with Session(row_block=500) as s:
         ds = s.open_dataset(bucket.url(), "w", "d", storage_options=bucket.direct)
         ds.create_dataframe("t").create_numeric("x", "int64").data.write(np.arange(20_000))
-    task = json.dumps([bucket.url(), bucket.direct, str(tmp_path / "cache"), 5])
+    task = json.dumps([bucket.url(), bucket.direct, str(tmp_path / "cache"), 3])
     environment = {**os.environ, "PYTHONPATH": str(Path(exetera_zarr.__file__).parents[1])}
     started = [
         subprocess.Popen([sys.executable, "-c", READER, task], env=environment) for _ in range(3)

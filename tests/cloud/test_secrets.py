@@ -379,7 +379,7 @@ def test_the_command(lax, trouble, monkeypatch):
     if trouble == "no server":
         options["endpoint_url"] = "http://127.0.0.1:9"
     said = [f"--storage-option={k}={v}" for k, v in {**options, "retry_deadline": 1}.items()]
-    for command in ("info", "history"):
+    for command in ("info", "history") if trouble == "none" else ("info",):
         done = subprocess.run(
             [sys.executable, "-c", RUN, command, lax.url(), *said],
             capture_output=True,

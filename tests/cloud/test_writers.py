@@ -122,4 +122,4 @@ def test_writers_and_readers(bucket, tmp_path):
 @pytest.mark.slow
 def test_eight_writers(s3_bucket, tmp_path):
     """The same with 200 appends to 40 chunks a column, read for half a minute and longer."""
-    stampede(s3_bucket, tmp_path / "stop", writers=8, commits=25, chunks=40, wait=0.5, seconds=30.0)
+    stampede(s3_bucket, tmp_path / "stop", writers=8, commits=25, chunks=40, wait=2.0, seconds=30.0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import fsspec
 from fsspec.implementations.zip import ZipFileSystem
 
 from exetera_zarr.errors import DatasetNotFoundError
@@ -15,7 +15,7 @@ from exetera_zarr.storage.zarr.addresses import is_local, without_secrets
 from exetera_zarr.storage.zarr.remote import FsspecStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["ArchiveStore"]
 
@@ -29,14 +29,22 @@ class ArchiveStore(FsspecStore):
     url
         Of the archive.
     options
-        Passed to the file system that the archive is in; never shown.
+        Of the file system that the archive is in; never shown.
+    find
+        Gives that file system, and the path of the archive in it.
     deadline
         Seconds after which a request is not made again; see `retrying.Patience`.
     """
 
     def __init__(
-        self, url: str, options: Mapping[str, Any], *, deadline: float | None = None
+        self,
+        url: str,
+        options: Mapping[str, Any],
+        find: Callable[[], tuple[Any, str]],
+        *,
+        deadline: float | None = None,
     ) -> None:
+        self._find = find
         super().__init__(url, options, deadline=deadline)
         self.url = self.identity = without_secrets(url)
         self.distant = not is_local(url)
@@ -49,25 +57,30 @@ class ArchiveStore(FsspecStore):
         return filesystem, _top(filesystem)
 
     def _archive(self) -> ZipFileSystem:
+        filesystem, path = self._find()
         try:
-            return ZipFileSystem(fo=self._file())
-        except ValueError:  # from a server that sends no parts of files
-            return ZipFileSystem(fo=self._whole_file())
+            try:
+                return ZipFileSystem(fo=filesystem.open(path, "rb"))
+            except ValueError:  # of a server that sends no parts of files
+                return _of_whole_file(filesystem, path)
         except zipfile.BadZipFile as error:
             raise DatasetNotFoundError(
                 f"there is no dataset at {self.url}: it is not a zip archive"
             ) from error
 
-    def _file(self) -> IO[bytes]:
-        opened = fsspec.open(f"{self._given}{self._query}", "rb", **self._options)
-        return cast("IO[bytes]", opened.open())
 
-    def _whole_file(self) -> IO[bytes]:
-        filesystem, path = fsspec.url_to_fs(f"{self._given}{self._query}", **self._options)
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the archive's, for as long as it is open
+def _of_whole_file(filesystem: Any, path: str) -> ZipFileSystem:
+    """The content of an archive of which a copy is on the disk for as long."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the archive
+    try:
         filesystem.get_file(path, file)
         file.seek(0)
-        return file
+        archive = ZipFileSystem(fo=file)
+    except BaseException:
+        file.close()
+        raise
+    weakref.finalize(archive, file.close)
+    return archive
 
 
 def _top(filesystem: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -73,8 +74,9 @@ def open_store(
     if archive is not None:
         from exetera_zarr.storage.zarr.archive import ArchiveStore
 
-        given = dict(options)
-        store = ArchiveStore(archive, given, deadline=given.pop("retry_deadline", None))
+        find = partial(file_system, archive, options)
+        deadline = options.get("retry_deadline")
+        store = ArchiveStore(archive, options, find, deadline=deadline)
     elif scheme in ("", "file", "local") and "::" not in url:
         store = LocalStore(fsspec.url_to_fs(url, **options)[1], durable=durable)
     else:
