@@ -58,10 +58,10 @@ for itself. Each run is a fresh process that first does the task with a small ta
 libraries are loaded, connections made and the store known: requests that find out whether it heeds
 conditional writes are not counted (Amazon's is never asked). Contestants take turns; medians, with
 the interquartile range in brackets; *peer / ours* is how many times longer the peer took within a
-round: above 1, ours is faster. Who has taken {PATIENCE:g} s is not timed again. Values were
-compared before anything was timed; the clients alone check sizes. *requests* are of the last run;
-*in sequence* is the length of the longest chain of requests of which each began after the one
-before had ended.
+round: above 1, ours is faster. Who takes {PATIENCE:g} s is timed once, by the run whose values
+are compared. Values were compared before anything else was timed; the clients alone check sizes.
+*requests* are of the last run; *in sequence* is the length of the longest chain of requests of
+which each began after the one before had ended.
 
 zarr and s3fs have {IN_FLIGHT} requests in flight, as ours has. The clients *alone* transfer the
 bytes of the same objects, undecoded. DuckDB's own S3 client is an extension that it downloads, so
