@@ -78,6 +78,23 @@ def test_the_first_rows_and_single_blocks_cost_what_they_are():
     assert store.gets == dict.fromkeys((0, 17, 3, 30, 29, 28), 1)
 
 
+def test_a_jump_to_what_is_on_its_way_waits_for_that():
+    """It is fetched once, although nothing is read in order any more."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait(key):
+        if key.endswith("/4"):
+            begun.set()
+            assert gate.wait(PATIENCE)
+
+    with opened(wait) as (data, store):
+        _ = data[0], data[BLOCK]
+        assert begun.wait(PATIENCE)
+        threading.Timer(0.1, gate.set).start()
+        assert data[4 * BLOCK] == 4 * BLOCK
+        assert store.gets[4] == 1
+
+
 def test_what_could_not_be_fetched_ahead_is_asked_for_again():
     """A failure that nobody has waited for is nobody's."""
     failed = set()
