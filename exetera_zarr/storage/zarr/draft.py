@@ -40,10 +40,6 @@ _OLD = ORPHAN_AGE - 86_400.0
 _Settled = list[tuple["DraftArray", int, StoredArray]]
 
 
-class _OvertakenError(Exception):
-    """Another writer has committed since the version that the draft is over."""
-
-
 class Draft(SharedDraft):
     """
     A dataset's newest version, and the uncommitted changes over it.
@@ -318,9 +314,6 @@ class Draft(SharedDraft):
         while True:
             try:
                 settled = self._settle()
-            except _OvertakenError:
-                self._meet(force=force)
-                continue
             except (CorruptDataError, VersionNotFoundError) as error:
                 if self.base is not before.base:
                     # Forced over a version that does not have what this draft is over, and that is
@@ -426,19 +419,12 @@ class Draft(SharedDraft):
                     tasks.append(partial(self.store.put, key, data))
                 settled.append((array, changes, target))
                 tasks += work
-        if self.base.number > 0 and len(tasks) > self.store.concurrency:
-            tasks.insert(0, self._look_ahead)
         transfer.each(lambda task: task(), tasks, self.store.concurrency)
         try:
             self.store.settle()
         except FileNotFoundError as error:
             raise _removed(f"{error.filename}") from error
         return settled
-
-    def _look_ahead(self) -> None:
-        """Raise _OvertakenError, with the first of many requests, where the others are in vain."""
-        if commit.newest(self.store) != self.base.number:
-            raise _OvertakenError
 
     def _gone(self, key: str) -> Exception:
         """What a missing chunk means."""
