@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-IN_FLIGHT = 32
+IN_FLIGHT = 64
 BITS = 20
 COUNTS = (1, 4, 16, 64)  # of columns that are read
 
