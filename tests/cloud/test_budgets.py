@@ -40,7 +40,10 @@ def waits(log):
     return max(chains.values())
 
 
-@pytest.mark.parametrize("count", [1, 4, 16, 64])
+@pytest.mark.parametrize(
+    "count",
+    [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow), 64],
+)
 def test_reading_some_of_200_columns(bucket, wide, count):
     """The root, the newest manifest's name, and a chunk of each: in two round trips."""
     make(bucket, wide)

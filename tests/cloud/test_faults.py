@@ -141,7 +141,9 @@ def test_the_kth_request(bucket, fault, step):
         assert read(url, bucket.options) == STEPS[-1][1]
 
 
-@pytest.mark.parametrize("fault", [LOSE, DROP, answer(503)], ids=str)
+@pytest.mark.parametrize(
+    "fault", [LOSE, pytest.param(DROP, marks=pytest.mark.slow), answer(503)], ids=str
+)
 def test_a_store_that_goes_away(bucket, fault, monkeypatch):
     """An error that says where, a whole version for all others, and in the end one commit."""
     monkeypatch.setattr(retrying.patience, "deadline", 0.2)

@@ -530,6 +530,7 @@ def test_unmodified_zarr_always_reads_the_newest(place):
     writer.close()
 
 
+@pytest.mark.slow  # 50 columns of 40 chunks; tests/cloud has fewer of them on real servers
 def test_an_append_to_many_columns_copies_chunks(s3_place, s3_server):
     """10^4 rows to 50 columns of 40 chunks: copies, two uploads each, no HEAD, one GET each."""
     columns, block, rows = 50, 20_000, 39 * 20_000 + 15_000
