@@ -120,8 +120,8 @@ def test_shortened_answers(bucket, monkeypatch):
     [
         pytest.param(LOSE, 1, marks=pytest.mark.slow, id="lose each"),
         pytest.param(LOSE, 3, id="lose"),
-        pytest.param(DROP, 8, id="drop"),
-        pytest.param(answer(500), 8, id="answer"),
+        pytest.param(DROP, 2, marks=pytest.mark.slow, id="drop"),
+        pytest.param(answer(500), 2, marks=pytest.mark.slow, id="answer"),
     ],
 )
 def test_the_kth_request(bucket, fault, step):

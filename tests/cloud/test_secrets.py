@@ -376,7 +376,10 @@ def test_a_password_that_a_web_server_does_not_take(tmp_path, status, monkeypatc
 RUN = "from exetera_zarr.cli import main; main()"
 
 
-@pytest.mark.parametrize("trouble", ["none", "403", "no server"])
+@pytest.mark.parametrize(
+    "trouble",
+    ["403", *(pytest.param(each, marks=pytest.mark.slow) for each in ("none", "no server"))],
+)
 def test_the_command(lax, trouble, monkeypatch):
     """Neither what it prints nor what it complains of."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
