@@ -7,7 +7,7 @@ import os
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from exetera_zarr.errors import AccessDeniedError, DataError
 
@@ -16,7 +16,7 @@ __all__ = ["AwsCredentials", "GoogleToken", "Provider", "ask", "provider_for", "
 Provider = Callable[[], Mapping[str, Any]]
 """Gives credentials as of now; called again when they have expired, from any thread."""
 _providers: dict[str, Provider] = {}
-_C = TypeVar("_C", "AwsCredentials", "GoogleToken")
+_C = TypeVar("_C", bound="AwsCredentials | GoogleToken")
 
 
 def set_credentials(url_prefix: str, provider: Provider | Mapping[str, Any] | None) -> None:
@@ -99,7 +99,7 @@ class AwsCredentials:
     expires_at: dt.datetime | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> AwsCredentials:
+    def of(cls, given: Mapping[str, Any]) -> Self:
         """Read what a provider gave; DataError where it is something else."""
         key, secret = _text(given, "access_key_id"), _text(given, "secret_access_key")
         return cls(key, secret, _token(given), _expiry(given))
@@ -127,9 +127,14 @@ class GoogleToken:
     expires_at: dt.datetime | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> GoogleToken:
+    def of(cls, given: Mapping[str, Any]) -> Self:
         """Read what a provider gave; DataError where it is something else."""
         return cls(_text(given, "token"), _expiry(given))
+
+    @property
+    def secret(self) -> frozenset[str]:
+        """What no message may show."""
+        return frozenset([self.token])
 
 
 def ask(provider: Provider, kind: type[_C]) -> _C:
@@ -143,4 +148,4 @@ def ask(provider: Provider, kind: type[_C]) -> _C:
         failed = f"{type(error).__name__} in {name}, line {frames[-1].lineno}"
     if failed is not None:  # here, so that the error does not carry theirs, which may have secrets
         raise AccessDeniedError(f"the provider of credentials failed with {failed}")
-    return kind.of(given)
+    return cast("_C", kind.of(given))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,16 @@ class Bucket:
         self.proxy.clear()
 
 
+@contextmanager
+def behind_proxy(request: pytest.FixtureRequest, name: str) -> Iterator[Bucket]:
+    """A place of its own on a server, by way of a proxy of its own."""
+    place = request.getfixturevalue(f"{name}_place")
+    server = request.getfixturevalue(f"{name}_server")
+    with fault_proxy(server.endpoint) as proxy:
+        options = server.at(proxy.endpoint).storage_options
+        yield Bucket(place.prefix, place.storage_options, options, proxy)
+
+
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patience of a test: as many tries as ever, in less time."""
@@ -51,18 +62,12 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
     """A place of its own on each kind of real server, behind a proxy of its own."""
-    place = request.getfixturevalue(f"{request.param}_place")
-    server = request.getfixturevalue(f"{request.param}_server")
-    with fault_proxy(server.endpoint) as proxy:
-        options = server.at(proxy.endpoint).storage_options
-        yield Bucket(place.prefix, place.storage_options, options, proxy)
+    with behind_proxy(request, request.param) as found:
+        yield found
 
 
 @pytest.fixture
 def s3_bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
     """A place of its own on the real S3 server alone."""
-    place = request.getfixturevalue("seaweedfs_place")
-    server = request.getfixturevalue("seaweedfs_server")
-    with fault_proxy(server.endpoint) as proxy:
-        options = server.at(proxy.endpoint).storage_options
-        yield Bucket(place.prefix, place.storage_options, options, proxy)
+    with behind_proxy(request, "seaweedfs") as found:
+        yield found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.credentials import AwsCredentials, GoogleToken, Provider, ask
 from exetera_zarr.storage.zarr import keys
 from exetera_zarr.storage.zarr.retrying import Requests
 from exetera_zarr.storage.zarr.store import Entry, ObjectStore
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.zarr.retrying import Failure
 
-__all__ = ["ABSENT", "BucketClient", "BucketStore", "Page", "of_parents"]
+__all__ = ["ABSENT", "BucketClient", "BucketStore", "Page"]
 
 _R = TypeVar("_R")
+_C = TypeVar("_C", bound=AwsCredentials | GoogleToken)
 
 ABSENT = ""
 """The tag of an object that is not there."""
-of_parents: list[object] = []
+_of_parents: list[object] = []
 """File systems of the process that this one was forked from: closing them would need its loop."""
 _TRIES = 20
 """How often a swap is tried: each one that fails says that another writer was faster."""
@@ -57,6 +60,43 @@ class BucketClient(OfThisProcess, ABC):
     """What the names of the place's objects begin with."""
     secret: frozenset[str]
     """Values that no message may show."""
+
+    def __init__(self, provider: Provider | None) -> None:
+        self._provider = provider
+        self._given: AwsCredentials | GoogleToken | None = None  # what is in use
+        self._fs: Any = None
+        self._pid = 0
+
+    @property
+    def fs(self) -> Any:
+        """The file system; another one in a forked process, where event loops do not go on."""
+        if self._fs is None or self._pid != os.getpid():
+            forked = self._fs is not None
+            if forked:
+                _of_parents.append(self._fs)
+            self._fs = self._open(new=forked or self._provider is not None)
+            self._pid = os.getpid()
+        return self._fs
+
+    @abstractmethod
+    def _open(self, *, new: bool) -> Any:
+        """A file system, which nobody else uses where it has to be a new one."""
+
+    def _ask(self, kind: type[_C]) -> _C:
+        """What the provider gives now."""
+        assert self._provider is not None
+        given = ask(self._provider, kind)
+        self.secret |= given.secret
+        return given
+
+    def renew(self) -> bool:
+        """Get other credentials for those that have expired; whether there are any."""
+        if self._provider is None or self._given is None:
+            return False
+        if self._ask(type(self._given)) == self._given:
+            return False
+        self._fs = None
+        return True
 
     @property
     @abstractmethod
@@ -97,10 +137,6 @@ class BucketClient(OfThisProcess, ABC):
     @abstractmethod
     def explain(self, error: Exception) -> Failure:
         """What an error means."""
-
-    @abstractmethod
-    def renew(self) -> bool:
-        """Get other credentials for those that have expired; whether there are any."""
 
 
 class BucketStore(ObjectStore):

@@ -19,8 +19,8 @@ from google.oauth2.credentials import Credentials
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.storage.base import OfThisProcess
-from exetera_zarr.storage.credentials import GoogleToken, Provider, ask
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page, of_parents
+from exetera_zarr.storage.credentials import GoogleToken, Provider
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.zarr.store import Entry
 
@@ -74,34 +74,24 @@ class GoogleClient(BucketClient):
     def __init__(
         self, path: str, options: Mapping[str, Any], provider: Provider | None = None
     ) -> None:
+        super().__init__(provider)
         given = dict(options)
         if given.pop("anon", False):
             given["token"] = "anon"  # noqa: S105 - the word for none
         given["token"] = _token(given.get("token"))
         self._options = {"use_listings_cache": False, "requests_timeout": _TIMEOUT, **given}
-        self._provider = provider
-        self._given: GoogleToken | None = None
         self.secret = secrets_of(options) - _WORDS
         self.endpoint = str(
             options.get("endpoint_url") or os.environ.get("STORAGE_EMULATOR_HOST") or ""
         )
         self.bucket, _, self.root = path.partition("/")
-        self._fs: Any = None
-        self._pid = 0
 
-    @property
-    def fs(self) -> Any:
-        """The file system; another one in a forked process, where event loops do not go on."""
-        if self._fs is None or self._pid != os.getpid():
-            forked = self._fs is not None
-            of_parents.append(self._fs)
-            options = dict(self._options)
-            if self._provider is not None:
-                options["token"] = self._credentials()
-            new = forked or isinstance(options["token"], Credentials)
-            self._fs = _FileSystem(**options, skip_instance_cache=new)
-            self._pid = os.getpid()
-        return self._fs
+    def _open(self, *, new: bool) -> Any:
+        options = dict(self._options)
+        if self._provider is not None:
+            options["token"] = self._credentials()
+        new = new or isinstance(options["token"], Credentials)
+        return _FileSystem(**options, skip_instance_cache=new)
 
     @property
     def trusted(self) -> bool:
@@ -187,28 +177,15 @@ class GoogleClient(BucketClient):
     # -- credentials
 
     def _credentials(self) -> Credentials:
-        first = self._ask()
+        first = self._given = self._ask(GoogleToken)
 
         def refresh(*_: Any, **__: Any) -> tuple[str, dt.datetime | None]:
-            fresh = self._ask()
+            fresh = self._given = self._ask(GoogleToken)
             return fresh.token, _naive(fresh.expires_at)
 
         return Credentials(  # type: ignore[no-untyped-call]
             first.token, expiry=_naive(first.expires_at), refresh_handler=refresh
         )
-
-    def _ask(self) -> GoogleToken:
-        assert self._provider is not None
-        given = self._given = ask(self._provider, GoogleToken)
-        self.secret |= {given.token}
-        return given
-
-    def renew(self) -> bool:
-        before = self._given
-        if self._provider is None or self._ask() == before:
-            return False
-        self._fs = None
-        return True
 
     # -- errors
 

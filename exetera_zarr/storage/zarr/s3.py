@@ -17,8 +17,8 @@ from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
 
 from exetera_zarr.storage.base import OfThisProcess
-from exetera_zarr.storage.credentials import AwsCredentials, Provider, ask
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page, of_parents
+from exetera_zarr.storage.credentials import AwsCredentials, Provider
+from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
 from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.zarr.store import Entry
 
@@ -74,11 +74,10 @@ class S3Client(BucketClient):
     def __init__(
         self, path: str, options: Mapping[str, Any], provider: Provider | None = None
     ) -> None:
+        super().__init__(provider)
         config = {"max_pool_connections": _CONNECTIONS, **options.get("config_kwargs", {})}
         config["retries"] = {"total_max_attempts": 1}
         self._options = {"use_listings_cache": False, **options, "config_kwargs": config}
-        self._provider = provider
-        self._given: AwsCredentials | None = None
         self.secret = secrets_of({**options, "config_kwargs": {}})
         self.endpoint = str(
             options.get("endpoint_url")
@@ -87,25 +86,15 @@ class S3Client(BucketClient):
             or os.environ.get("AWS_ENDPOINT_URL")
             or ""
         )
-        self._fs: Any = None
-        self._pid = 0
         self.bucket, self.root, _ = self.fs.split_path(path)
 
-    @property
-    def fs(self) -> Any:
-        """The file system; another one in a forked process, where event loops do not go on."""
-        if self._fs is None or self._pid != os.getpid():
-            forked = self._fs is not None
-            of_parents.append(self._fs)
-            options = dict(self._options)
-            if self._provider is not None:
-                session = AioSession(profile=options.pop("profile", None))
-                session.register_component("credential_provider", self)
-                options["session"] = session
-            new = forked or self._provider is not None
-            self._fs = _FileSystem(**options, skip_instance_cache=new)
-            self._pid = os.getpid()
-        return self._fs
+    def _open(self, *, new: bool) -> Any:
+        options = dict(self._options)
+        if self._provider is not None:
+            session = AioSession(profile=options.pop("profile", None))
+            session.register_component("credential_provider", self)
+            options["session"] = session
+        return _FileSystem(**options, skip_instance_cache=new)
 
     @property
     def trusted(self) -> bool:
@@ -176,12 +165,12 @@ class S3Client(BucketClient):
 
     async def load_credentials(self) -> Any:
         """Credentials in the form of botocore, whose sessions call this."""
-        given = self._given = await asyncio.to_thread(self._ask)
+        given = self._given = await asyncio.to_thread(self._ask, AwsCredentials)
         if given.expires_at is None:
             return AioCredentials(given.access_key_id, given.secret_access_key, given.token)
 
         async def refresh() -> dict[str, Any]:
-            fresh = self._given = await asyncio.to_thread(self._ask)
+            fresh = self._given = await asyncio.to_thread(self._ask, AwsCredentials)
             return {
                 "access_key": fresh.access_key_id,
                 "secret_key": fresh.secret_access_key,
@@ -190,18 +179,6 @@ class S3Client(BucketClient):
             }
 
         return AioDeferredRefreshableCredentials(refresh, "exetera_zarr")
-
-    def _ask(self) -> AwsCredentials:
-        assert self._provider is not None
-        given = ask(self._provider, AwsCredentials)
-        self.secret |= given.secret
-        return given
-
-    def renew(self) -> bool:
-        if self._provider is None or self._ask() == self._given:
-            return False
-        self._fs = None
-        return True
 
     # -- errors
 
