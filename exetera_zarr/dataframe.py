@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine.rows import RowNumbers
+from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import (
     DataError,
     FieldNotFoundError,
@@ -336,12 +336,12 @@ class DataFrame(FieldContainer):
         if axis != 0 or kind != "stable":
             raise ValueError("rows are sorted with axis=0 and kind='stable'")
         names = self.selected(by)
-        from exetera_zarr.engine import relational
+        from exetera_zarr.engine.sort import sorting
 
         self.length()
         with workspace(self._dataset.session) as work:
             keys = source_of([self[name] for name in names])
-            numbers = relational.sort_rows(keys, ascending, work)
+            numbers = sorting.sort_rows(keys, ascending, work)
             rows = None if numbers is None else RowNumbers(work, numbers)
             return self._rewrite(rows, ddf)
 

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.dataframe import DataFrame
-from exetera_zarr.engine import gather
+from exetera_zarr.engine.columns import selection
 from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
 from exetera_zarr.fields.base import column_of
 from exetera_zarr.fields.container import FieldContainer, normal, stands_for
@@ -250,7 +250,7 @@ class Dataset(FieldContainer):
             if field is not None:
                 del frame[field]
             elif rows is not None:
-                frame.apply_filter(~gather.as_mask(column_of(rows), frame.length()))
+                frame.apply_filter(~selection.as_mask(column_of(rows), frame.length()))
         self._storage.vacuum(1, 0.0, all_of=frame.name)
         return self.version
 

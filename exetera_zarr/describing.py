@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import frequencies, is_strings, strings
+from exetera_zarr.engine import is_strings
+from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.group import frequencies
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
 from exetera_zarr.fields.sources import source_of, workspace
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.dataframe import DataFrame
-    from exetera_zarr.engine.source import Source
-    from exetera_zarr.engine.workspace import Workspace
+    from exetera_zarr.engine.streams.source import Source
+    from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 

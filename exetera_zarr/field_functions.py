@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.engine import Column, aggregate, gather, spans, strings
-from exetera_zarr.engine.source import Source
+from exetera_zarr.engine.columns import selection, spans, strings
+from exetera_zarr.engine.group import aggregate
+from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.engine import Column
     from exetera_zarr.limits import Settings
     from exetera_zarr.storage.base import AnyArray
 
@@ -74,14 +76,14 @@ class FieldFunctions:
         """
         if not isinstance(sort_indices, (tuple, list)) or not sort_indices:
             raise ValueError("the keys are a tuple or list of fields or of arrays")
-        from exetera_zarr.engine import relational
+        from exetera_zarr.engine.sort import sorting
 
         start = None if index is None else np.asarray(column_of(index))
         keys = self._source(*sort_indices)
         if start is not None:
-            keys = Source.of([gather.take(column, start) for column in keys.whole()])
+            keys = Source.of([selection.take(column, start) for column in keys.whole()])
         with workspace(self) as work:
-            rows = relational.sort_rows(keys, True, work)
+            rows = sorting.sort_rows(keys, True, work)
             order = np.arange(keys.rows) if rows is None else rows.read(0, len(rows))
         return order if start is None else start[order]
 
@@ -131,8 +133,8 @@ class FieldFunctions:
         def chosen(column: Column) -> Column:
             keep = _array("filter", filter_to_apply)
             if not isinstance(src, Field) and keep.dtype != bool:
-                return gather.take(column, keep)
-            return gather.compress(column, gather.as_mask(keep, len(column)))
+                return selection.take(column, keep)
+            return selection.compress(column, selection.as_mask(keep, len(column)))
 
         return self._choose(chosen, src, dest)
 
@@ -140,7 +142,9 @@ class FieldFunctions:
         """Choose rows by number; parameters and result are as in `apply_filter`."""
 
         def chosen(column: Column) -> Column:
-            return gather.take(column, gather.as_rows(_array("index", index_to_apply), len(column)))
+            return selection.take(
+                column, selection.as_rows(_array("index", index_to_apply), len(column))
+            )
 
         return self._choose(chosen, src, dest)
 
@@ -294,7 +298,7 @@ class FieldFunctions:
             with workspace(self) as work:
                 parts = list(aggregate.over_spans(what, checked, source, work))
             empty = np.empty(0, np.int64) if what.startswith("index_of") else source.empty[0]
-            result = gather.concat(parts) if parts else empty
+            result = selection.concat(parts) if parts else empty
         if isinstance(result, np.ndarray) and what.startswith("index_of"):
             result = result.astype(starts.dtype)
         if dest is not None:

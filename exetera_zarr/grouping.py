@@ -163,8 +163,8 @@ class DataFrameGroupBy:
 
     def _write(self, ddf: DataFrame, write_keys: bool, wanted: list[tuple[str, str]]) -> DataFrame:
         """Write the keys and aggregates (field, name), all or nothing; no field for bare counts."""
-        from exetera_zarr.engine import aggregate
-        from exetera_zarr.engine.runs import DisorderError
+        from exetera_zarr.engine.group import aggregate
+        from exetera_zarr.engine.streams.sorted_runs import DisorderError
 
         if not hasattr(ddf, "atomic"):
             raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
@@ -217,7 +217,7 @@ class DataFrameGroupBy:
         return keys, [self._create_one(ddf, target, name) for target, name in wanted]
 
     def _create_one(self, ddf: DataFrame, target: str, aggregate: str) -> Field:
-        from exetera_zarr.engine.aggregate import result_of
+        from exetera_zarr.engine.group.aggregate import result_of
 
         if not target:
             return _numeric(ddf, aggregate, "int64")
@@ -237,8 +237,8 @@ def _numeric(ddf: DataFrame, name: str, dtype: npt.DTypeLike) -> Field:
 
 def _check(field: Field, aggregate: str) -> None:
     """Raise unless values of the field's type have that aggregate."""
-    from exetera_zarr.engine.aggregate import NAMES, result_of
-    from exetera_zarr.engine.partials import NUMERIC
+    from exetera_zarr.engine.group.aggregate import NAMES, result_of
+    from exetera_zarr.engine.group.aggregate_states import NUMERIC
 
     where = f"{aggregate} of {field.describe()}"
     if aggregate not in NAMES:

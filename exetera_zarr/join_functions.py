@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, gather, is_strings, ordered, spans, strings
-from exetera_zarr.engine.rows import RowNumbers, both_sides
-from exetera_zarr.engine.source import Source
+from exetera_zarr.engine import Column, is_strings
+from exetera_zarr.engine.columns import selection, spans, strings
+from exetera_zarr.engine.join import merge_join
+from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
+from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.errors import DataError
 from exetera_zarr.field_functions import FieldFunctions
 from exetera_zarr.fields import choosing
@@ -19,7 +21,7 @@ from exetera_zarr.storage import Group
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exetera_zarr.engine.pairs import How
+    from exetera_zarr.engine.join.row_pairs import How
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["INVALID_INDEX", "JoinFunctions"]
@@ -52,11 +54,11 @@ class JoinFunctions(FieldFunctions):
         """
         if not isinstance(keys, tuple) or not keys:
             raise ValueError("the keys are a tuple of fields or of arrays")
-        from exetera_zarr.engine import numbering
+        from exetera_zarr.engine.join import key_ranks
 
-        sources = numbering.comparable([self._source(key) for key in keys])
+        sources = key_ranks.comparable([self._source(key) for key in keys])
         with workspace(self) as work:
-            return tuple(numbering.ranks(sources, work))
+            return tuple(key_ranks.ranks(sources, work))
 
     def distinct(self, field: Any = None, fields: Any = None, filter: Any = None) -> Any:
         """
@@ -76,11 +78,11 @@ class JoinFunctions(FieldFunctions):
         """
         if (field is None) == (fields is None):
             raise ValueError("give either field or fields")
-        from exetera_zarr.engine import numbering
+        from exetera_zarr.engine.join import key_ranks
 
         given = [self._kept(item, filter) for item in ([field] if fields is None else fields)]
         with workspace(self) as work:
-            rows = RowNumbers(work, numbering.first_rows(self._source(*given), work))
+            rows = RowNumbers(work, key_ranks.first_rows(self._source(*given), work))
             found = [self._of_rows(item, rows) for item in given]
         return found[0] if fields is None else found
 
@@ -91,12 +93,12 @@ class JoinFunctions(FieldFunctions):
         mask = np.asarray(self._column(keep))
         if isinstance(item, (Field, Group)):
             return self.get(item).apply_filter(mask)
-        return gather.compress(self._column(item), mask)
+        return selection.compress(self._column(item), mask)
 
     def _of_rows(self, item: Any, rows: RowNumbers) -> Any:
         """Rows of a field or an array, as users see them."""
         source = self._source(item)
-        return _plain(gather.concat([*rows.of(source)] or [source.empty[0]]))
+        return _plain(selection.concat([*rows.of(source)] or [source.empty[0]]))
 
     # -- row numbers
 
@@ -117,12 +119,12 @@ class JoinFunctions(FieldFunctions):
         -------
         ndarray of int64, or `destination`
         """
-        from exetera_zarr.engine import numbering
+        from exetera_zarr.engine.join import key_ranks
 
         keys = [self._source(keys) for keys in (target, foreign_key)]
         with workspace(self) as work:
-            targets, wanted = numbering.comparable(keys)
-            result = numbering.last_rows(targets, wanted, work, INVALID_INDEX)
+            targets, wanted = key_ranks.comparable(keys)
+            result = key_ranks.last_rows(targets, wanted, work, INVALID_INDEX)
         if destination is None:
             return result
         if isinstance(destination, np.ndarray):
@@ -241,11 +243,11 @@ class JoinFunctions(FieldFunctions):
         right_fields: Any,
         right_writers: Any,
     ) -> tuple[list[Any], list[Any]]:
-        from exetera_zarr.engine import relational
+        from exetera_zarr.engine.sort import sorting
 
         with workspace(self) as work:
             keys = self._source(left_on), self._source(right_on)
-            left, right = both_sides(work, relational.join_rows(*keys, how, work))
+            left, right = both_sides(work, sorting.join_rows(*keys, how, work))
             return (
                 self._deliver(left_fields, left_writers, left),
                 self._deliver(right_fields, right_writers, right),
@@ -274,7 +276,7 @@ class JoinFunctions(FieldFunctions):
                 results.append(result)
             else:
                 parts = list(columns) or [self._column(item)[:0]]
-                results.append(_plain(gather.concat(parts)))
+                results.append(_plain(selection.concat(parts)))
         return results
 
     # -- merges of keys that ascend
@@ -341,7 +343,7 @@ class JoinFunctions(FieldFunctions):
         with workspace(self) as work:
             other = self._source(others)
             numbers, last = work.spill(np.int64), -1
-            for rows, found in ordered.ordered_pairs(self._source(keys), other, "left", work):
+            for rows, found in merge_join.ordered_pairs(self._source(keys), other, "left", work):
                 if (np.diff(rows, prepend=last) == 0).any():
                     raise DataError("the keys that have to be distinct are not: one occurs twice")
                 last = int(rows[-1]) if len(rows) else last
@@ -373,7 +375,7 @@ class JoinFunctions(FieldFunctions):
         """The rows of both sides whose keys, which ascend, are equal; any multiplicity."""
         with workspace(self) as work:
             keys = self._source(left_on), self._source(right_on)
-            left, right = both_sides(work, ordered.ordered_pairs(*keys, "inner", work))
+            left, right = both_sides(work, merge_join.ordered_pairs(*keys, "inner", work))
             return (
                 self._deliver_arrays(left_field_sources, left_field_sinks, left),
                 self._deliver_arrays(right_field_sources, right_field_sinks, right),

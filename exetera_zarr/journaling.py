@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import gather
-from exetera_zarr.engine import journal as comparison
-from exetera_zarr.engine.rows import RowNumbers
-from exetera_zarr.engine.source import Source, ahead
+from exetera_zarr.engine import changes as comparison
+from exetera_zarr.engine.columns import selection
+from exetera_zarr.engine.streams.row_gather import RowNumbers
+from exetera_zarr.engine.streams.source import Source, ahead
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
@@ -32,11 +31,12 @@ from exetera_zarr.snapshots import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.engine import Column
-    from exetera_zarr.engine.workspace import Spill, Workspace
+    from exetera_zarr.engine.streams.workspace import Spill, Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
 
@@ -292,7 +292,7 @@ def _nothing(field: Field, rows: int) -> Source:
     return Source(
         rows,
         [empty],
-        lambda start, stop: [gather.take_or_default(empty, np.full(stop - start, -1))],
+        lambda start, stop: [selection.take_or_default(empty, np.full(stop - start, -1))],
         offsets=(lambda start, stop: np.zeros(stop - start + 1, np.int64))
         if field.indexed
         else None,

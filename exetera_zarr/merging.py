@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from exetera_zarr.dataframe import DataFrame
-from exetera_zarr.engine import ordered
-from exetera_zarr.engine.rows import RowNumbers, both_sides
+from exetera_zarr.engine.join import merge_join
+from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.errors import DataError, NameTakenError
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.base import Field
@@ -16,7 +16,7 @@ from exetera_zarr.fields.sources import source_of, workspace
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from exetera_zarr.engine.workspace import Workspace
+    from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["merge"]
@@ -151,14 +151,14 @@ def _pairs(
     work: Workspace,
 ) -> Generator[tuple[AnyArray, AnyArray]]:
     """Row numbers of both sides of the result, -1 where a side has none, some at a time."""
-    from exetera_zarr.engine import relational
+    from exetera_zarr.engine.sort import sorting
 
     if how == "cross":
-        return relational.cross_pairs(left.length(), right.length())
+        return sorting.cross_pairs(left.length(), right.length())
     sources = source_of(left_keys), source_of(right_keys)
     if hinted:
-        return ordered.ordered_pairs(*sources, how, work)  # type: ignore[arg-type]
-    return relational.join_rows(*sources, how, work)  # type: ignore[arg-type]
+        return merge_join.ordered_pairs(*sources, how, work)  # type: ignore[arg-type]
+    return sorting.join_rows(*sources, how, work)  # type: ignore[arg-type]
 
 
 def _refuse_different_categories(left: Sequence[Field], right: Sequence[Field]) -> None:

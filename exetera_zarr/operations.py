@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import gather, keys, spans
+from exetera_zarr.engine.columns import comparable_keys, selection, spans
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field, column_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = [
@@ -58,7 +59,7 @@ def data_iterator(data_field: Field, chunksize: int = DEFAULT_CHUNKSIZE) -> Iter
 
 def is_ordered(field: AnyArray) -> bool:
     """Whether no value is less than the one before it."""
-    return bool(gather.is_sorted(column_of(field)))
+    return bool(selection.is_sorted(column_of(field)))
 
 
 def get_spans_for_field(ndarray: AnyArray) -> AnyArray:
@@ -138,7 +139,7 @@ def map_valid(
 def filter_duplicate_fields(field: Field | AnyArray) -> AnyArray:
     """Bool array, true for the first row with each value."""
     column = column_of(field)
-    codes, _ = keys.joint_codes(*keys.align([column], [column[:0]]))
+    codes, _ = comparable_keys.joint_codes(*comparable_keys.align([column], [column[:0]]))
     result = np.zeros(len(codes), bool)
     result[np.unique(codes, return_index=True)[1]] = True
     return result
@@ -148,8 +149,8 @@ def foreign_key_is_in_primary_key(
     primary_key: Field | AnyArray, foreign_key: Field | AnyArray
 ) -> AnyArray:
     """Bool array, true for each foreign key that is one of the primary keys."""
-    sides = keys.align([column_of(foreign_key)], [column_of(primary_key)])
-    foreign, primary = keys.joint_codes(*sides)
+    sides = comparable_keys.align([column_of(foreign_key)], [column_of(primary_key)])
+    foreign, primary = comparable_keys.joint_codes(*sides)
     return np.isin(foreign, primary)
 
 

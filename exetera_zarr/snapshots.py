@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from exetera_zarr.dataframe import DataFrame
-from exetera_zarr.engine.journal import Tolerance
+from exetera_zarr.engine.changes import Tolerance
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
 from exetera_zarr.utils import SECONDS_PER_DAY
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import gather
+from exetera_zarr.engine.columns import selection
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field
 from exetera_zarr.storage import Group
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.session import Session
     from exetera_zarr.storage.base import AnyArray
@@ -141,7 +142,7 @@ def validate_filter(filter_to_apply: Any) -> AnyArray:
         It is something else.
     """
     values = array_from_field_or_lower("filter_to_apply", filter_to_apply)
-    return gather.as_mask(values, len(values))
+    return selection.as_mask(values, len(values))
 
 
 def validate_boolean_row_filter(name: str, field: Any) -> tuple[AnyArray, bool]:

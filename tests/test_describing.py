@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exetera_zarr import Session
-from exetera_zarr.engine import frequencies, longstrings, strings
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.group import frequencies
+from exetera_zarr.engine.sort import long_strings
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 NUMBERS = ["mean", "std", "min", "25%", "50%", "75%", "max"]
 TEXTS = ["b", "", "a,b", 'say "a"', "é", "b", "line\nbreak", "b", "日本", ""]
@@ -155,9 +157,9 @@ def test_numbers_do_not_depend_on_the_blocks(values, block):
 def test_the_most_frequent_string(texts, long):
     """In one block, and over several; of several strings the least by its bytes."""
     counts = Counter(text.encode() for text in texts)
-    few = longstrings._FEW << 40 if long else longstrings._FEW
+    few = long_strings._FEW << 40 if long else long_strings._FEW
     source = Source.of([strings.encode(texts)], step=4)
-    with Workspace() as work, mock.patch.object(longstrings, "_FEW", few):
+    with Workspace() as work, mock.patch.object(long_strings, "_FEW", few):
         found = frequencies.most_frequent(source, work)
     if not counts:
         assert found is None

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from exetera_zarr import DataError, Session, operations
 from exetera_zarr.compat.journal import journal_table, journal_test_harness
-from exetera_zarr.engine.journal import Tolerance, differing
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.changes import Tolerance, differing
+from exetera_zarr.engine.streams.workspace import Workspace
 
 NAMES = ["", "no", "yes", "perhaps"]
 EMPTY = {"note": "", "code": b"", "score": 0.0, "sure": "", "when": 0.0, "count": 0}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from exetera_zarr import DataError, Session, limits, merge
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.streams.workspace import Workspace
 from exetera_zarr.storage.memory import MemoryArray
 
 

@@ -11,6 +11,6 @@ only where it is needed).
 
 from __future__ import annotations
 
-from exetera_zarr.engine.columns import Column, is_strings
+from exetera_zarr.engine.columns.types import Column, is_strings
 
 __all__ = ["Column", "is_strings"]

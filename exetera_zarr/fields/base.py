@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from exetera_zarr.engine import Column, aggregate, gather, membership, spans
+from exetera_zarr.engine.columns import membership, selection, spans
+from exetera_zarr.engine.group import aggregate
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
 from exetera_zarr.fields import choosing
 from exetera_zarr.fields.data import RawData, StringData
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.dataframe import DataFrame
+    from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import AnyArray, Array, Group
 
 __all__ = ["Field", "column_of"]
@@ -302,8 +304,8 @@ class Field:
         """Whether no row is less than the one before it; strings by their bytes."""
         last: Column | None = None
         for column in self.blocks():
-            joined = column if last is None else gather.concat([last, column[:1]])
-            if not gather.is_sorted(column) or not gather.is_sorted(joined):
+            joined = column if last is None else selection.concat([last, column[:1]])
+            if not selection.is_sorted(column) or not selection.is_sorted(joined):
                 return False
             last = column[-1:]
         return True

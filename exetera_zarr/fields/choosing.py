@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import gather
-from exetera_zarr.engine.rows import RowNumbers
-from exetera_zarr.engine.source import ahead
+from exetera_zarr.engine.columns import selection
+from exetera_zarr.engine.streams.row_gather import RowNumbers
+from exetera_zarr.engine.streams.source import ahead
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.sources import source_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from exetera_zarr.engine import Column
-    from exetera_zarr.engine.workspace import Workspace
+    from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
@@ -57,9 +57,9 @@ def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
     numbers = work.spill(np.int64)
     for start in range(0, length, _STEP):
         stop = min(start + _STEP, length)
-        numbers.append(np.flatnonzero(gather.as_mask(read(start, stop), stop - start)) + start)
+        numbers.append(np.flatnonzero(selection.as_mask(read(start, stop), stop - start)) + start)
     if length == 0:
-        gather.as_mask(read(0, 0), 0)
+        selection.as_mask(read(0, 0), 0)
     return RowNumbers(work, numbers, ascending=True)
 
 
@@ -83,10 +83,10 @@ def index_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
     """
     size, read = _values("index", given)
     if isinstance(given, np.ndarray):
-        return RowNumbers(work, gather.as_rows(given, length))
+        return RowNumbers(work, selection.as_rows(given, length))
     numbers = work.spill(np.int64)
     for start in range(0, max(size, 1), _STEP):
-        numbers.append(gather.as_rows(read(start, min(start + _STEP, size)), length, start))
+        numbers.append(selection.as_rows(read(start, min(start + _STEP, size)), length, start))
     return RowNumbers(work, numbers)
 
 

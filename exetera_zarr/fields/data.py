@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.engine import gather, strings
+from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import DataError, about
 from exetera_zarr.fields.values import as_values
 
@@ -41,7 +41,7 @@ def _rows_of(item: Any, length: int) -> AnyArray:
         return np.flatnonzero(index)
     if index.size == 0:
         return np.empty(0, np.int64)
-    return gather.as_rows(index, length)
+    return selection.as_rows(index, length)
 
 
 def _one_index(item: Any) -> Any:
@@ -236,7 +236,7 @@ def take_rows(array: Array, rows: AnyArray) -> AnyArray:
     low, high = int(rows.min()), int(rows.max()) + 1
     if high - low <= array.block:
         return np.take(array.read(low, high), rows - low, out=out)
-    for number, places, within in gather.partition_rows(rows, array.block):
+    for number, places, within in selection.partition_rows(rows, array.block):
         start = number * array.block
         out[places] = array.read(start, min(start + array.block, len(array)))[within]
     return out

@@ -107,11 +107,11 @@ def argsort(field: Field, dtype: Any = None) -> NumericField:
         raise DataError(f"the dtype of row numbers is one of {', '.join(_ROW_TYPES)}, not {dtype}")
     if not isinstance(field, Field):
         raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
-    from exetera_zarr.engine import relational
+    from exetera_zarr.engine.sort import sorting
 
     result = create.numeric_in_memory(field.session, dtype)
     with workspace(field.session) as work:
-        rows = relational.sort_rows(source_of([field]), True, work)
+        rows = sorting.sort_rows(source_of([field]), True, work)
         if rows is None:
             result.data.write(np.arange(len(field)))
         else:

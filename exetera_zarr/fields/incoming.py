@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import strings
+from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from exetera_zarr.engine import Column
-    from exetera_zarr.engine.source import Source
+    from exetera_zarr.engine.streams.source import Source
     from exetera_zarr.fields.base import Field
 
 __all__ = ["Incoming"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import Column, membership, strings
-from exetera_zarr.engine.rows import take
+from exetera_zarr.engine.columns import membership, strings
+from exetera_zarr.engine.streams.row_gather import take
 from exetera_zarr.errors import CorruptDataError, about
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["IndexedStringField"]

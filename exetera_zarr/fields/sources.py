@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from exetera_zarr.engine.source import ROOM, ROWS, Source, joint_offsets
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.streams.source import ROOM, ROWS, Source, joint_offsets
+from exetera_zarr.engine.streams.workspace import Workspace
 from exetera_zarr.errors import DataError
 from exetera_zarr.limits import Settings
 from exetera_zarr.storage import together

@@ -10,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine import gather, is_strings, strings
+from exetera_zarr.engine import is_strings
+from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.storage import open_file
@@ -44,7 +45,7 @@ def write_csv(
     length = frame.length(names)
     mask = None
     if row_filter is not None:
-        mask = gather.as_mask(validate_boolean_row_filter("row_filter", row_filter)[0], length)
+        mask = selection.as_mask(validate_boolean_row_filter("row_filter", row_filter)[0], length)
     with _text_file(filepath, storage_options) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
@@ -82,7 +83,7 @@ def _blocks(
             continue
         columns = source.read(start, stop)
         if mask is not None:
-            columns = [gather.compress(column, mask[start:stop]) for column in columns]
+            columns = [selection.compress(column, mask[start:stop]) for column in columns]
         yield columns
 
 

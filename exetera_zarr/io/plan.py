@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from exetera_zarr.io.rejects import REJECT_COLUMNS, TEXT_COLUMN, Rejects, place_
 from exetera_zarr.io.schema import RESERVED_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import ExitStack
 
     from exetera_zarr.io.options import Choice, Files, ImportOptions

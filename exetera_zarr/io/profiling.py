@@ -6,10 +6,9 @@ They see each distinct text of a block once. What is kept of a column does not g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,9 @@ import pyarrow.compute as pc
 from exetera_zarr.io.cells import CellError, Cells, Mask
 from exetera_zarr.io.convert import convert
 from exetera_zarr.io.definitions import Date, DateTime, Numeric, String
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["ColumnProfile", "Kind", "Misfit"]
 

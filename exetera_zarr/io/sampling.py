@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from exetera_zarr.io.csv_text import BLOCK_BYTES, CsvText
 from exetera_zarr.io.files import CODECS, InputFile, open_binary, suffix_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import pyarrow as pa
 
     from exetera_zarr.io.csv_cells import Parsed

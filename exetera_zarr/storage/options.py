@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from exetera_zarr.storage.credentials import Provider  # noqa: TC001 - of a public annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["GCSOptions", "S3Options"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.testing.stores import WrapperStore
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator, Mapping
 
     from exetera_zarr.storage.zarr.store import Entry, ObjectStore

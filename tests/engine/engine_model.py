@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 from model import merge, order_key
 
-from exetera_zarr.engine import gather, strings
-from exetera_zarr.engine.pairs import concatenated
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import selection, strings
+from exetera_zarr.engine.join.row_pairs import concatenated
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 NAN = float("nan")
 WHOLE = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**63), -(2**53) - 1, 2**53 + 1]))
@@ -122,7 +122,7 @@ def model_merge(
 
 def blocks(cols: list[Any], cuts: list[int]) -> list[list[Any]]:
     """The columns cut at rows `cuts`."""
-    bounds = [0, *sorted(cuts), gather.length(cols[0])]
+    bounds = [0, *sorted(cuts), selection.length(cols[0])]
     return [[col[a:b] for col in cols] for a, b in itertools.pairwise(bounds)]
 
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import is_nan, same_key
 
-from exetera_zarr.engine import aggregate, gather, hashed, ranked, spans, strings
-from exetera_zarr.engine.runs import DisorderError, first_disorder
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import selection, spans, strings
+from exetera_zarr.engine.group import aggregate, duckdb_groups, holistic
+from exetera_zarr.engine.streams.sorted_runs import DisorderError, first_disorder
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 STEPS = st.sampled_from([3, 5, 100])
 #: Columns to aggregate, and which of the aggregates each has.
@@ -109,13 +110,13 @@ def test_both_ways_give_the_same(drawn, step):
     """Rows in order, in one pass or by DuckDB's hash or sort, give the same values and types."""
     rows, keys, values, wanted = drawn
     order = model.sort(rows, [True] * len(keys))
-    keys = [gather.take(key, order) for key in keys]
+    keys = [selection.take(key, order) for key in keys]
     columns = [build(kind, [values[row][i] for row in order]) for i, kind in enumerate(VALUES)]
     linear = all_groups(keys, columns, wanted, step, ordered=True)
     check_groups([rows[i] for i in order], [values[i] for i in order], linear, wanted)
     hashed_too = all_groups(keys, columns, wanted, step, ordered=False)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (aggregate, ranked):
+        for module in (aggregate, holistic):
             patch.setattr(module, "hashed_groups", cannot_hash)
         sorted_too = all_groups(keys, columns, wanted, step, ordered=False)
     for other in (hashed_too, sorted_too):
@@ -130,7 +131,7 @@ def close_to(values):
 
 
 def cannot_hash(*_):
-    raise hashed.CannotHashError
+    raise duckdb_groups.CannotHashError
     yield
 
 
@@ -142,7 +143,7 @@ def test_what_does_not_fit_is_spilled(drawn):
     columns = [build("float64", [v[4] for v in values])]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workspace, "spill", lambda work, dtype: SPILL(work, dtype, 0.0))
-        for module in (aggregate, ranked):
+        for module in (aggregate, holistic):
             patch.setattr(module, "hashed_groups", cannot_hash)
         wanted = [(0, "median"), (0, "nunique"), (0, "count")]
         found = all_groups(keys, columns, wanted, 3)
@@ -319,7 +320,7 @@ def test_spans_over_blocks_are_as_in_memory(drawn, cuts, step, spilled):
         for verb in verbs:
             right = getattr(spans, verb)(bounds, col)
             parts = list(aggregate.over_spans(verb, given_spans, Source.of([col], step), work))
-            found = gather.concat(parts) if parts else right[:0]
+            found = selection.concat(parts) if parts else right[:0]
             assert getattr(found, "dtype", None) == getattr(right, "dtype", None)
             assert listed(found) == close_to(listed(right))
 

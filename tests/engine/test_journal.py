@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exetera_zarr.engine import journal, strings
-from exetera_zarr.engine.journal import Tolerance, changed, match
-from exetera_zarr.engine.rows import RowNumbers
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine import changes
+from exetera_zarr.engine.changes import Tolerance, changed, match
+from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.streams.row_gather import RowNumbers
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 ROWS, ROOM = 2000, 1 << 13
 
@@ -80,8 +81,8 @@ def test_long_strings_are_compared_piece_by_piece(watched, monkeypatch):
         sizes.append(bytes_of(old) + bytes_of(new))
         return journal_differing(old, new, tolerance)
 
-    journal_differing = journal.differing
-    monkeypatch.setattr(journal, "differing", differing)
+    journal_differing = changes.differing
+    monkeypatch.setattr(changes, "differing", differing)
     rng = np.random.default_rng(4)
     for old in (rng.permutation(ROWS), np.arange(ROWS)):
         new = rng.permutation(ROWS)
@@ -93,7 +94,7 @@ def test_long_strings_are_compared_piece_by_piece(watched, monkeypatch):
             spills = [work.spill(np.int64) for _ in range(6)]
             for spill, order in zip(spills, (old, new), strict=False):
                 spill.append(np.argsort(order))
-            found = changed([(*sides, Tolerance())], journal.Matches(*spills), work)
+            found = changed([(*sides, Tolerance())], changes.Matches(*spills), work)
             assert read(found) == [n % 7 == 0 for n in range(ROWS)]
     assert max(sizes) <= 1 << 15
     assert watched.most <= ROOM

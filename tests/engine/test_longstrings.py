@@ -7,10 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr.engine import aggregate, longstrings, relational, strings
-from exetera_zarr.engine.pairs import concatenated
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.group import aggregate
+from exetera_zarr.engine.join.row_pairs import concatenated
+from exetera_zarr.engine.sort import long_strings, sorting
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 MEMORY = 1 << 26
 #: Alike for longer than what is compared first, then not.
@@ -27,7 +29,7 @@ texts = st.lists(
 @pytest.fixture(autouse=True)
 def short_is_long(monkeypatch):
     """Strings of some bytes are long already."""
-    monkeypatch.setattr(longstrings, "_FEW", MEMORY)
+    monkeypatch.setattr(long_strings, "_FEW", MEMORY)
 
 
 def source(*columns, step=3):
@@ -42,7 +44,7 @@ def in_order(values):
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_they_are_sorted_by_all_of_their_bytes(values):
     with Workspace(MEMORY) as work:
-        rows = relational.sort_rows(source(strings.encode(values)), True, work)
+        rows = sorting.sort_rows(source(strings.encode(values)), True, work)
         found = list(range(len(values))) if rows is None else rows.read(0, len(rows)).tolist()
     assert found == in_order(values)
 
@@ -52,7 +54,7 @@ def test_they_are_sorted_by_all_of_their_bytes(values):
 def test_they_are_joined(left, right):
     with Workspace(MEMORY) as work:
         sides = source(strings.encode(left)), source(strings.encode(right))
-        found = concatenated(relational.join_rows(*sides, "inner", work))
+        found = concatenated(sorting.join_rows(*sides, "inner", work))
     pairs = [(i, j) for i, one in enumerate(left) for j, other in enumerate(right) if one == other]
     by_first = sorted(pairs, key=lambda pair: (left.index(left[pair[0]]), pair))
     assert list(zip(*(side.tolist() for side in found), strict=True)) == by_first
@@ -89,6 +91,6 @@ def listed(column):
 def test_short_strings_stay():
     with Workspace(MEMORY << 10) as work:
         before = source(strings.encode(["a", "b" * 10] * 50))
-        (after,), found = longstrings.shortened([before], work)
+        (after,), found = long_strings.shortened([before], work)
     assert after is before
     assert found == {}

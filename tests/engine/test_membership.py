@@ -7,8 +7,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from exetera_zarr.engine import gather, strings
-from exetera_zarr.engine.membership import distinct, members
+from exetera_zarr.engine.columns import selection, strings
+from exetera_zarr.engine.columns.membership import distinct, members
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -39,7 +39,7 @@ def test_distinct_numbers_are_found_by_sorting():
 
 def test_many_distinct_values_are_not_sorted_again_with_each_block():
     blocks = [np.arange(n, n + 10) for n in range(0, 10_000, 10)]
-    with mock.patch.object(gather, "concat", wraps=gather.concat) as joined:
+    with mock.patch.object(selection, "concat", wraps=selection.concat) as joined:
         found = distinct(blocks, np.zeros(0, np.int64))
     assert len(found) == 10_000
     handled = sum(len(part) for call in joined.call_args_list for part in call.args[0])

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import merge, order_key, same_key
 
-from exetera_zarr.engine import keys, ordered, pairs, strings, words
-from exetera_zarr.engine.ordered import ordered_pairs
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import comparable_keys, fixed_strings, strings
+from exetera_zarr.engine.join import merge_join, row_pairs
+from exetera_zarr.engine.join.merge_join import ordered_pairs
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 HOWS = ["left", "right", "inner", "outer"]
 
@@ -24,7 +25,7 @@ def listed(chunks):
     found = []
     for rows in chunks:
         assert all(side.dtype == np.int64 for side in rows)
-        assert 0 < len(rows[0]) <= pairs.CHUNK
+        assert 0 < len(rows[0]) <= row_pairs.CHUNK
         numbers = [[None if i < 0 else i for i in side.tolist()] for side in rows]
         found += zip(*numbers, strict=True)
     return found
@@ -38,8 +39,8 @@ def check_streaming(sides, how, steps, window, chunk):
     ]
     with (
         Workspace(0) as work,
-        mock.patch.object(ordered, "_WINDOW", window),
-        mock.patch.object(pairs, "CHUNK", chunk),
+        mock.patch.object(merge_join, "_WINDOW", window),
+        mock.patch.object(row_pairs, "CHUNK", chunk),
     ):
         assert listed(ordered_pairs(*sources, how, work)) == merge(left, right, how)
 
@@ -80,7 +81,7 @@ def test_a_run_longer_than_many_blocks_is_held_as_its_bounds():
 
     long = Source(10_000, [np.zeros(0, np.int64)], read, 10)
     short = Source.of([np.array([6, 7, 7, 8])])
-    with Workspace() as work, mock.patch.object(pairs, "CHUNK", 999):
+    with Workspace() as work, mock.patch.object(row_pairs, "CHUNK", 999):
         found = listed(ordered_pairs(short, long, "left", work))
     expected = [(i, j) for i in (1, 2) for j in range(10_000)]
     assert found == [(0, None), *expected, (3, None)]
@@ -119,7 +120,7 @@ def test_windows_do_not_change_the_answer(left, right, how, window, text):
         cols = [strings.encode([f"{x:03d}" for x in side]) for side in (left, right)]
     else:
         cols = [np.array(side, np.int32) for side in (left, right)]
-    with mock.patch.object(ordered, "_WINDOW", window):
+    with mock.patch.object(merge_join, "_WINDOW", window):
         found = joined_at_once(ordered_pairs, [cols[0]], [cols[1]], how)
     assert listed([found] if model else []) == model
 
@@ -194,7 +195,7 @@ def test_keys_of_different_types_are_compared_exactly(left, right, equal):
 def test_aligned_numbers_compare_as_python_numbers(a, b):
     """Whatever two columns align to orders and equals as the numbers did."""
     (_, left, left_col), (_, right, right_col) = a, b
-    cols = keys.align([left_col], [right_col])
+    cols = comparable_keys.align([left_col], [right_col])
     assert [x.dtype for x in cols[0]] == [x.dtype for x in cols[1]]
     aligned = [list(zip(*(c.tolist() for c in side), strict=True)) for side in cols]
     for x, x_parts in zip(left, aligned[0], strict=True):
@@ -207,8 +208,8 @@ def test_aligned_numbers_compare_as_python_numbers(a, b):
 def test_joint_codes_order_and_equal_as_the_rows(sides):
     """Codes of two tables stand for their rows, also when they had to be renumbered midway."""
     (left, left_cols), (right, right_cols) = sides
-    with mock.patch.object(keys, "_CODE_LIMIT", 40):
-        codes = keys.joint_codes(*keys.align(left_cols, right_cols))
+    with mock.patch.object(comparable_keys, "_CODE_LIMIT", 40):
+        codes = comparable_keys.joint_codes(*comparable_keys.align(left_cols, right_cols))
     rows = [*left, *right]
     numbers = [*codes[0].tolist(), *codes[1].tolist()]
     for x, i in zip(rows, numbers, strict=True):
@@ -224,7 +225,7 @@ def test_joint_codes_do_not_overflow():
         (a, b, c, d) for a in (0, high) for b in (0, high) for c in (0, high) for d in (0, high)
     ]
     cols = [np.array(col) for col in zip(*rows, strict=True)]
-    codes = keys.joint_codes(cols, [col[:0] for col in cols])[0]
+    codes = comparable_keys.joint_codes(cols, [col[:0] for col in cols])[0]
     assert (np.diff(codes) > 0).all()
 
 
@@ -232,7 +233,7 @@ def test_joint_codes_do_not_overflow():
 def test_words_order_as_fixed_strings(values):
     """Eight bytes to a word, the words order and equal as the strings."""
     col = build("S12", [v[:12] for v in values])
-    rows = list(zip(*(w.tolist() for w in words.words(col, 20)), strict=True))
+    rows = list(zip(*(w.tolist() for w in fixed_strings.words(col, 20)), strict=True))
     listed = col.tolist()
     assert sorted(range(len(rows)), key=rows.__getitem__) == sorted(
         range(len(rows)), key=listed.__getitem__

@@ -12,19 +12,13 @@ from hypothesis import strategies as st
 from model import merge, order_key
 from model import sort as model_sort
 
-from exetera_zarr.engine import (
-    feeding,
-    hashjoin,
-    joining,
-    pairs,
-    relational,
-    sortkeys,
-    strings,
-    wordsort,
-)
-from exetera_zarr.engine.ordered import ordered_pairs
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.duckdb import feed
+from exetera_zarr.engine.join import duckdb_join, row_pairs, unsorted_join
+from exetera_zarr.engine.join.merge_join import ordered_pairs
+from exetera_zarr.engine.sort import radix_sort, sort_keys, sorting
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 HOWS = ["left", "right", "inner", "outer"]
 MEMORY = 1 << 28
@@ -34,11 +28,11 @@ MEMORY = 1 << 28
 def duckdb_only():
     """Sends all to DuckDB, however small."""
     with (
-        mock.patch.object(relational, "WORDS_ROWS", 0),
-        mock.patch.object(joining, "SMALL_ROWS", 0),
-        mock.patch.object(sortkeys, "WORD_BITS", 0),
-        mock.patch.object(sortkeys, "DISTINCT", 0),
-        mock.patch.object(feeding, "BATCH", 5),
+        mock.patch.object(sorting, "WORDS_ROWS", 0),
+        mock.patch.object(unsorted_join, "SMALL_ROWS", 0),
+        mock.patch.object(sort_keys, "WORD_BITS", 0),
+        mock.patch.object(sort_keys, "DISTINCT", 0),
+        mock.patch.object(feed, "BATCH", 5),
     ):
         yield
 
@@ -47,20 +41,20 @@ def duckdb_only():
 def small_parts(size):
     """Divides words, however few there are."""
     with (
-        mock.patch.object(wordsort, "GROUP", size),
-        mock.patch.object(wordsort, "_BLOCK", size),
-        mock.patch.object(pairs, "CHUNK", size),
+        mock.patch.object(radix_sort, "GROUP", size),
+        mock.patch.object(radix_sort, "_BLOCK", size),
+        mock.patch.object(row_pairs, "CHUNK", size),
     ):
         yield
 
 
 def sorted_rows(cols, ascending, step=1 << 20, memory=MEMORY):
     with Workspace(memory) as work:
-        rows = relational.sort_rows(Source.of(cols, step), ascending, work)
+        rows = sorting.sort_rows(Source.of(cols, step), ascending, work)
         return list(range(len(cols[0]))) if rows is None else rows.read(0, len(rows)).tolist()
 
 
-def joined(left, right, how, steps=(1 << 20, 1 << 20), memory=MEMORY, join=relational.join_rows):
+def joined(left, right, how, steps=(1 << 20, 1 << 20), memory=MEMORY, join=sorting.join_rows):
     """The pairs of a join, None for no partner."""
     found = []
     with Workspace(memory) as work:
@@ -106,8 +100,8 @@ def test_rows_in_order_are_known_as_such(case, step):
     kinds = ["text" if not isinstance(c, np.ndarray) else c.dtype.str for c in cols]
     with Workspace() as work:
         source = Source.of(as_columns(kinds, sort), step)
-        assert relational.sort_rows(source, ascending, work) is None
-        found = relational.sort_rows(Source.of(cols, step), ascending, work)
+        assert sorting.sort_rows(source, ascending, work) is None
+        found = sorting.sort_rows(Source.of(cols, step), ascending, work)
         assert (found is None) == (index == list(range(len(rows))))
 
 
@@ -121,12 +115,12 @@ def test_disorder_is_seen_at_once():
 
     source = Source(1000, [np.zeros(0, np.int64)], read, 10)
     with Workspace() as work:
-        assert relational.sort_rows(source, True, work).read(0, 2).tolist() == [999, 998]
+        assert sorting.sort_rows(source, True, work).read(0, 2).tolist() == [999, 998]
     assert len(reads) < 210
 
 
 @pytest.mark.parametrize("ascending", [True, False])
-@pytest.mark.parametrize("n", [sortkeys.DISTINCT + 1, relational.WORDS_ROWS + 1])
+@pytest.mark.parametrize("n", [sort_keys.DISTINCT + 1, sorting.WORDS_ROWS + 1])
 def test_the_ways_agree_beyond_their_thresholds(n, ascending):
     """At the sizes where one way hands over, both give the same rows."""
     rng = np.random.default_rng(n)
@@ -134,12 +128,12 @@ def test_the_ways_agree_beyond_their_thresholds(n, ascending):
     text = strings.encode([f"{x}" for x in rng.permutation(n)])
     wide = rng.integers(-(2**62), 2**62, n)
     for cols in ([number, text], [wide, number], [rng.integers(0, 9, n).astype(np.int8)]):
-        found = relational.sort_index(cols, ascending)
+        found = sorting.sort_index(cols, ascending)
         with (
-            mock.patch.object(relational, "WORDS_ROWS", 2 * n),
-            mock.patch.object(sortkeys, "DISTINCT", 2 * n),
+            mock.patch.object(sorting, "WORDS_ROWS", 2 * n),
+            mock.patch.object(sort_keys, "DISTINCT", 2 * n),
         ):
-            assert (relational.sort_index(cols, ascending) == found).all()
+            assert (sorting.sort_index(cols, ascending) == found).all()
 
 
 @pytest.mark.parametrize("skewed", [False, True])
@@ -151,7 +145,7 @@ def test_a_sort_in_little_memory_goes_through_files(tmp_path, skewed):
         keys[7] = 1 << 40
     with Workspace(1 << 20, str(tmp_path)) as work, small_parts(1 << 14):
         source = Source.of([keys], 1 << 15)
-        rows = relational.sort_rows(source, True, work)
+        rows = sorting.sort_rows(source, True, work)
         assert list(tmp_path.iterdir()) != []
         assert (rows.read(0, n) == np.argsort(keys, kind="stable")).all()
     assert list(tmp_path.iterdir()) == []
@@ -161,10 +155,10 @@ def test_too_small_a_limit_is_a_memory_error_that_names_it(tmp_path):
     """When even spilling does not help, the error says which limit was too small."""
     text = strings.encode([f"{i * 7919 % 100_003}" * 20 for i in range(100_003)])
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
-        relational.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
+        sorting.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
         joined_at_once(
-            relational.join_rows, [text], [text], "left", memory=2_000_000, spill_dir=str(tmp_path)
+            sorting.join_rows, [text], [text], "left", memory=2_000_000, spill_dir=str(tmp_path)
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -175,7 +169,7 @@ def test_a_join_that_does_not_fit_is_tried_in_parts(how, failing):
     """Out of memory at first, the keys are divided, and no pair is there twice."""
     rng = np.random.default_rng(3)
     left, right = rng.integers(0, 50, 80), rng.integers(0, 50, 120)
-    register = feeding.Feeder.register
+    register = feed.Feeder.register
     calls = []
 
     def fail_sometimes(self, *args):
@@ -186,8 +180,8 @@ def test_a_join_that_does_not_fit_is_tried_in_parts(how, failing):
 
     with (
         duckdb_only(),
-        mock.patch.object(hashjoin, "PARTITIONS", (1, 3, 5)),
-        mock.patch.object(feeding.Feeder, "register", fail_sometimes),
+        mock.patch.object(duckdb_join, "PARTITIONS", (1, 3, 5)),
+        mock.patch.object(feed.Feeder, "register", fail_sometimes),
     ):
         found = joined([left], [right], how)
     assert len(calls) > failing[-1]
@@ -213,9 +207,9 @@ def test_an_error_of_a_source_is_raised_as_it_is(tmp_path, way, failing):
         pytest.raises(ZeroDivisionError, match="row 3"),
     ):
         if failing <= 30:
-            relational.sort_rows(source, True, work)
+            sorting.sort_rows(source, True, work)
         else:
-            list(relational.join_rows(source, source, "outer", work))
+            list(sorting.join_rows(source, source, "outer", work))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -228,7 +222,7 @@ def test_a_join_may_be_left_midway(tmp_path, way):
         duckdb_only() if way == "duckdb" else contextlib.nullcontext(),
         Workspace(MEMORY if way == "duckdb" else 0, str(tmp_path)) as work,
     ):
-        chunks = relational.join_rows(source, source, "outer", work)
+        chunks = sorting.join_rows(source, source, "outer", work)
         next(chunks)
         chunks.close()
     assert list(tmp_path.iterdir()) == []
@@ -237,27 +231,27 @@ def test_a_join_may_be_left_midway(tmp_path, way):
 def test_directions_must_fit_the_keys():
     """One bool for all or one for each key; anything else is an error."""
     with pytest.raises(ValueError, match="1 directions for 2 sort keys"):
-        relational.sort_index([np.arange(2)] * 2, [True])
+        sorting.sort_index([np.arange(2)] * 2, [True])
     for wrong in ("no", None, 5):
         with pytest.raises(ValueError, match=f"ascending is .* not {wrong!r}"):
-            relational.sort_index([np.arange(2)] * 2, wrong)
+            sorting.sort_index([np.arange(2)] * 2, wrong)
     with pytest.raises(ValueError, match="at least one column"):
-        relational.sort_index([])
+        sorting.sort_index([])
 
 
 @pytest.mark.parametrize("ascending", [True, False])
 def test_rows_that_need_no_sort_keep_their_order(ascending):
     """Sorted, constant, single and no rows are answered by their own numbers."""
     for col in (np.zeros(5), strings.encode(["a"] * 5), np.zeros(1), np.zeros(0)):
-        assert relational.sort_index([col], ascending).tolist() == list(range(len(col)))
-    assert relational.sort_index([np.arange(9)]).tolist() == list(range(9))
+        assert sorting.sort_index([col], ascending).tolist() == list(range(len(col)))
+    assert sorting.sort_index([np.arange(9)]).tolist() == list(range(9))
 
 
 @given(st.lists(st.floats() | st.integers(-9, 9).map(float), max_size=20), st.booleans())
 def test_digits_order_as_floats(values, descending):
     """All floats, subnormal and infinite too, order as their digits, NaN last in any case."""
     col = np.array(values, float)
-    plan = sortkeys.measure([Source.of([col], 3)], [not descending])
+    plan = sort_keys.measure([Source.of([col], 3)], [not descending])
     digits = plan.read([col])[0].tolist()
     assert all(d < 1 << plan.bits for d in digits)
     found = sorted(range(len(values)), key=digits.__getitem__)
@@ -269,13 +263,13 @@ def test_all_nans_are_one_value(ascending):
     """NaNs of any sign and payload keep their order, after all numbers."""
     bits = [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF8000000000000, 0x7FF0000000000000]
     col = np.array(bits, np.uint64).view(np.float64)
-    assert relational.sort_index([col], ascending).tolist() == [3, 0, 1, 2]
+    assert sorting.sort_index([col], ascending).tolist() == [3, 0, 1, 2]
 
 
 def test_whole_seconds_take_few_bits():
     """Timestamps in seconds leave room for the row number in one word."""
     stamps = np.array([1.6e9, 1.6e9 + 1, 1.6e9 + 30_000_000])
-    assert sortkeys.measure([Source.of([stamps])], [True]).bits <= 25
+    assert sort_keys.measure([Source.of([stamps])], [True]).bits <= 25
 
 
 JOINS = (
@@ -351,7 +345,7 @@ def test_more_rows_than_pairs_can_name_are_refused():
     """Row numbers of a pair share 64 bits; what needs more is an error before anything is read."""
     source = Source(1 << 33, [np.zeros(0, np.int64)], lambda start, stop: [])
     with Workspace() as work, pytest.raises(ValueError, match="8589934592 rows are too many"):
-        next(relational.join_rows(source, source, "left", work))
+        next(sorting.join_rows(source, source, "left", work))
 
 
 @given(key_tables(ordered=True), st.sampled_from(HOWS))
@@ -375,19 +369,19 @@ def test_shuffling_the_sides_shuffles_the_pairs(sides, how, random):
 def test_join_refuses_what_ordered_merge_refuses():
     """Numbers beside strings, and unknown kinds, are the same errors on both paths."""
     with pytest.raises(TypeError, match="never equal"):
-        joined_at_once(relational.join_rows, [np.zeros(1)], [strings.encode(["0"])], "left")
+        joined_at_once(sorting.join_rows, [np.zeros(1)], [strings.encode(["0"])], "left")
     with pytest.raises(ValueError, match="how must be"):
-        joined_at_once(relational.join_rows, [np.zeros(1)], [np.zeros(1)], "semi")
+        joined_at_once(sorting.join_rows, [np.zeros(1)], [np.zeros(1)], "semi")
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 100])
 @pytest.mark.parametrize(("n", "m"), [(2, 3), (4, 9), (0, 3), (3, 0)])
 def test_cross_pairs_every_row_with_every_row(n, m, chunk):
     """Ordered by left row, then right row, in chunks of a bounded size."""
-    with mock.patch.object(pairs, "CHUNK", chunk):
-        chunks = list(relational.cross_pairs(n, m))
+    with mock.patch.object(row_pairs, "CHUNK", chunk):
+        chunks = list(sorting.cross_pairs(n, m))
     assert all(len(rows) <= chunk for rows, _ in chunks)
-    found = pairs.concatenated(chunks)
+    found = row_pairs.concatenated(chunks)
     assert list(zip(*(rows.tolist() for rows in found), strict=True)) == [
         (i, j) for i in range(n) for j in range(m)
     ]
@@ -397,8 +391,8 @@ def test_cross_pairs_every_row_with_every_row(n, m, chunk):
 def test_sorting_twice_changes_nothing(table):
     """Sorted rows are in order, and sorting them again keeps them."""
     rows, cols = table
-    index = relational.sort_index(cols).tolist()
+    index = sorting.sort_index(cols).tolist()
     again = [rows[i] for i in index]
     assert [order_key(r) for r in again] == sorted(order_key(r) for r in again)
     kinds = ["text" if not isinstance(c, np.ndarray) else c.dtype.str for c in cols]
-    assert relational.sort_index(as_columns(kinds, again)).tolist() == list(range(len(rows)))
+    assert sorting.sort_index(as_columns(kinds, again)).tolist() == list(range(len(rows)))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr.engine import gather, strings
-from exetera_zarr.engine.rows import RowNumbers, ends_of, take
-from exetera_zarr.engine.source import Source
-from exetera_zarr.engine.workspace import Workspace
+from exetera_zarr.engine.columns import selection, strings
+from exetera_zarr.engine.streams.row_gather import RowNumbers, ends_of, take
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.engine.streams.workspace import Workspace
 
 KINDS = {
     "float64": lambda n: np.arange(n) * 0.5,
@@ -55,7 +55,7 @@ def test_rows_come_in_the_order_asked_for(kind, data):
             given_numbers = work.spill(np.int64)
             given_numbers.append(numbers)
         found = list(RowNumbers(work, given_numbers).of(Source.of([column], step, room)))
-    expected = listed(gather.take_or_default(column, numbers))
+    expected = listed(selection.take_or_default(column, numbers))
     assert [value for part in found for value in listed(part)] == expected
     if memory == 1 << 30:  # else parts are made at once that are as large as it allows
         assert all(bytes_of(part) <= room or len(part) == 1 for part in found)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from model import is_nan, order_key
 from model import spans as model_spans
 
-from exetera_zarr.engine import spans, strings
+from exetera_zarr.engine.columns import spans, strings
 
 
 def bounds_of(n: int, cuts: list[int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from engine_model import BYTES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exetera_zarr.engine import strings
+from exetera_zarr.engine.columns import strings
 
 BYTE_LISTS = st.lists(BYTES, max_size=15)
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exetera_zarr.engine.words import from_words, words
+from exetera_zarr.engine.columns.fixed_strings import from_words, words
 
 
 @given(st.integers(1, 20), st.lists(st.binary(max_size=20), max_size=30), st.integers(0, 9))

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exetera_zarr.engine.feeding import feeding, schema_of
-from exetera_zarr.engine.source import Source, ahead
-from exetera_zarr.engine.workspace import Workspace, give_back
+from exetera_zarr.engine.duckdb.feed import feeding, schema_of
+from exetera_zarr.engine.streams.source import Source, ahead
+from exetera_zarr.engine.streams.workspace import Workspace, give_back
 
 
 @pytest.mark.parametrize("memory", [1 << 20, 800, 0])

@@ -1,0 +1,1 @@
+"""One column in memory: strings, selecting rows, comparable keys, spans."""

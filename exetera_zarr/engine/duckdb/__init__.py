@@ -1,0 +1,1 @@
+"""The only way into DuckDB, and back."""

@@ -1,0 +1,1 @@
+"""Aggregation over spans of sorted rows, and over groups of unsorted ones."""

@@ -1,0 +1,1 @@
+"""Joins: a linear merge of sorted keys, and radix and hash joins of unsorted ones."""

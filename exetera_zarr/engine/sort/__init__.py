@@ -1,0 +1,1 @@
+"""Sorting by keys of any type, within a given memory."""

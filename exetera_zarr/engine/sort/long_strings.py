@@ -1,0 +1,211 @@
+"""Strings so long that DuckDB, which works on thousands of rows at a time, cannot hold them.
+
+They are replaced by their ranks: blocks of them are sorted and written to a file, and merged by
+looking at the start of each string, and at more only where two are alike.
+"""
+
+from __future__ import annotations
+
+import heapq
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.columns.types import Column, is_strings
+from exetera_zarr.engine.streams.row_gather import ends_of, take
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from exetera_zarr.engine.columns.types import IntArray
+    from exetera_zarr.engine.streams.source import Source
+    from exetera_zarr.engine.streams.workspace import Spill, Workspace
+
+__all__ = ["Ranks", "Spelling", "shortened"]
+
+#: Strings are long of which more than so many do not fit the memory.
+_FEW = 1 << 14
+_SAMPLES, _SAMPLE = 4, 64
+#: Bytes of each string that are compared first.
+_HEAD = 1 << 12
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Long strings of some sources as numbers."""
+
+    of_rows: IntArray  #: for each row, one source after another, the rank of its string
+    rows: IntArray  #: for each rank a row that has it
+    lengths: IntArray  #: for each rank the bytes of the string
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """
+    Columns of results in which there are ranks, and whose strings they are.
+
+    Parameters
+    ----------
+    source
+        The rows as they were.
+    ranks
+        As `shortened` gives them.
+    of
+        For each column of the results the number of the column of the source whose ranks it has.
+    """
+
+    source: Source
+    ranks: dict[int, Ranks]
+    of: dict[int, int]
+
+    def blocks(self, columns: Sequence[Column]) -> Iterator[list[Column]]:
+        """The same rows with the strings, as many at a time as fit a block."""
+        if not self.of:
+            yield list(columns)
+            return
+        sizes = sum(self.ranks[of].lengths[columns[at]] + 8 for at, of in self.of.items())
+        start = 0
+        for stop in ends_of([np.asarray(sizes)], self.source.room):
+            part = [column[start:stop] for column in columns]
+            for at, of in self.of.items():
+                part[at] = take(self._column(of), self.ranks[of].rows[part[at]])
+            yield part
+            start = stop
+
+    def _column(self, number: int) -> Source:
+        return replace(
+            self.source,
+            empty=[self.source.empty[number]],
+            read=lambda start, stop: [self.source.read(start, stop)[number]],
+        )
+
+
+def shortened(
+    sources: Sequence[Source], work: Workspace
+) -> tuple[Sequence[Source], dict[int, Ranks]]:
+    """
+    Sources with the ranks of long strings in their place.
+
+    Parameters
+    ----------
+    sources
+        With columns of the same types. Ranks order and compare as the strings do, also those of one
+        source with those of another.
+    work
+        Strings are long by its memory.
+
+    Returns
+    -------
+    sources
+        The same number of them, with the same rows.
+    ranks
+        For the number of each column that was replaced.
+    """
+    found = {
+        number: _ranks(sources, number, work)
+        for number, empty in enumerate(sources[0].empty)
+        if is_strings(empty) and any(_is_long(source, number, work) for source in sources)
+    }
+    if not found:
+        return sources, found
+    starts = np.cumsum([0, *(source.rows for source in sources)])
+    return [
+        replace(
+            source,
+            empty=_replaced(source.empty, found, 0, 0),
+            read=partial(_read, source, found, first),
+        )
+        for source, first in zip(sources, starts.tolist(), strict=False)
+    ], found
+
+
+def _read(
+    source: Source, found: dict[int, Ranks], first: int, start: int, stop: int
+) -> list[Column]:
+    return _replaced(source.read(start, stop), found, first + start, first + stop)
+
+
+def _replaced(
+    columns: Sequence[Column], found: dict[int, Ranks], start: int, stop: int
+) -> list[Column]:
+    return [
+        found[number].of_rows[start:stop] if number in found else column
+        for number, column in enumerate(columns)
+    ]
+
+
+def _is_long(source: Source, number: int, work: Workspace) -> bool:
+    """Whether the strings of a column are long, by a look at some of them."""
+    if source.size * _FEW <= source.rows * work.memory:
+        return False
+    rows = size = 0
+    for start in range(0, source.rows, max(source.rows // _SAMPLES, _SAMPLE)):
+        stop = source.until(start, min(start + _SAMPLE, source.rows))
+        column = source.read(start, stop)[number]
+        rows, size = rows + len(column), size + int(strings.lengths(column).sum())
+    return size * _FEW > rows * work.memory
+
+
+def _ranks(sources: Sequence[Source], number: int, work: Workspace) -> Ranks:
+    data = work.spill(np.uint8, share=0.0)
+    of_rows = np.empty(sum(source.rows for source in sources), np.int64)
+    rows: list[int] = []
+    lengths: list[int] = []
+    before: _Text | None = None
+    for text in heapq.merge(*_runs(sources, number, data)):
+        if before is None or before < text:
+            rows.append(text.row)
+            lengths.append(len(text))
+        of_rows[text.row] = len(rows) - 1
+        before = text
+    data.close()
+    return Ranks(of_rows, np.array(rows, np.int64), np.array(lengths, np.int64))
+
+
+def _runs(sources: Sequence[Source], number: int, data: Spill) -> list[Iterator[_Text]]:
+    """The strings of each block in order, written to a file."""
+    import pyarrow.compute as pc
+
+    runs: list[Iterator[_Text]] = []
+    first = 0
+    for source in sources:
+        with closing(source.blocks()) as blocks:
+            for columns in blocks:
+                order = np.asarray(pc.sort_indices(columns[number])).astype(np.int64)
+                offsets, text = strings.from_arrow(strings.take(columns[number], order))
+                runs.append(_texts(data, offsets + len(data), order + first))
+                data.append(text)
+                first += len(order)
+    return runs
+
+
+def _texts(data: Spill, offsets: IntArray, rows: IntArray) -> Iterator[_Text]:
+    for row, start, stop in zip(
+        rows.tolist(), offsets[:-1].tolist(), offsets[1:].tolist(), strict=True
+    ):
+        yield _Text(data, start, stop, row)
+
+
+class _Text:
+    """A string in a file, of which only the start is held."""
+
+    __slots__ = ("_data", "_head", "_start", "_stop", "row")
+
+    def __init__(self, data: Spill, start: int, stop: int, row: int) -> None:
+        self._data, self._start, self._stop, self.row = data, start, stop, row
+        self._head = data.read(start, min(stop, start + _HEAD)).tobytes()
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __lt__(self, other: _Text) -> bool:
+        if self._head != other._head or len(self._head) < _HEAD:
+            return self._head < other._head
+        return self._whole() < other._whole()
+
+    def _whole(self) -> bytes:
+        return self._data.read(self._start, self._stop).tobytes()

@@ -1,0 +1,1 @@
+"""Columns larger than memory, block by block: sources, workspaces, row numbers."""
