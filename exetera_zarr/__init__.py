@@ -32,8 +32,8 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.merging import merge
 from exetera_zarr.session import Session
-from exetera_zarr.storage.credentials import set_credentials
-from exetera_zarr.storage.options import GCSOptions, S3Options
+from exetera_zarr.storage.remote.credentials import set_credentials
+from exetera_zarr.storage.remote.options import GCSOptions, S3Options
 
 if TYPE_CHECKING:
     import os

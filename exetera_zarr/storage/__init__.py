@@ -1,9 +1,9 @@
 """Where bytes live. The only package that knows zarr, numcodecs, fsspec and h5py."""
 
 from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
+from exetera_zarr.storage.concurrency import together
 from exetera_zarr.storage.memory import MemoryGroup
 from exetera_zarr.storage.registry import list_files, open_file, open_storage, shown
-from exetera_zarr.storage.zarr.transfer import together
 
 __all__ = [
     "Array",

@@ -81,7 +81,7 @@ def shown(url: str) -> str:
     url
         URL or path.
     """
-    from exetera_zarr.storage.zarr.addresses import without_secrets
+    from exetera_zarr.storage.remote.urls import without_secrets
 
     return without_secrets(url)
 

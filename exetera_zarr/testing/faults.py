@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exetera_zarr.errors import StorageError
 from exetera_zarr.storage import sharing
-from exetera_zarr.storage.zarr.local import LocalStore
-from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.stores.local import LocalStore
+from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing.stores import WrapperStore
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Mapping
 
-    from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+    from exetera_zarr.storage.stores.base import Entry, ObjectStore
 
 __all__ = ["FailingStore", "Faults", "PowerLossStore", "as_another_process", "failing"]
 

@@ -7,8 +7,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from exetera_zarr.storage.zarr.places import wrapped_stores
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore, WrapperStore
+from exetera_zarr.storage.stores.base import Entry, ObjectStore, WrapperStore
+from exetera_zarr.storage.stores.opening import wrapped_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

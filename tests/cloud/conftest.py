@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exetera_zarr.storage.zarr import retrying
+from exetera_zarr.storage.remote import requests
 from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
 from exetera_zarr.testing.rules import PASS
 
@@ -51,7 +51,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patience of a test: as many tries as ever, in less time."""
     quick = {"deadline": 20.0, "first_contact": 2.0, "shortest": 0.001, "longest": 0.02}
     for name, value in quick.items():
-        monkeypatch.setattr(retrying.patience, name, value)
+        monkeypatch.setattr(requests.patience, name, value)
 
 
 @pytest.fixture(

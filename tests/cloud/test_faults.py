@@ -12,8 +12,8 @@ import pytest
 from study import ROWS, STEPS, create, extend, read
 
 from exetera_zarr import CommitStateUnknownError, CorruptDataError, Session, StorageError
-from exetera_zarr.storage.zarr import retrying
-from exetera_zarr.storage.zarr.keys import MANIFESTS
+from exetera_zarr.storage.keys import MANIFESTS
+from exetera_zarr.storage.remote import requests
 from exetera_zarr.testing.rules import (
     DROP,
     LOSE,
@@ -109,7 +109,7 @@ def test_shortened_answers(bucket, monkeypatch):
     for number in range(1, 8):
         bucket.proxy.rule = only(nth(number, truncate(40)), kind="GET")
         assert read(bucket.url(), bucket.options) == STEPS[0][1]
-    monkeypatch.setattr(retrying.patience, "deadline", 0.3)
+    monkeypatch.setattr(requests.patience, "deadline", 0.3)
     bucket.proxy.rule = only(lambda _: truncate(40), path="/c/")
     with pytest.raises((CorruptDataError, StorageError), match=r"people/"):
         read(bucket.url(), bucket.options)
@@ -146,7 +146,7 @@ def test_the_kth_request(bucket, fault, step):
 )
 def test_a_store_that_goes_away(bucket, fault, monkeypatch):
     """An error that says where, a whole version for all others, and in the end one commit."""
-    monkeypatch.setattr(retrying.patience, "deadline", 0.2)
+    monkeypatch.setattr(requests.patience, "deadline", 0.2)
     outcomes = set()
     for number in range(1, 24, 3):
         url = bucket.url(f"{number}.zarr")
@@ -198,7 +198,7 @@ def after(number, action):
 def test_a_commit_of_which_nobody_knows(s3_bucket, monkeypatch):
     """The error says so; nothing is removed; the next commit finds it out."""
     bucket = s3_bucket
-    monkeypatch.setattr(retrying.patience, "deadline", 0.3)
+    monkeypatch.setattr(requests.patience, "deadline", 0.3)
     create(bucket.url(), bucket.direct)
     with Session() as s:
         ds = s.open_dataset(bucket.url(), "r+", "study", storage_options=bucket.options)

@@ -18,8 +18,8 @@ from study import ROWS, STEPS, append, content, create, extend, read, select
 
 import exetera_zarr
 from exetera_zarr import Session
-from exetera_zarr.storage.zarr import local_cache
-from exetera_zarr.storage.zarr.places import open_store
+from exetera_zarr.storage.stores import disk_cache
+from exetera_zarr.storage.stores.opening import open_store
 from exetera_zarr.testing.rules import nth, only, truncate
 
 SIZE = "10MB"
@@ -247,15 +247,15 @@ def test_a_disk_that_does_not_take_anything(s3_bucket, cache, call, kind, monkey
     fake.__dict__.update(os.__dict__)
     setattr(fake, call, refused(kind))
     with monkeypatch.context() as patch:
-        patch.setattr(local_cache, "os", fake)
+        patch.setattr(disk_cache, "os", fake)
         if call == "open":
-            patch.setattr(local_cache, "open", refused(kind), raising=False)
+            patch.setattr(disk_cache, "open", refused(kind), raising=False)
         for _ in range(2):
             assert read(bucket.url(), bucket.options, **cache) == STEPS[0][1]
     read(bucket.url(), bucket.options, **cache)
     bucket.proxy.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(local_cache, "os", fake)
+        patch.setattr(disk_cache, "os", fake)
         assert read(bucket.url(), bucket.options, **cache) == STEPS[0][1]
     assert chunks_asked_for(bucket) == 0
 

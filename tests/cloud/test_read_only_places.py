@@ -17,7 +17,7 @@ from study import STEPS, append, create, read, select
 
 from exetera_zarr import DatasetNotFoundError, Session
 from exetera_zarr.errors import AccessDeniedError, StorageError, UnsupportedError
-from exetera_zarr.storage.zarr import keys
+from exetera_zarr.storage import keys
 
 NAMES = ["plain", "height/weight", "weight in kg", "100%", "größe", "a#b?c&d", "Case", "case"]
 
@@ -148,9 +148,9 @@ def test_a_web_server_without_a_dataset(tmp_path, name):
 )
 def test_a_web_server_that_refuses(tmp_path, status, error, said, monkeypatch):
     """The message has the place and what the server has said."""
-    from exetera_zarr.storage.zarr import retrying
+    from exetera_zarr.storage.remote import requests
 
-    monkeypatch.setattr(retrying.patience, "deadline", 0.2)
+    monkeypatch.setattr(requests.patience, "deadline", 0.2)
     with served(tmp_path, status) as (url, _), Session() as s:
         for name in ("study.zarr", "study.zip"):
             with pytest.raises(error, match=rf"could not \w+ {url}/{name}.*{said}"):

@@ -23,9 +23,8 @@ from study import append, create, read
 from exetera_zarr import Session, set_credentials
 from exetera_zarr.errors import DataError, ExeteraError
 from exetera_zarr.redirects import Redirect
-from exetera_zarr.storage import credentials
-from exetera_zarr.storage.zarr import retrying
-from exetera_zarr.storage.zarr.places import open_store
+from exetera_zarr.storage.remote import credentials, requests
+from exetera_zarr.storage.stores.opening import open_store
 from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
 from exetera_zarr.testing.rules import DROP, answer
 
@@ -220,8 +219,8 @@ BROKEN = {
 @on_each("options", "environment")
 def test_what_is_raised(lax, way, trouble, monkeypatch, records):
     """No error that a store's failure becomes has it, nor one that led to that."""
-    monkeypatch.setattr(retrying.patience, "deadline", 0.2)
-    monkeypatch.setattr(retrying.patience, "first_contact", 0.2)
+    monkeypatch.setattr(requests.patience, "deadline", 0.2)
+    monkeypatch.setattr(requests.patience, "first_contact", 0.2)
     options = given(way, lax, monkeypatch)
     BROKEN[trouble](lax)
     with pytest.raises((ExeteraError, OSError)) as caught:
@@ -233,8 +232,8 @@ def test_what_is_raised(lax, way, trouble, monkeypatch, records):
 @pytest.mark.parametrize("way", ["options", "function"])
 def test_places_that_there_are_not(lax, way, monkeypatch):
     """A bucket, or a server, that is not there."""
-    monkeypatch.setattr(retrying.patience, "deadline", 0.2)
-    monkeypatch.setattr(retrying.patience, "first_contact", 0.2)
+    monkeypatch.setattr(requests.patience, "deadline", 0.2)
+    monkeypatch.setattr(requests.patience, "first_contact", 0.2)
     options = given(way, lax, monkeypatch)
     elsewhere = {**options, "endpoint_url": "http://127.0.0.1:9"}
     secretive = {**options, "endpoint_url": f"http://user:{CANARY}@127.0.0.1:9"}
@@ -362,8 +361,8 @@ def test_a_password_in_the_url_of_a_web_server(tmp_path, records):
 
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_password_that_a_web_server_does_not_take(tmp_path, status, monkeypatch, records):
-    monkeypatch.setattr(retrying.patience, "deadline", 0.2)
-    monkeypatch.setattr(retrying.patience, "first_contact", 0.2)
+    monkeypatch.setattr(requests.patience, "deadline", 0.2)
+    monkeypatch.setattr(requests.patience, "first_contact", 0.2)
     with web_server(tmp_path, status) as (host, _):
         for name in ("study.zarr", "study.zip", "study.hdf5", f"study.zarr?sig={CANARY}"):
             with pytest.raises((ExeteraError, OSError)) as caught, Session() as s:

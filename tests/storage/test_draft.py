@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage import open_storage
-from exetera_zarr.storage.zarr.cache import Buffer
-from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.stores.opening import wrapped_stores
+from exetera_zarr.storage.zarr.block_cache import Buffer
 from exetera_zarr.testing import WrapperStore, as_another_process
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exetera_zarr import Session, StorageError
+from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.storage.zarr import readahead
-from exetera_zarr.storage.zarr.places import wrapped_stores
 from exetera_zarr.storage.zarr.readahead import Order, ReadAhead
 from exetera_zarr.testing import WrapperStore
 

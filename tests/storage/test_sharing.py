@@ -14,7 +14,7 @@ import pytest
 
 from exetera_zarr import ConflictError, Session
 from exetera_zarr.storage import sharing
-from exetera_zarr.storage.zarr import commit
+from exetera_zarr.storage.zarr import manifests
 from exetera_zarr.testing import as_another_process
 
 PATIENCE = 60
@@ -68,14 +68,14 @@ def test_a_reader_that_is_left_with_a_conflict_is_told(url):
 
 def held(monkeypatch, name):
     """Have a function of `commit` wait for a word."""
-    real, inside, go = getattr(commit, name), threading.Event(), threading.Event()
+    real, inside, go = getattr(manifests, name), threading.Event(), threading.Event()
 
     def waiting(*given, **options):
         inside.set()
         assert go.wait(PATIENCE)
         return real(*given, **options)
 
-    monkeypatch.setattr(commit, name, waiting)
+    monkeypatch.setattr(manifests, name, waiting)
     return inside, go
 
 

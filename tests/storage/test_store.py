@@ -16,9 +16,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr import Session
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketStore
-from exetera_zarr.storage.zarr.local import LocalStore
-from exetera_zarr.storage.zarr.places import open_store
+from exetera_zarr.storage.stores.bucket import ABSENT, BucketStore
+from exetera_zarr.storage.stores.local import LocalStore
+from exetera_zarr.storage.stores.opening import open_store
 from exetera_zarr.testing import counting, servers
 
 

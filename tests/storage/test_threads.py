@@ -11,7 +11,7 @@ import pytest
 
 from exetera_zarr import DataError, Session, StorageError
 from exetera_zarr.fields import IndexedStringField, NumericField
-from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing import WrapperStore
 
 PATIENCE = 60

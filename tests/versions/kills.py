@@ -39,9 +39,9 @@ from zarr.errors import ZarrUserWarning
 
 from exetera_zarr import DatasetNotFoundError, Session, StorageError, import_csv
 from exetera_zarr.io import Numeric, String
-from exetera_zarr.storage.zarr.local import LocalStore
-from exetera_zarr.storage.zarr.places import wrapped_stores
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+from exetera_zarr.storage.stores.base import Entry, ObjectStore
+from exetera_zarr.storage.stores.local import LocalStore
+from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing import WrapperStore
 
 State = dict[str, dict[str, list[Any]]]

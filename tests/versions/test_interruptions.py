@@ -7,10 +7,10 @@ import pytest
 from drafts import drafts, make, put, seen, values_of
 
 from exetera_zarr import ConflictError, Session, StorageError
-from exetera_zarr.storage.zarr import commit, layout
+from exetera_zarr.storage.stores.opening import wrapped_stores
+from exetera_zarr.storage.zarr import layout, manifests
 from exetera_zarr.storage.zarr.arrays import DraftArray
-from exetera_zarr.storage.zarr.cache import ReadCache
-from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.zarr.block_cache import ReadCache
 from exetera_zarr.testing import WrapperStore
 
 
@@ -68,10 +68,10 @@ def test_a_transaction_holds_its_version(tmp_path):
 @pytest.mark.parametrize(
     ("owner", "name", "at"),
     [
-        (commit, "create", 1),
+        (manifests, "create", 1),
         (DraftArray, "settled", 1),
         (DraftArray, "settled", 2),
-        (commit, "publish", 1),
+        (manifests, "publish", 1),
     ],
     ids=["created", "settled one", "settled two", "published"],
 )
@@ -163,11 +163,11 @@ def test_a_commit_that_lands_after_a_rollback_is_another_writers(tmp_path, monke
     with drafts(url) as (ds,):
         ds["a"]["x"].data[0] = 2
         with monkeypatch.context() as patch, pytest.raises(StorageError):
-            patch.setattr(commit, "create", held)
+            patch.setattr(manifests, "create", held)
             ds.commit()
         ds.rollback()
         ds["a"]["x"].data[0] = 3
-        assert commit.create(*late[0])
+        assert manifests.create(*late[0])
         with pytest.raises(ConflictError, match="'a'"):
             ds.commit()
         ds.commit(force=True)

@@ -21,8 +21,8 @@ from fault_model import (
 )
 
 from exetera_zarr import Session
-from exetera_zarr.storage.zarr.local import LocalStore
-from exetera_zarr.storage.zarr.places import wrapped_stores
+from exetera_zarr.storage.stores.local import LocalStore
+from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing import Faults, PowerLossStore, as_another_process
 
 Folder = dict[str, bytes]

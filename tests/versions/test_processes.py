@@ -17,8 +17,8 @@ import pytest
 import exetera_zarr
 from exetera_zarr import ConflictError, Session
 from exetera_zarr.errors import VersionNotFoundError
-from exetera_zarr.storage.zarr import commit
-from exetera_zarr.storage.zarr.places import open_store
+from exetera_zarr.storage.stores.opening import open_store
+from exetera_zarr.storage.zarr import manifests
 
 HERE = Path(__file__).parent
 
@@ -119,9 +119,9 @@ def found(url: str, table: str = "t", version: int | None = None, options: Any =
 def check_history(url: str, options: Any = None) -> list[dict[str, Any]]:
     """The facts of all manifests, which have to be one chain without a gap."""
     store = open_store(url, options or {}, durable=False, single_writer=False)
-    newest = commit.newest(store)
+    newest = manifests.newest(store)
     assert newest is not None
-    facts = [commit.read(store, number).facts for number in range(newest + 1)]
+    facts = [manifests.read(store, number).facts for number in range(newest + 1)]
     assert len(list(store.list("__exetera__/commits"))) == newest + 1
     assert [f["previous"] for f in facts] == [None, *(f["checksum"] for f in facts[:-1])]
     return facts

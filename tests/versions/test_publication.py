@@ -19,10 +19,11 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from exetera_zarr import Session
-from exetera_zarr.storage.zarr import commit, draft, sweep, transfer
-from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage import concurrency
+from exetera_zarr.storage.stores.base import ObjectStore
+from exetera_zarr.storage.stores.local import LocalStore
+from exetera_zarr.storage.zarr import draft, manifests, sweep
 from exetera_zarr.storage.zarr.retention import kept_versions
-from exetera_zarr.storage.zarr.store import ObjectStore
 from exetera_zarr.testing import WrapperStore
 
 Values = dict[tuple[str, str], list[int]]
@@ -44,7 +45,7 @@ class Late:
     """
 
     folder: Path
-    published: list[tuple[commit.Version, commit.Version | None]]
+    published: list[tuple[manifests.Version, manifests.Version | None]]
     versions: dict[int, Values]
 
 
@@ -76,10 +77,10 @@ def change(dataset: Any, number: int) -> None:
 def late(request, tmp_path_factory) -> Late:
     """Versions 2, 3 and 4, committed; other Zarr readers see version 1."""
     folder = tmp_path_factory.mktemp("late") / "x.zarr"
-    held: list[tuple[commit.Version, commit.Version | None]] = []
+    held: list[tuple[manifests.Version, manifests.Version | None]] = []
     versions = {}
 
-    def hold(_: ObjectStore, version: commit.Version, shown: commit.Version | None) -> None:
+    def hold(_: ObjectStore, version: manifests.Version, shown: manifests.Version | None) -> None:
         held.append((version, shown))
         raise HeldBackError
 
@@ -104,9 +105,9 @@ def late(request, tmp_path_factory) -> Late:
 def publish(late: Late, index: int, store: ObjectStore) -> None:
     """What the writer of a version does after its commit, sweep included."""
     version, shown = late.published[index]
-    commit.publish(store, version, shown)
+    manifests.publish(store, version, shown)
     kept = kept_versions(version.facts)
-    before = commit.read(store, version.number - 1)
+    before = manifests.read(store, version.number - 1)
     expired = [number for number in kept_versions(before.facts) if number not in kept]
     if expired:
         sweep.sweep_versions(store, expired, kept, version)
@@ -291,7 +292,7 @@ def test_the_late_end_of_a_publisher_shows_nothing_old(late, tmp_path):
             ds.create_dataframe("z").create_numeric("x", "int32").data.write([7])
         step, count = killing(last)
         with contextlib.suppress(KilledError):
-            commit.publish(Looking(plain, step), *late.published[0])
+            manifests.publish(Looking(plain, step), *late.published[0])
         found = {**late.versions[4], ("z", "x"): [7]}
         version, walked = look(Late(late.folder, [], {**late.versions, 5: found}), place)
         assert version == 5
@@ -370,7 +371,7 @@ def interleave(late: Late, place: Path, chance: random.Random) -> None:
 @pytest.mark.parametrize("runs", [2, pytest.param(60, marks=pytest.mark.slow)])
 def test_interleaved_at_every_call(late, tmp_path, monkeypatch, runs):
     """Three publications at a time, in random order of their calls: the same holds."""
-    monkeypatch.setattr(transfer, "each", here)
+    monkeypatch.setattr(concurrency, "each", here)
     for seed in range(runs):
         place = copied(late, tmp_path, seed)
         interleave(late, place, random.Random(seed))

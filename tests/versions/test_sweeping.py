@@ -9,9 +9,10 @@ from drafts import drafts, files, make, put, seen
 
 from exetera_zarr import Session
 from exetera_zarr.errors import CorruptDataError, DatasetExistsError
-from exetera_zarr.storage.zarr import commit, keys
+from exetera_zarr.storage import keys
+from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.zarr import draft as draft_module
-from exetera_zarr.storage.zarr.local import LocalStore
+from exetera_zarr.storage.zarr import manifests
 from exetera_zarr.testing import WrapperStore, as_another_process
 
 
@@ -180,7 +181,7 @@ def test_a_repair_does_not_undo_a_later_version(tmp_path):
             ds.commit()
 
         store = Held(LocalStore(str(url), durable=False), commit_another)
-        commit.publish(store, commit.read(store, 2), None)
+        manifests.publish(store, manifests.read(store, 2), None)
         ds.verify()
         root = zarr.open_group(url, mode="r", use_consolidated=False)
         assert root["t"].attrs["columns"] == ["x", "y", "z"]

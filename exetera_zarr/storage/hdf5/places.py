@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from exetera_zarr.errors import ConflictError, DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage.hdf5.library import SIGNATURE, opened
-from exetera_zarr.storage.zarr.places import file_system
+from exetera_zarr.storage.stores.opening import file_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

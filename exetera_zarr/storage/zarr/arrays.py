@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
-from exetera_zarr.storage.zarr import transfer
-from exetera_zarr.storage.zarr.cache import Buffer, ReadCache, WriteBack
+from exetera_zarr.storage import concurrency
+from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
 from exetera_zarr.storage.zarr.readahead import Order, ReadAhead
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exetera_zarr.storage.base import AnyArray
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
 
@@ -93,7 +93,7 @@ class DraftContext:
     """What the arrays of one draft share."""
 
     store: ObjectStore
-    uploads: transfer.Uploads
+    uploads: concurrency.Uploads
     write_back: WriteBack
     gone: Callable[[str], Exception]
     """The error to raise where the object of that key is missing."""
@@ -166,10 +166,10 @@ class DraftArray:
         self.changes = 0
         self._target: str | None = None
         self._generation = -1
-        self._written: dict[int, transfer.Upload] = {}
+        self._written: dict[int, concurrency.Upload] = {}
         self._settled_at: int | None = None
         self._moved = False
-        self._blocks: dict[int, Buffer | transfer.Upload] = {}
+        self._blocks: dict[int, Buffer | concurrency.Upload] = {}
         self._order = Order()
 
     def clone(self) -> DraftArray:
@@ -215,7 +215,7 @@ class DraftArray:
         if len(pieces) == 1:
             fill(pieces[0])
         else:
-            transfer.each(fill, pieces, self.context.store.concurrency)
+            concurrency.each(fill, pieces, self.context.store.concurrency)
         return out
 
     def _expect(self, first: int, last: int) -> None:
@@ -248,7 +248,7 @@ class DraftArray:
             self._decode(key, place, part)
             return
         # The draft may write over its own uploads, and never over what a version has.
-        known = key, place.serial if isinstance(place, transfer.Upload) else 0
+        known = key, place.serial if isinstance(place, concurrency.Upload) else 0
         decoded = self.context.read_cache.get(known)
         if decoded is None:
             decoded = self._decoded(number)
@@ -258,7 +258,7 @@ class DraftArray:
     def _object(self, number: int) -> tuple[str, int]:
         """Key of the object that holds a block, and the elements of its chunk."""
         place = self._blocks.get(number)
-        if isinstance(place, transfer.Upload):
+        if isinstance(place, concurrency.Upload):
             return place.key, self.block
         stored = self.stored
         if stored is None:
@@ -279,9 +279,9 @@ class DraftArray:
         assert self.stored is not None
         return decode_foreign(self.stored.document, self._fetch(key), self.dtype)
 
-    def _decode(self, key: str, place: Buffer | transfer.Upload | None, out: AnyArray) -> None:
-        encoded = place.encoded if isinstance(place, transfer.Upload) else None
-        if encoded is None and isinstance(place, transfer.Upload):
+    def _decode(self, key: str, place: Buffer | concurrency.Upload | None, out: AnyArray) -> None:
+        encoded = place.encoded if isinstance(place, concurrency.Upload) else None
+        if encoded is None and isinstance(place, concurrency.Upload):
             place.wait()
             if place.error is not None and place.encoded is None:
                 place.wait_stored()
@@ -321,7 +321,7 @@ class DraftArray:
         """Add elements at the end; whole blocks are uploaded at once, `given` ones beside work."""
         with self.context.lock:
             before = self.length
-            pending: list[transfer.Upload] = []
+            pending: list[concurrency.Upload] = []
             self.changes += 1
             try:
                 self._append(values, pending)
@@ -333,7 +333,7 @@ class DraftArray:
                     for upload in pending:
                         upload.wait_encoded()
 
-    def _append(self, values: AnyArray, pending: list[transfer.Upload]) -> None:
+    def _append(self, values: AnyArray, pending: list[concurrency.Upload]) -> None:
         position = 0
         while position < len(values):
             number, used = divmod(self.length, self.block)
@@ -352,7 +352,7 @@ class DraftArray:
             self.length += count
             position += count
 
-    def _send(self, number: int, source: AnyArray | Buffer) -> transfer.Upload:
+    def _send(self, number: int, source: AnyArray | Buffer) -> concurrency.Upload:
         """Upload a full block."""
         target = self._target
         if target is None or self._spent() or not self._has_landed(number):
@@ -396,7 +396,7 @@ class DraftArray:
         elif used == 0:
             buffer = Buffer(np.empty(0, self.dtype), epoch)
         else:
-            if isinstance(place, transfer.Upload):
+            if isinstance(place, concurrency.Upload):
                 place.wait()
             buffer = Buffer(self._decoded(number)[:used].copy(), epoch)
         self._blocks[number] = buffer
@@ -413,7 +413,7 @@ class DraftArray:
                 buffer.change(low, values)
                 self.context.write_back.touch(buffer)
                 return
-            made: dict[int, Buffer | transfer.Upload] = {}
+            made: dict[int, Buffer | concurrency.Upload] = {}
             for number, low, high in pieces:
                 offset = number * self.block + low - start
                 made[number] = self._overwritten(number, low, values[offset : offset + high - low])
@@ -493,7 +493,7 @@ class DraftArray:
         store = self.context.store
         place = self._blocks.get(number)
         rows = self._rows(number)
-        if isinstance(place, transfer.Upload):
+        if isinstance(place, concurrency.Upload):
             place.resend(store)
             if rows == self.block:
                 if place.key != key:

@@ -12,19 +12,19 @@ from exetera_zarr.errors import (
     VersionNotFoundError,
     listing,
 )
-from exetera_zarr.storage import sharing
-from exetera_zarr.storage.zarr import commit, transfer
-from exetera_zarr.storage.zarr.addresses import check_writable
+from exetera_zarr.storage import concurrency, sharing
+from exetera_zarr.storage.remote.urls import check_writable
+from exetera_zarr.storage.stores.disk_cache import cached
+from exetera_zarr.storage.stores.opening import open_store
+from exetera_zarr.storage.zarr import manifests
 from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.handles import ZarrStorage
-from exetera_zarr.storage.zarr.local_cache import cached
-from exetera_zarr.storage.zarr.places import open_store
 from exetera_zarr.storage.zarr.retention import kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = ["open_zarr"]
 
@@ -108,9 +108,9 @@ def open_zarr(
         return storage
 
 
-def _at(store: ObjectStore, number: int) -> commit.Version:
+def _at(store: ObjectStore, number: int) -> manifests.Version:
     """A version by its number, if it is still kept."""
-    newest = commit.load(store)
+    newest = manifests.load(store)
     if newest is None:
         raise DatasetNotFoundError(_nothing(store))
     kept = kept_versions(newest.facts)
@@ -119,7 +119,7 @@ def _at(store: ObjectStore, number: int) -> commit.Version:
         raise VersionNotFoundError(
             f"{store.url} has no version {number}{before}; there are: {listing(kept)}"
         )
-    return newest if number == newest.number else commit.read(store, number)
+    return newest if number == newest.number else manifests.read(store, number)
 
 
 def _shared(identity: str, *, writable: bool) -> ZarrStorage | None:
@@ -135,7 +135,7 @@ def _is_there(shared: ZarrStorage) -> bool:
     """Whether a draft's dataset still is; if not, its users keep it, and nobody joins them."""
     draft = shared.draft
     try:
-        commit.confirm(draft.store, draft.base)
+        manifests.confirm(draft.store, draft.base)
     except ConflictError:
         sharing.drop(draft)
         shared.abandon()
@@ -163,7 +163,7 @@ def _load(
     store: ObjectStore, mode: str, settings: dict[str, Any], cache: tuple[str, int] | None
 ) -> Draft:
     try:
-        version = commit.load(store)
+        version = manifests.load(store)
     except FileNotFoundError as error:  # not even the bucket
         raise DatasetNotFoundError(f"there is no dataset at {store.url}: {error}") from error
     if version is None:
@@ -174,7 +174,7 @@ def _load(
         version = claim(store, settings.pop("row_block"))
         if version is not None:
             return Draft(cached(store, version, cache), version, created=True, **settings)
-        version = commit.load(store)  # another process was faster
+        version = manifests.load(store)  # another process was faster
         assert version is not None
     if mode == "x":
         raise DatasetExistsError(f"there is a dataset already at {store.url}")
@@ -191,7 +191,7 @@ def _load(
 
 def _check_free(store: ObjectStore) -> None:
     """DatasetExistsError where a dataset may not be created."""
-    enclosing = transfer.pool(store.concurrency).submit(store.enclosing)
+    enclosing = concurrency.pool(store.concurrency).submit(store.enclosing)
     if not store.empty():
         raise DatasetExistsError(
             f"{store.url} holds something that is not a dataset; it is left alone"

@@ -16,12 +16,13 @@ from exetera_zarr.errors import (
     StorageError,
     VersionNotFoundError,
 )
+from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.sharing import SharedDraft
-from exetera_zarr.storage.zarr import commit, facts, keys, layout, sweep, transfer
+from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
+from exetera_zarr.storage.zarr.after_commit import Publication
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
-from exetera_zarr.storage.zarr.cache import WriteBack
+from exetera_zarr.storage.zarr.block_cache import WriteBack
 from exetera_zarr.storage.zarr.layout import Node
-from exetera_zarr.storage.zarr.publication import Publication
 from exetera_zarr.storage.zarr.readahead import ReadAhead
 from exetera_zarr.storage.zarr.rebase import differs, rebased
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
@@ -30,8 +31,8 @@ from exetera_zarr.storage.zarr.state import Sent, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from exetera_zarr.storage.stores.base import ObjectStore
     from exetera_zarr.storage.zarr.arrays import DraftArray
-    from exetera_zarr.storage.zarr.store import ObjectStore
 
 __all__ = ["Draft", "claim"]
 
@@ -63,7 +64,7 @@ class Draft(SharedDraft):
     def __init__(
         self,
         store: ObjectStore,
-        version: commit.Version,
+        version: manifests.Version,
         *,
         cache_limit: int = 1 << 30,
         spill_dir: str | None = None,
@@ -74,7 +75,7 @@ class Draft(SharedDraft):
         self.store = store
         self.id = secrets.token_hex(8)
         self.writable = writable
-        uploads = transfer.Uploads(store, min(256 << 20, cache_limit))
+        uploads = concurrency.Uploads(store, min(256 << 20, cache_limit))
         self.context = DraftContext(
             store,
             uploads,
@@ -103,7 +104,7 @@ class Draft(SharedDraft):
         return self.context.lock
 
     @property
-    def base(self) -> commit.Version:
+    def base(self) -> manifests.Version:
         """The committed version that it is over."""
         return self._state.base
 
@@ -152,7 +153,7 @@ class Draft(SharedDraft):
             self._index = known = root, index
         return known[1].get(node_id)
 
-    def _tree(self, version: commit.Version) -> Node:
+    def _tree(self, version: manifests.Version) -> Node:
         where = f"{self.store.url} version {version.number}"
         return layout.tree(version.document, self.context, where)
 
@@ -208,7 +209,7 @@ class Draft(SharedDraft):
                     "returns to"
                 )
             self._resolve()
-            newest = commit.load(self.store)
+            newest = manifests.load(self.store)
             if newest is not None and newest.number > self.base.number:
                 self.context.epoch += 1
                 if self.dirty:
@@ -297,7 +298,7 @@ class Draft(SharedDraft):
 
     def _commit(
         self, force: bool, expire: Keep | None
-    ) -> tuple[commit.Version, _Settled, commit.Version]:
+    ) -> tuple[manifests.Version, _Settled, manifests.Version]:
         """
         Write the manifest, over the version of whoever was faster if that does no harm.
 
@@ -325,7 +326,7 @@ class Draft(SharedDraft):
                         f"cannot win: rollback() and refresh() drop it ({error})"
                     ) from error
                 # Perhaps what we started from was swept, and then we are too late in any case.
-                if commit.newest(self.store) == self.base.number:
+                if manifests.newest(self.store) == self.base.number:
                     raise
                 self._meet(force=force)
                 continue
@@ -334,14 +335,14 @@ class Draft(SharedDraft):
             below = layout.documents(self.root, stored, base.below, base.number + 1)
             said = facts.following(self._state, below, self.id, expire, clock())
             data = layout.encode(below, said, self.root.attributes)
-            version = commit.Version(
+            version = manifests.Version(
                 base.number + 1, data, layout.decode(data, self.store.url), published=False
             )
             if self._create(version, settled):
                 return base, settled, version
             self._meet(force=force)
 
-    def _create(self, version: commit.Version, settled: _Settled) -> bool:
+    def _create(self, version: manifests.Version, settled: _Settled) -> bool:
         """
         Write the manifest; whether that number was free.
 
@@ -352,7 +353,7 @@ class Draft(SharedDraft):
         self.context.generation += 1
         sent = Sent(version.facts["checksum"], tuple(settled))
         self._state = replace(self._state, sent=(*self._state.sent, sent))
-        if commit.create(self.store, version.number, version.data):
+        if manifests.create(self.store, version.number, version.data):
             return True
         self.context.generation -= 1
         return False
@@ -361,12 +362,12 @@ class Draft(SharedDraft):
         """Find out whether a manifest that was sent is a version, and be over that if so."""
         if self._state.sent:
             try:
-                following = commit.read(self.store, self.base.number + 1)
+                following = manifests.read(self.store, self.base.number + 1)
             except FileNotFoundError:
                 return  # it may be still on its way
             self._recognise(following)
 
-    def _recognise(self, following: commit.Version) -> bool:
+    def _recognise(self, following: manifests.Version) -> bool:
         """Be over the version after the base if this draft has made that; whether it has."""
         for sent in self._state.sent:
             if sent.checksum == following.facts["checksum"]:
@@ -375,7 +376,7 @@ class Draft(SharedDraft):
         self._state = replace(self._state, sent=())  # the number is another's, now and for ever
         return False
 
-    def _adopt(self, version: commit.Version, sent: Sent) -> None:
+    def _adopt(self, version: manifests.Version, sent: Sent) -> None:
         """Take a version for the base that has all that the draft had when it was sent."""
         for array, changes, stored in sent.arrays:
             array.settled(stored, changes)
@@ -388,13 +389,13 @@ class Draft(SharedDraft):
 
     def _meet(self, *, force: bool) -> None:
         """Go over the versions that were committed since the one that this draft is over."""
-        if self._recognise(commit.read(self.store, self.base.number + 1)):
+        if self._recognise(manifests.read(self.store, self.base.number + 1)):
             return
-        newest = commit.newest(self.store)
+        newest = manifests.newest(self.store)
         assert newest is not None
-        self._go_over(commit.read(self.store, newest), force=force)
+        self._go_over(manifests.read(self.store, newest), force=force)
 
-    def _go_over(self, newest: commit.Version, *, force: bool) -> None:
+    def _go_over(self, newest: manifests.Version, *, force: bool) -> None:
         tree = self._tree(newest)
         merged = rebased(self._state, newest, tree, self.store.url, force=force)
         if merged.reborn:
@@ -406,7 +407,7 @@ class Draft(SharedDraft):
         """Have every array of the draft in the store; what each of them is there."""
         settled: _Settled = []
         # Beside the rest, so it takes no time; and first, since nothing else matters without it.
-        tasks: list[Callable[[], None]] = [partial(commit.confirm, self.store, self.base)]
+        tasks: list[Callable[[], None]] = [partial(manifests.confirm, self.store, self.base)]
         for path, node in self.root.walk():
             for role, array in node.arrays.items():
                 changes = array.changes
@@ -419,7 +420,7 @@ class Draft(SharedDraft):
                     tasks.append(partial(self.store.put, key, data))
                 settled.append((array, changes, target))
                 tasks += work
-        transfer.each(lambda task: task(), tasks, self.store.concurrency)
+        concurrency.each(lambda task: task(), tasks, self.store.concurrency)
         try:
             self.store.settle()
         except FileNotFoundError as error:
@@ -431,9 +432,9 @@ class Draft(SharedDraft):
         node = keys.node_of(key)
         if node in self.context.used and node not in self.base.below:
             return _removed(f"{self.store.url}/{key}")
-        newest = commit.newest(self.store)  # without a pool, whose thread this may be
+        newest = manifests.newest(self.store)  # without a pool, whose thread this may be
         if newest is not None:
-            kept = kept_versions(commit.read(self.store, newest).facts)
+            kept = kept_versions(manifests.read(self.store, newest).facts)
             if self.base.number not in kept:
                 return VersionNotFoundError(
                     f"{self.store.url}/{key} is gone: version {self.base.number} was removed "
@@ -486,7 +487,7 @@ class Draft(SharedDraft):
         node = self.root.groups[table]
         segments = {node.segment} | self.context.segments.get(node.id, set())
         for number in kept_versions(self.base.facts):
-            for path, document in commit.read(self.store, number).below.items():
+            for path, document in manifests.read(self.store, number).below.items():
                 if "/" not in path and document["attributes"].get("id") == node.id:
                     segments.add(path)
         others = {other.segment for other in self.root.groups.values() if other is not node}
@@ -515,9 +516,9 @@ def _removed(what: str) -> ConflictError:
     )
 
 
-def claim(store: ObjectStore, row_block: int | None) -> commit.Version | None:
+def claim(store: ObjectStore, row_block: int | None) -> manifests.Version | None:
     """Create version 0, the empty dataset; None where another process was faster."""
     data = layout.encode({}, facts.first(secrets.token_hex(8), row_block, clock()), {})
-    if not commit.create(store, 0, data):
+    if not manifests.create(store, 0, data):
         return None
-    return commit.Version(0, data, layout.decode(data, store.url))
+    return manifests.Version(0, data, layout.decode(data, store.url))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.storage import keys
 from exetera_zarr.storage.base import Capability, Commit
 from exetera_zarr.storage.tree import DraftStorage
-from exetera_zarr.storage.zarr import commit, keys, verify
+from exetera_zarr.storage.zarr import manifests, verify
 from exetera_zarr.storage.zarr.draft import Draft
 from exetera_zarr.storage.zarr.groups import ZarrGroup
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
@@ -78,9 +79,9 @@ class ZarrStorage(DraftStorage[Draft]):
 
     def history(self) -> Iterator[Commit]:
         draft = self.draft
-        newest = commit.load(draft.store)
+        newest = manifests.load(draft.store)
         facts = (newest or draft.base).facts
-        return commit.history(draft.store, kept_versions(facts))
+        return manifests.history(draft.store, kept_versions(facts))
 
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         draft = self.draft

@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exetera_zarr.storage.zarr import transfer
+from exetera_zarr.storage import concurrency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Future
 
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = ["Order", "ReadAhead"]
 
@@ -111,7 +111,7 @@ class ReadAhead:
 
     def expect(self, keys: Iterable[str], size: int) -> None:
         """Begin to get objects of about so many bytes each, as far as there is room."""
-        pool = transfer.pool(self._store.concurrency, "ahead")
+        pool = concurrency.pool(self._store.concurrency, "ahead")
         for key in keys:
             with self._lock:
                 if key in self._coming:

@@ -14,8 +14,8 @@ from exetera_zarr.storage.zarr.arrays import StoredArray
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from exetera_zarr.storage.zarr.commit import Version
     from exetera_zarr.storage.zarr.layout import Node
+    from exetera_zarr.storage.zarr.manifests import Version
     from exetera_zarr.storage.zarr.state import State
 
 __all__ = ["Merged", "changed", "differs", "rebased"]

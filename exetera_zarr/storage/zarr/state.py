@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
-    from exetera_zarr.storage.zarr.commit import Version
     from exetera_zarr.storage.zarr.layout import Node
+    from exetera_zarr.storage.zarr.manifests import Version
     from exetera_zarr.storage.zarr.retention import Keep
 
 __all__ = ["Sent", "State"]

@@ -6,18 +6,19 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.storage.zarr import commit, keys, transfer
+from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.zarr import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+    from exetera_zarr.storage.stores.base import Entry, ObjectStore
 
 __all__ = ["sweep_orphans", "sweep_versions"]
 
 
 def sweep_versions(
-    store: ObjectStore, expired: Sequence[int], kept: Sequence[int], newest: commit.Version
+    store: ObjectStore, expired: Sequence[int], kept: Sequence[int], newest: manifests.Version
 ) -> None:
     """
     Remove the arrays that only expired versions reach.
@@ -39,14 +40,14 @@ def sweep_versions(
     live = dict(newest.below)
     for number in kept:
         if number != newest.number:
-            live |= commit.read(store, number).below
+            live |= manifests.read(store, number).below
     dead: dict[str, Any] = {}
     for number in expired:
-        dead |= {p: d for p, d in commit.read(store, number).below.items() if p not in live}
+        dead |= {p: d for p, d in manifests.read(store, number).below.items() if p not in live}
     arrays = {path: about for path, about in dead.items() if about["node_type"] == "array"}
-    transfer.each(store.delete, _documents(arrays), store.concurrency)
+    concurrency.each(store.delete, _documents(arrays), store.concurrency)
     _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
-    transfer.each(store.delete, _chunk_keys(arrays), store.concurrency)
+    concurrency.each(store.delete, _chunk_keys(arrays), store.concurrency)
     store.settle()
 
 
@@ -63,11 +64,11 @@ def _remove_groups(store: ObjectStore, paths: Collection[str], newest: int) -> N
     """
     if not paths:
         return
-    transfer.each(store.delete, _documents(paths), store.concurrency)
-    latest = commit.newest(store)
+    concurrency.each(store.delete, _documents(paths), store.concurrency)
+    latest = manifests.newest(store)
     if latest is not None and latest > newest:
-        version = commit.read(store, latest)
-        commit.show_groups(store, version, [path for path in paths if path in version.below])
+        version = manifests.read(store, latest)
+        manifests.show_groups(store, version, [path for path in paths if path in version.below])
 
 
 def _chunk_keys(documents: Mapping[str, Any]) -> Iterable[str]:
@@ -110,7 +111,7 @@ def sweep_orphans(
     """
     live: set[str] = set()
     for number in kept:
-        live |= commit.read(store, number).below.keys()
+        live |= manifests.read(store, number).below.keys()
     entries, present = _listed(store)
     orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
     expired = _reached(store, min(kept)) if orphans else {}
@@ -128,10 +129,10 @@ def sweep_orphans(
         elif keys.is_array_key(entry.key) and (node in expired or old or at_once(node)):
             arrays.append(entry.key)
     documents = [key for key in arrays if key.endswith(f"/{keys.DOCUMENT}")]
-    transfer.each(store.delete, documents, store.concurrency)
+    concurrency.each(store.delete, documents, store.concurrency)
     _remove_groups(store, groups, max(kept))
     rest = [key for key in arrays if not key.endswith(f"/{keys.DOCUMENT}")]
-    transfer.each(store.delete, rest, store.concurrency)
+    concurrency.each(store.delete, rest, store.concurrency)
     store.settle()
     return len(groups) + len(arrays)
 
@@ -155,7 +156,9 @@ def _reached(store: ObjectStore, end: int) -> dict[str, str]:
     They are still there where a sweep was interrupted.
     """
     reached: dict[str, str] = {}
-    for version in transfer.ordered(partial(commit.read, store), range(end), store.concurrency):
+    for version in concurrency.ordered(
+        partial(manifests.read, store), range(end), store.concurrency
+    ):
         reached |= {path: about["node_type"] for path, about in version.below.items()}
     return reached
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.errors import ExeteraError
-from exetera_zarr.storage.zarr import commit, keys, layout, transfer
+from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.zarr import layout, manifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def _manifests(draft: Draft, kept: list[int]) -> Iterator[str]:
     previous: str | None = None
     for number in kept:
         try:
-            facts = commit.read(draft.store, number).facts
+            facts = manifests.read(draft.store, number).facts
         except (ExeteraError, OSError) as error:
             yield f"the manifest of version {number}: {error}"
             previous = None
@@ -64,7 +65,7 @@ def _manifests(draft: Draft, kept: list[int]) -> Iterator[str]:
 def _documents(draft: Draft) -> Iterator[str]:
     """What other Zarr readers see is this version; or a later one, beside the same arrays."""
     expected = {keys.DOCUMENT: draft.base.data}
-    later = commit.is_shown_after(draft.store, draft.base)
+    later = manifests.is_shown_after(draft.store, draft.base)
     if later:
         expected.clear()
     for path, document in draft.base.below.items():
@@ -78,7 +79,7 @@ def _documents(draft: Draft) -> Iterator[str]:
             return f"{key} cannot be read by other Zarr readers: {error}"
         return None if found == expected[key] else f"{key} is not the document of this version"
 
-    for said in transfer.ordered(check, expected, draft.store.concurrency):
+    for said in concurrency.ordered(check, expected, draft.store.concurrency):
         if said is not None:
             yield said
 
@@ -97,7 +98,7 @@ def _field(where: str, node: Node) -> Iterator[str]:
     for role, array in node.arrays.items():
         check = partial(_chunk, array)
         for number, said in enumerate(
-            transfer.ordered(check, range(array.blocks), array.context.store.concurrency)
+            concurrency.ordered(check, range(array.blocks), array.context.store.concurrency)
         ):
             if said is not None:
                 sound = False

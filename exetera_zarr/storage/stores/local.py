@@ -12,9 +12,9 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import UnsupportedError
-from exetera_zarr.storage.zarr import keys
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore
-from exetera_zarr.storage.zarr.transfer import each
+from exetera_zarr.storage import keys
+from exetera_zarr.storage.concurrency import each
+from exetera_zarr.storage.stores.base import Entry, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,14 +8,15 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import TYPE_CHECKING
 
-from exetera_zarr.storage.zarr import commit, sweep, transfer
+from exetera_zarr.storage import concurrency
+from exetera_zarr.storage.zarr import manifests, sweep
 from exetera_zarr.storage.zarr.retention import kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = ["Publication"]
 
@@ -30,20 +31,20 @@ class Publication:
         The version that is opened.
     """
 
-    def __init__(self, version: commit.Version) -> None:
+    def __init__(self, version: manifests.Version) -> None:
         self.shown = version if version.published else None
         self._sweeping: Future[None] | None = None
         self._pid = os.getpid()
-        transfer.pool(1, "sweep")  # as with uploads: it may be needed when none can be started
+        concurrency.pool(1, "sweep")  # as with uploads: it may be needed when none can be started
 
-    def show(self, store: ObjectStore, version: commit.Version) -> bool:
+    def show(self, store: ObjectStore, version: manifests.Version) -> bool:
         """
         Let other Zarr readers see a version; whether that worked.
 
         A failure is a warning: the version is committed, and the next writer publishes it.
         """
         try:
-            commit.publish(store, version, self.shown)
+            manifests.publish(store, version, self.shown)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
             warnings.warn(
                 f"version {version.number} of {store.url} is committed, but other Zarr "
@@ -55,12 +56,12 @@ class Publication:
         self.shown = version
         return True
 
-    def sweep(self, store: ObjectStore, expired: Sequence[int], newest: commit.Version) -> None:
+    def sweep(self, store: ObjectStore, expired: Sequence[int], newest: manifests.Version) -> None:
         """Remove what only versions reach that are no longer kept, beside what comes next."""
         self.finish(store)
         kept = kept_versions(newest.facts)
         task = partial(sweep.sweep_versions, store, expired, kept, newest)
-        self._sweeping = transfer.beside(task, store.concurrency)
+        self._sweeping = concurrency.beside(task, store.concurrency)
         if self._sweeping.done():
             self.finish(store)
 

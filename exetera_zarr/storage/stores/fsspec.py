@@ -13,10 +13,10 @@ from fsspec.asyn import FSTimeoutError
 from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr.errors import UnsupportedError
-from exetera_zarr.storage.zarr import keys
-from exetera_zarr.storage.zarr.addresses import WEB, scheme_of, with_login, without_secrets
-from exetera_zarr.storage.zarr.retrying import Failure, Kind, Requests, by_status, secrets_of
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+from exetera_zarr.storage import keys
+from exetera_zarr.storage.remote.requests import Failure, Kind, Requests, by_status, secrets_of
+from exetera_zarr.storage.remote.urls import WEB, scheme_of, with_login, without_secrets
+from exetera_zarr.storage.stores.base import Entry, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

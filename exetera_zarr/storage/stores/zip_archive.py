@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fsspec.implementations.zip import ZipFileSystem
 
 from exetera_zarr.errors import DatasetNotFoundError
-from exetera_zarr.storage.zarr import keys
-from exetera_zarr.storage.zarr.addresses import is_local, without_secrets
-from exetera_zarr.storage.zarr.remote import FsspecStore
+from exetera_zarr.storage import keys
+from exetera_zarr.storage.remote.urls import is_local, without_secrets
+from exetera_zarr.storage.stores.fsspec import FsspecStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,10 +17,10 @@ from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
 
 from exetera_zarr.storage.base import OfThisProcess
-from exetera_zarr.storage.credentials import AwsCredentials, Provider
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
-from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
-from exetera_zarr.storage.zarr.store import Entry
+from exetera_zarr.storage.remote.credentials import AwsCredentials, Provider
+from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
+from exetera_zarr.storage.stores.base import Entry
+from exetera_zarr.storage.stores.bucket import ABSENT, BucketClient, Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,22 +10,17 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from exetera_zarr.errors import DataError, UnsupportedError
-from exetera_zarr.storage.credentials import provider_for
-from exetera_zarr.storage.zarr.addresses import (
-    archive_of,
-    scheme_of,
-    with_login,
-    without_secrets,
-)
-from exetera_zarr.storage.zarr.local import LocalStore
-from exetera_zarr.storage.zarr.remote import FsspecStore
+from exetera_zarr.storage.remote.credentials import provider_for
+from exetera_zarr.storage.remote.urls import archive_of, scheme_of, with_login, without_secrets
+from exetera_zarr.storage.stores.fsspec import FsspecStore
+from exetera_zarr.storage.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exetera_zarr.storage.zarr.gcs import GoogleClient
-    from exetera_zarr.storage.zarr.s3 import S3Client
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.stores.base import ObjectStore
+    from exetera_zarr.storage.stores.gcs import GoogleClient
+    from exetera_zarr.storage.stores.s3 import S3Client
 
 __all__ = ["file_system", "open_store", "wrapped_stores"]
 
@@ -72,7 +67,7 @@ def open_store(
             "storage_options, or by the environment"
         )
     if archive is not None:
-        from exetera_zarr.storage.zarr.archive import ArchiveStore
+        from exetera_zarr.storage.stores.zip_archive import ArchiveStore
 
         find = partial(file_system, archive, options)
         deadline = options.get("retry_deadline")
@@ -90,7 +85,7 @@ def _remote(url: str, scheme: str, options: dict[str, Any], *, single_writer: bo
     deadline = options.pop("retry_deadline", None)
     if scheme not in _S3 | _GOOGLE:
         return FsspecStore(url, options, single_writer=single_writer, deadline=deadline)
-    from exetera_zarr.storage.zarr.bucket import BucketStore
+    from exetera_zarr.storage.stores.bucket import BucketStore
 
     place, client = _client(url, scheme, options)
     return BucketStore(place, client, single_writer=single_writer, deadline=deadline)
@@ -131,11 +126,11 @@ def _client(url: str, scheme: str, options: dict[str, Any]) -> tuple[str, S3Clie
     client: S3Client | GoogleClient
     try:
         if scheme in _S3:
-            from exetera_zarr.storage.zarr.s3 import S3Client
+            from exetera_zarr.storage.stores.s3 import S3Client
 
             client = S3Client(path, options, provider)
         else:
-            from exetera_zarr.storage.zarr.gcs import GoogleClient
+            from exetera_zarr.storage.stores.gcs import GoogleClient
 
             client = GoogleClient(path, options, provider)
     except ImportError as error:

@@ -19,10 +19,10 @@ from google.oauth2.credentials import Credentials
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.storage.base import OfThisProcess
-from exetera_zarr.storage.credentials import GoogleToken, Provider
-from exetera_zarr.storage.zarr.bucket import ABSENT, BucketClient, Page
-from exetera_zarr.storage.zarr.retrying import Failure, Kind, by_status, secrets_of
-from exetera_zarr.storage.zarr.store import Entry
+from exetera_zarr.storage.remote.credentials import GoogleToken, Provider
+from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
+from exetera_zarr.storage.stores.base import Entry
+from exetera_zarr.storage.stores.bucket import ABSENT, BucketClient, Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from exetera_zarr.storage.credentials import Provider  # noqa: TC001 - of a public annotation
+from exetera_zarr.storage.remote.credentials import Provider  # noqa: TC001 - of a public annotation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,16 +11,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.storage import keys
 from exetera_zarr.storage.base import OfThisProcess
-from exetera_zarr.storage.credentials import AwsCredentials, GoogleToken, Provider, ask
-from exetera_zarr.storage.zarr import keys
-from exetera_zarr.storage.zarr.retrying import Requests
-from exetera_zarr.storage.zarr.store import Entry, ObjectStore
+from exetera_zarr.storage.remote.credentials import AwsCredentials, GoogleToken, Provider, ask
+from exetera_zarr.storage.remote.requests import Requests
+from exetera_zarr.storage.stores.base import Entry, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exetera_zarr.storage.zarr.retrying import Failure
+    from exetera_zarr.storage.remote.requests import Failure
 
 __all__ = ["ABSENT", "BucketClient", "BucketStore", "Page"]
 

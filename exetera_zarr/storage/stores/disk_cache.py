@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from exetera_zarr.storage.zarr import keys
-from exetera_zarr.storage.zarr.store import ObjectStore, WrapperStore
+from exetera_zarr.storage import keys
+from exetera_zarr.storage.stores.base import ObjectStore, WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exetera_zarr.storage.zarr.commit import Version
+    from exetera_zarr.storage.zarr.manifests import Version
 
 __all__ = ["CachingStore", "cached"]
 

@@ -14,13 +14,14 @@ from exetera_zarr.errors import (
     StorageError,
     UnsupportedError,
 )
+from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.base import Commit
-from exetera_zarr.storage.zarr import keys, layout, transfer
+from exetera_zarr.storage.zarr import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from exetera_zarr.storage.zarr.store import ObjectStore
+    from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = [
     "Version",
@@ -170,7 +171,7 @@ def load(store: ObjectStore) -> Version | None:
     CorruptDataError
         The newest manifest is damaged. (A damaged root document is not asked.)
     """
-    executor = transfer.pool(store.concurrency)
+    executor = concurrency.pool(store.concurrency)
     root = executor.submit(store.get, _ROOT)
     number = newest(store, root.result)
     try:
@@ -302,7 +303,7 @@ def show_groups(
         expected = layout.plain(before[path]) if before and path in before else None
         store.advance(f"{path}/{_ROOT}", data, wanted, expected)
 
-    transfer.each(show, paths, store.concurrency)
+    concurrency.each(show, paths, store.concurrency)
 
 
 class _Beyond:
@@ -361,7 +362,7 @@ def is_shown_after(store: ObjectStore, version: Version) -> bool:
 
 def history(store: ObjectStore, kept: Collection[int]) -> Iterator[Commit]:
     """The committed versions, newest first; `kept` are the numbers of those that can be opened."""
-    manifests = transfer.ordered(partial(read, store), _numbers(store), store.concurrency)
+    manifests = concurrency.ordered(partial(read, store), _numbers(store), store.concurrency)
     for manifest in manifests:
         facts = manifest.facts
         number = facts["version"]
