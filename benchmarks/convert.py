@@ -75,7 +75,7 @@ def run_entry(entry: Entry, inputs: Sequence[Path], scratch: Path) -> Outcome:
 
 def make(path: Path, rows: int, columns: int) -> None:
     """Have ExeTera write the file, and convert it for the way back."""
-    from exetera_zarr.converting import convert
+    from exetera_zarr.conversion.datasets import convert
 
     if not path.with_suffix(".hdf5").exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

@@ -23,7 +23,7 @@ from benchmarks.inputs import SMALL_ROWS, Inputs
 from benchmarks.machine import describe
 from benchmarks.results import Check, Column, compare
 from benchmarks.standings import EXPLANATION, Target, contest_table
-from exetera_zarr.limits import memory_limit
+from exetera_zarr.settings import memory_limit
 
 JOINED = (
     Column("pk", "int"),

@@ -13,8 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr._version import __version__
-from exetera_zarr.dataframe import DataFrame
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import (
     AccessDeniedError,
     CommitStateUnknownError,
@@ -30,10 +28,12 @@ from exetera_zarr.errors import (
     StorageError,
     UnsupportedError,
 )
-from exetera_zarr.merging import merge
-from exetera_zarr.session import Session
 from exetera_zarr.storage.remote.credentials import set_credentials
 from exetera_zarr.storage.remote.options import GCSOptions, S3Options
+from exetera_zarr.tables.dataframe import DataFrame
+from exetera_zarr.tables.dataset import Dataset
+from exetera_zarr.tables.merge import merge
+from exetera_zarr.tables.session import Session
 
 if TYPE_CHECKING:
     import os

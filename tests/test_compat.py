@@ -16,7 +16,7 @@ import pytest
 from exetera_zarr import DataError, Session, UnsupportedError
 from exetera_zarr import fields as ours
 from exetera_zarr.compat import fields, finder, numpy_buffer
-from exetera_zarr.redirects import Redirect, redirected, resolve
+from exetera_zarr.tables.redirects import Redirect, redirected, resolve
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_every_way_to_import(exetera):
     assert names["dataset"].HDF5Dataset.__name__ == "Dataset"
     assert names["ops"].INVALID_INDEX == 1 << 62
     # Our own modules keep their names: they are the same ones.
-    assert sys.modules["exetera.core.session"] is sys.modules["exetera_zarr.session"]
-    assert sys.modules["exetera_zarr.session"].__spec__.name == "exetera_zarr.session"
+    assert sys.modules["exetera.core.session"] is sys.modules["exetera_zarr.tables.session"]
+    assert sys.modules["exetera_zarr.tables.session"].__spec__.name == "exetera_zarr.tables.session"
 
 
 @pytest.mark.parametrize("name", sorted(finder.REPLACED))

@@ -8,15 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exetera_zarr import (
-    CorruptDataError,
-    DataError,
-    DatasetExistsError,
-    Session,
-    converting,
-    copying,
-)
-from exetera_zarr.converting import convert
+from exetera_zarr import CorruptDataError, DataError, DatasetExistsError, Session
+from exetera_zarr.conversion import copying, datasets
+from exetera_zarr.conversion.datasets import convert
 from exetera_zarr.errors import StorageError
 from exetera_zarr.storage.staging import Staging
 
@@ -233,14 +227,14 @@ def test_what_only_has_the_name_of_remains_is_left_alone(tmp_path, restart):
 def test_a_copy_that_differs_is_no_copy(tmp_path, monkeypatch):
     """Verification sees one wrong byte; without it nobody does."""
     hdf5_files.made_by_06(tmp_path / "old.hdf5")
-    real = converting._Work.copy_to
+    real = datasets._Work.copy_to
 
     def copy_to(self, dataset):
         real(self, dataset)
         dataset["patients"]["age"].data[2] = 3
         dataset.commit()
 
-    monkeypatch.setattr(converting._Work, "copy_to", copy_to)
+    monkeypatch.setattr(datasets._Work, "copy_to", copy_to)
     with pytest.raises(CorruptDataError, match="patients/age/values: element 2"):
         convert(tmp_path / "old.hdf5", tmp_path / "new.zarr")
     assert not (tmp_path / "new.zarr").exists()

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from exetera_zarr import Session
 from exetera_zarr.errors import DataError, SchemaError
 from exetera_zarr.io import import_tables
-from exetera_zarr.io.discovery import Proposal, propose_schema, table_name
-from exetera_zarr.io.profiling import DISTINCT, ColumnProfile
-from exetera_zarr.io.proposing import MISSING
+from exetera_zarr.io.propose.discovery import Proposal, propose_schema, table_name
+from exetera_zarr.io.propose.profiling import DISTINCT, ColumnProfile
+from exetera_zarr.io.propose.proposing import MISSING
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exetera_zarr import Session, UnsupportedError, operations, utils, validation
-from exetera_zarr import date_time_helpers as dates
+from exetera_zarr import Session, UnsupportedError
+from exetera_zarr.compat import date_time_helpers as dates
+from exetera_zarr.compat import operations, utils, validation
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ def test_kernels_that_are_not_here(name, instead):
     with pytest.raises(UnsupportedError, match=instead):
         getattr(operations, name)
     with pytest.raises(UnsupportedError, match=instead):
-        exec(f"from exetera_zarr.operations import {name}")
+        exec(f"from exetera_zarr.compat.operations import {name}")
     assert not hasattr(operations, "nonsense")
 
 

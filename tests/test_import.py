@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exetera_zarr import Session, import_csv
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import DataError, ExeteraError, NameTakenError, SchemaError
 from exetera_zarr.io import (
     Categorical,
@@ -30,14 +29,15 @@ from exetera_zarr.io import (
     Numeric,
     Progress,
     String,
-    csv_text,
     import_tables,
     import_with_schema,
 )
-from exetera_zarr.io.cells import CellError
-from exetera_zarr.io.convert import convert
-from exetera_zarr.io.convert_time import parse_moment
-from exetera_zarr.io.csv_cells import parse_block
+from exetera_zarr.io.csv import text as csv_text
+from exetera_zarr.io.csv.cells import CellError
+from exetera_zarr.io.csv.convert import convert
+from exetera_zarr.io.csv.records import parse_block
+from exetera_zarr.moments import parse_moment
+from exetera_zarr.tables.dataset import Dataset
 
 S = String()
 INT = Numeric("int32", validation_mode="strict")

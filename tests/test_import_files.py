@@ -25,21 +25,21 @@ import pyarrow as pa
 import pytest
 
 from exetera_zarr import Session, import_csv
-from exetera_zarr.dataset import Dataset
+from exetera_zarr.compat import field_importers
+from exetera_zarr.compat.parsers import read_csv, read_csv_with_schema_dict
 from exetera_zarr.errors import DataError, SchemaError, StorageError
 from exetera_zarr.io import (
     CsvError,
     Numeric,
     Progress,
     String,
-    field_importers,
     import_tables,
     import_with_schema,
-    pipeline,
     tables,
 )
-from exetera_zarr.io.parsers import read_csv, read_csv_with_schema_dict
-from exetera_zarr.io.schema import schema_file_to_dict
+from exetera_zarr.io.csv import pipeline
+from exetera_zarr.io.schema.load import schema_file_to_dict
+from exetera_zarr.tables.dataset import Dataset
 
 INT = Numeric("int32", validation_mode="strict")
 NS = {"n": INT, "s": String()}

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 
 from exetera_zarr import Session
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import ExeteraError
 from exetera_zarr.io import (
     Categorical,
@@ -32,7 +31,8 @@ from exetera_zarr.io import (
     String,
     import_tables,
 )
-from exetera_zarr.io.rejects import REJECT_COLUMNS
+from exetera_zarr.io.csv.rejects import REJECT_COLUMNS
+from exetera_zarr.tables.dataset import Dataset
 
 # Cut after every byte, in the middle of everything, and not at all.
 BLOCK_SIZES = (1, 13, 1 << 22)

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exetera_zarr import Session
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.io import (
     Categorical,
     Date,
@@ -27,6 +26,7 @@ from exetera_zarr.io import (
     String,
     import_tables,
 )
+from exetera_zarr.tables.dataset import Dataset
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXT = st.text(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exetera_zarr import Session
 from exetera_zarr.errors import DataError
-from exetera_zarr.join_functions import INVALID_INDEX
+from exetera_zarr.tables.session_joins import INVALID_INDEX
 
 LEFT = np.array([30, 10, 20, 10, 50])
 RIGHT = np.array([10, 20, 10, 40])

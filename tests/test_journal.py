@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr import DataError, Session, operations
+from exetera_zarr import DataError, Session
+from exetera_zarr.compat import operations
 from exetera_zarr.compat.journal import journal_table, journal_test_harness
 from exetera_zarr.engine.changes import Tolerance, differing
 from exetera_zarr.engine.streams.workspace import Workspace
@@ -315,7 +316,9 @@ def test_beyond_the_memory(monkeypatch):
     """The same where row numbers go to a file, and rows are chosen part by part."""
     rng = np.random.default_rng(5)
     ids = rng.permutation(3000).tolist()
-    monkeypatch.setattr("exetera_zarr.journaling.workspace", lambda _session: Workspace(1 << 16))
+    monkeypatch.setattr(
+        "exetera_zarr.journal.applying.workspace", lambda _session: Workspace(1 << 16)
+    )
     with Session(row_block=64) as session:
         big = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "big")
         table = big.create_dataframe("journal")

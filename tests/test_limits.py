@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from exetera_zarr import DataError, Session, limits, merge
+from exetera_zarr import DataError, Session, merge, settings
 from exetera_zarr.engine.streams.workspace import Workspace
 from exetera_zarr.storage.memory import MemoryArray
 
@@ -17,7 +17,7 @@ from exetera_zarr.storage.memory import MemoryArray
 @pytest.mark.parametrize("wanted", [math.nan, math.inf, "inf", "", "2PB"])
 def test_what_is_no_limit_is_an_error_of_ours(wanted):
     with pytest.raises(DataError, match="memory limit"):
-        limits.memory_limit(wanted)
+        settings.memory_limit(wanted)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ def test_the_limit_of_a_job_counts(tmp_path, monkeypatch, own, limited):
     path = tmp_path / limited
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("300000000\n")
-    monkeypatch.setattr(limits, "_CGROUPS", str(tmp_path))
-    monkeypatch.setattr(limits, "_OWN_CGROUPS", str(tmp_path / "cgroup"))
-    assert limits.physical_memory() == 300_000_000
+    monkeypatch.setattr(settings, "_CGROUPS", str(tmp_path))
+    monkeypatch.setattr(settings, "_OWN_CGROUPS", str(tmp_path / "cgroup"))
+    assert settings.physical_memory() == 300_000_000
     path.write_text("max\n")
-    assert limits.physical_memory() > 300_000_000
+    assert settings.physical_memory() > 300_000_000
 
 
 def test_a_spill_folder_that_cannot_be_used_is_told_at_once(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from exetera_zarr.compat import finder
 from exetera_zarr.compat.running import run_script
-from exetera_zarr.redirects import Redirect, redirected
+from exetera_zarr.tables.redirects import Redirect, redirected
 
 PROGRAMS = Path(__file__).parent / "programs"
 NAMES = ("cleaning", "daily", "longitudinal")

@@ -12,15 +12,8 @@ from typing import Any
 import pytest
 
 from exetera_zarr.errors import SchemaError
-from exetera_zarr.io.definitions import Column
-from exetera_zarr.io.schema import (
-    Categorical,
-    Date,
-    DateTime,
-    Numeric,
-    String,
-    load_schema,
-)
+from exetera_zarr.io.schema.definitions import Column
+from exetera_zarr.io.schema.load import Categorical, Date, DateTime, Numeric, String, load_schema
 
 
 def document(fields: dict[str, Any], **top: Any) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 import exetera_zarr
 from exetera_zarr import DataError, NameTakenError, Session, merge
-from exetera_zarr.dataframe import copy, move
-from exetera_zarr.dataset import copy as copy_table
-from exetera_zarr.dataset import move as move_table
 from exetera_zarr.errors import FieldNotFoundError, TableNotFoundError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.storage import Capability
 from exetera_zarr.storage.zarr.layout import Node
+from exetera_zarr.tables.dataframe import copy, move
+from exetera_zarr.tables.dataset import copy as copy_table
+from exetera_zarr.tables.dataset import move as move_table
 
 IDS = [3, 1, 2, 3, 1, 2, 2, 9, 3, 1, 1]
 NOTES = ["c", "a", "", "c", "b", "é", "", "z", "c" * 40, "a", "A"]

@@ -12,7 +12,7 @@ LIMIT = "256MB"
 
 def to_zarr(inputs: Path, output: Path, *, verify: bool = False) -> None:
     """`exetera-zarr convert`."""
-    from exetera_zarr.converting import convert
+    from exetera_zarr.conversion.datasets import convert
 
     convert(inputs, output, verify=verify, memory_limit=LIMIT)
 
@@ -58,7 +58,7 @@ def read_by_ours(inputs: Path, output: Path) -> None:
 
 def write_by_ours(inputs: Path, output: Path) -> None:
     """The other way: a Zarr dataset to a file of ExeTera's layout."""
-    from exetera_zarr.converting import convert
+    from exetera_zarr.conversion.datasets import convert
 
     convert(inputs, output, verify=False, memory_limit=LIMIT)
 

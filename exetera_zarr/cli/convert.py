@@ -19,7 +19,7 @@ from exetera_zarr.cli.reporting import InterruptedAtError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exetera_zarr.converting import Conversion
+    from exetera_zarr.conversion.datasets import Conversion
 
 __all__ = ["convert"]
 
@@ -82,8 +82,8 @@ def convert(
     It is made beside DST and moved there in the end, so nothing is at DST if it fails; the same
     command then goes on with the tables that are missing.
     """
-    from exetera_zarr.converting import TOP
-    from exetera_zarr.converting import convert as convert_dataset
+    from exetera_zarr.conversion.datasets import TOP
+    from exetera_zarr.conversion.datasets import convert as convert_dataset
 
     options = parse_storage_options(storage_option)
     name = "--source-storage-option"

@@ -25,7 +25,7 @@ from exetera_zarr.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exetera_zarr.dataset import Dataset
+    from exetera_zarr.tables.dataset import Dataset
 
 __all__ = ["Head", "head"]
 
@@ -82,7 +82,7 @@ def head(
     Categories are shown by name, moments in UTC. Of each field the first block is read, no more.
     Where a row does not fit the width of the terminal, each field has a line instead.
     """
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     wanted = [name.strip() for text in columns or () for name in text.split(",")]
     with Session() as session:

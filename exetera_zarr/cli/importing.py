@@ -126,8 +126,8 @@ def import_files(
     command 'schema' proposes a schema.
     """
     from exetera_zarr.io import import_with_schema
-    from exetera_zarr.io.files import shown
-    from exetera_zarr.session import Session
+    from exetera_zarr.io.csv.files import shown
+    from exetera_zarr.tables.session import Session
 
     del territories
     files = parse_inputs(inputs)

@@ -20,7 +20,7 @@ from exetera_zarr.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from exetera_zarr.dataset import Dataset
+    from exetera_zarr.tables.dataset import Dataset
 
 __all__ = ["describe", "info", "size"]
 
@@ -42,7 +42,7 @@ def info(
 
     It reads metadata only. "Raw" is the size of the values uncompressed.
     """
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     with Session() as session:
         dataset, table = open_place(session, place, storage_option, at)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from exetera_zarr.cli.progress import Stepping
-    from exetera_zarr.dataset import Dataset
+    from exetera_zarr.tables.dataset import Dataset
 
 __all__ = ["journal"]
 
@@ -89,7 +89,7 @@ def journal(
     which is made if it is not there; those before end at the moment of the snapshot. All becomes
     one version; on an error, or Ctrl-C, none of it does.
     """
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     if timestamp is not None and len(snapshots) > 1:
         raise UsageError("-ts/--timestamp is the moment of one snapshot, but there are several")
@@ -129,7 +129,7 @@ def _chosen(
     place: str, tables: Sequence[str] | None, storage_option: Sequence[str] | None
 ) -> list[str]:
     """The tables of a snapshot that are journalled, all of which there have to be."""
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     with Session() as session:
         snapshot, only = open_place(session, place, storage_option, None)
@@ -171,7 +171,7 @@ def _journaled(
 
 def _moment(snapshot: Dataset) -> float | None:
     """The last moment of tables that have rows, for one that has none to say it."""
-    from exetera_zarr.snapshots import only_moment
+    from exetera_zarr.journal.snapshots import only_moment
 
     filled = [snapshot[name] for name in tables_of(snapshot, None) if snapshot[name].length()]
     return max(map(only_moment, filled), default=None)
@@ -186,7 +186,7 @@ def _refuse_unused(keys: Mapping[str | None, list[str]], tables: set[str]) -> No
 
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    from exetera_zarr.snapshots import moment_text
+    from exetera_zarr.moments import moment_text
 
     for one in summary["snapshots"]:
         counts = ", ".join(f"{one[what]:,} {what}" for what in ("new", "changed", "unchanged"))

@@ -15,8 +15,8 @@ from exetera_zarr.errors import DatasetNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exetera_zarr.dataset import Dataset
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.dataset import Dataset
+    from exetera_zarr.tables.session import Session
 
 __all__ = [
     "AsJson",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from exetera_zarr.converting import Progress as Conversion
+    from exetera_zarr.conversion.datasets import Progress as Conversion
     from exetera_zarr.io.options import Progress
 
 __all__ = ["Stepping", "progress_bars", "step_bars"]

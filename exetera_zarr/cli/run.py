@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.redirects import Redirect, redirected
+from exetera_zarr.tables.redirects import Redirect, redirected
 
 __all__ = ["SETTINGS", "run"]
 

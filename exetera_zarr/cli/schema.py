@@ -22,7 +22,7 @@ from exetera_zarr.cli.reporting import UsageError, say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from exetera_zarr.io.discovery import Proposal
+    from exetera_zarr.io.propose.discovery import Proposal
 
 __all__ = ["schema"]
 
@@ -73,7 +73,7 @@ def schema(
     Notes on what is ambiguous, or would not fit, are printed on stderr and stand in the schema as
     well, where the import ignores them.
     """
-    from exetera_zarr.io.discovery import propose_schema
+    from exetera_zarr.io.propose.discovery import propose_schema
 
     if output is not None:
         _check_output(output, force=force)
@@ -104,7 +104,7 @@ def _check_output(output: str, *, force: bool) -> None:
 
 
 def _by_table(files: Sequence[str]) -> dict[str, list[str]]:
-    from exetera_zarr.io.discovery import table_name
+    from exetera_zarr.io.propose.discovery import table_name
 
     found: dict[str, list[str]] = {}
     unnamed: dict[str, str] = {}

@@ -22,7 +22,7 @@ def history(
     dataset: DatasetPlace, as_json: AsJson = False, storage_option: StorageOptions = None
 ) -> None:
     """List the versions of a dataset, the newest first."""
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     with Session() as session:
         commits = opened(session, dataset, "r", storage_option).history()
@@ -53,7 +53,7 @@ def verify(
 
     The exit code is 1 if anything is.
     """
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     with Session() as session:
         found = opened(session, dataset, "r", storage_option)
@@ -82,7 +82,7 @@ def vacuum(
     storage_option: StorageOptions = None,
 ) -> None:
     """Forget older versions, and remove what no version reaches."""
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.session import Session
 
     with Session() as session:
         found = opened(session, dataset, "r+", storage_option)

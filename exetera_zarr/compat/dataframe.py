@@ -1,8 +1,8 @@
 """`exetera.core.dataframe`."""
 
-from exetera_zarr.dataframe import DataFrame, copy, move
-from exetera_zarr.grouping import DataFrameGroupBy
-from exetera_zarr.merging import merge
+from exetera_zarr.tables.dataframe import DataFrame, copy, move
+from exetera_zarr.tables.groupby import DataFrameGroupBy
+from exetera_zarr.tables.merge import merge
 
 __all__ = ["DataFrame", "HDF5DataFrame", "HDF5DataFrameGroupBy", "copy", "merge", "move"]
 

@@ -1,6 +1,6 @@
 """`exetera.core.dataset`."""
 
-from exetera_zarr.dataset import Dataset, copy, move
+from exetera_zarr.tables.dataset import Dataset, copy, move
 
 __all__ = ["Dataset", "HDF5Dataset", "copy", "move"]
 

@@ -34,8 +34,8 @@ from exetera_zarr.fields.operators import compute
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exetera_zarr.session import Session
     from exetera_zarr.storage.base import Group
+    from exetera_zarr.tables.session import Session
 
 __all__ = [
     "CategoricalField",

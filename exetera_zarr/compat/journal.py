@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.dataframe import DataFrame, copy
 from exetera_zarr.errors import DataError, listing
-from exetera_zarr.snapshots import VALID_FROM, VALID_TO
+from exetera_zarr.journal.snapshots import VALID_FROM, VALID_TO
+from exetera_zarr.tables.dataframe import DataFrame, copy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exetera_zarr.dataset import Dataset
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.dataset import Dataset
+    from exetera_zarr.tables.session import Session
 
 __all__ = ["journal_table", "journal_test_harness"]
 

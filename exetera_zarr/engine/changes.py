@@ -17,6 +17,7 @@ from exetera_zarr.engine.columns import comparable_keys, selection, strings
 from exetera_zarr.engine.columns.spans import SpanFinder
 from exetera_zarr.engine.columns.types import BoolArray, Column, IntArray, is_strings
 from exetera_zarr.engine.join.merge_join import ordered_pairs
+from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers, take
 from exetera_zarr.engine.streams.source import Source, ahead, beside, joint_offsets
 from exetera_zarr.engine.streams.workspace import give_back
@@ -140,8 +141,6 @@ def _in_order(
     sources: Sequence[Source], rows: RowNumbers | None, work: Workspace, part: Workspace
 ) -> RowNumbers | None:
     """The numbers of the rows in the order of the columns; None if all are in order already."""
-    from exetera_zarr.engine.sort import sorting
-
     order = sorting.sort_rows(_picked(sources, rows, work), True, work)
     give_back()
     if order is None:

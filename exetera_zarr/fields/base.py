@@ -11,7 +11,7 @@ import numpy as np
 from exetera_zarr.engine.columns import membership, selection, spans
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
-from exetera_zarr.fields import choosing
+from exetera_zarr.fields import filters
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.operators import not_of_numbers
 from exetera_zarr.fields.sources import source_of, workspace
@@ -20,9 +20,9 @@ from exetera_zarr.storage.memory import MemoryGroup
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from exetera_zarr.dataframe import DataFrame
     from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import AnyArray, Array, Group
+    from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = ["Field", "column_of"]
 
@@ -136,7 +136,7 @@ class Field:
         return f"<{type(self).__name__}{name}: {self.fieldtype}, {len(self)} rows>"
 
     def _repr_html_(self) -> str:
-        from exetera_zarr.display import field_html
+        from exetera_zarr.tables.html import field_html
 
         return field_html(self) if self.valid else repr(self)
 
@@ -396,8 +396,8 @@ class Field:
         """
         with workspace(self._session) as work:
             with about(self.describe):
-                rows = choosing.filter_rows(filter_to_apply, len(self), work)
-            return self.deliver(choosing.chosen(self, rows), target, in_place)
+                rows = filters.filter_rows(filter_to_apply, len(self), work)
+            return self.deliver(filters.chosen(self, rows), target, in_place)
 
     def apply_index(
         self, index_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -419,8 +419,8 @@ class Field:
         """
         with workspace(self._session) as work:
             with about(self.describe):
-                rows = choosing.index_rows(index_to_apply, len(self), work)
-            return self.deliver(choosing.chosen(self, rows), target, in_place)
+                rows = filters.index_rows(index_to_apply, len(self), work)
+            return self.deliver(filters.chosen(self, rows), target, in_place)
 
     def apply_spans_first(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr.engine.sort import sorting
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field
@@ -107,8 +108,6 @@ def argsort(field: Field, dtype: Any = None) -> NumericField:
         raise DataError(f"the dtype of row numbers is one of {', '.join(_ROW_TYPES)}, not {dtype}")
     if not isinstance(field, Field):
         raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
-    from exetera_zarr.engine.sort import sorting
-
     result = create.numeric_in_memory(field.session, dtype)
     with workspace(field.session) as work:
         rows = sorting.sort_rows(source_of([field]), True, work)

@@ -10,7 +10,7 @@ import numpy as np
 from exetera_zarr.engine.streams.source import ROOM, ROWS, Source, joint_offsets
 from exetera_zarr.engine.streams.workspace import Workspace
 from exetera_zarr.errors import DataError
-from exetera_zarr.limits import Settings
+from exetera_zarr.settings import Settings
 from exetera_zarr.storage import together
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """Data from files and to files."""
 
-from exetera_zarr.io.csv_text import CsvError
+from exetera_zarr.io.csv.text import CsvError
 from exetera_zarr.io.importer import import_csv, import_tables, import_with_schema
 from exetera_zarr.io.options import ImportOptions, ImportSummary, Progress, TableSummary
-from exetera_zarr.io.schema import (
+from exetera_zarr.io.schema.load import (
     Categorical,
     Date,
     DateTime,

@@ -15,8 +15,7 @@ from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import NameTakenError, SchemaError, listing
-from exetera_zarr.io.definitions import Definition, Schema
-from exetera_zarr.io.files import open_binary
+from exetera_zarr.io.csv.files import open_binary
 from exetera_zarr.io.options import (
     ROWS_PER_WRITE,
     Choice,
@@ -32,15 +31,16 @@ from exetera_zarr.io.options import (
     Timestamp,
 )
 from exetera_zarr.io.plan import TablePlan, callers_level, plan_tables
-from exetera_zarr.io.schema import load_schema
+from exetera_zarr.io.schema.definitions import Definition, Schema
+from exetera_zarr.io.schema.load import load_schema
 from exetera_zarr.io.tables import import_table
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from exetera_zarr.dataframe import DataFrame
-    from exetera_zarr.dataset import Dataset
-    from exetera_zarr.session import Session
+    from exetera_zarr.tables.dataframe import DataFrame
+    from exetera_zarr.tables.dataset import Dataset
+    from exetera_zarr.tables.session import Session
 
 __all__ = [
     "ImportOptions",

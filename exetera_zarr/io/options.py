@@ -6,11 +6,10 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from numbers import Real
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
-from exetera_zarr.io.convert_time import parse_moment
-from exetera_zarr.io.csv_text import BLOCK_BYTES
+from exetera_zarr.io.csv.text import BLOCK_BYTES
+from exetera_zarr.moments import moment
 
 __all__ = [
     "Choice",
@@ -236,40 +235,3 @@ class ImportOptions:
     def valid_from(self) -> float:
         """`timestamp` in POSIX seconds; another one each time if none was given."""
         return datetime.now(UTC).timestamp() if self.timestamp is None else moment(self.timestamp)
-
-
-def moment(given: str | float | datetime) -> float:
-    """
-    A point in time in POSIX seconds.
-
-    Parameters
-    ----------
-    given
-        Text, a datetime or POSIX seconds; UTC unless it says else.
-
-    Raises
-    ------
-    ValueError
-        The text is not a date and time, or it is something else.
-    """
-    if isinstance(given, Real):
-        return float(given)
-    if isinstance(given, str):
-        try:
-            return parse_moment(given.strip().encode())
-        except ValueError:
-            given = _iso(given)
-    if not isinstance(given, datetime):
-        raise ValueError(
-            f"a moment is text, a datetime or POSIX seconds, not a {type(given).__name__}"
-        )
-    if given.tzinfo is None:
-        given = given.replace(tzinfo=UTC)
-    return given.timestamp()
-
-
-def _iso(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"timestamp {text!r} is not a date and time") from None

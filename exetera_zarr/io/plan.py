@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import DataError, SchemaError, listing
-from exetera_zarr.io.csv_text import CsvText
-from exetera_zarr.io.definitions import Blank, Column, Definition, Schema, String
-from exetera_zarr.io.files import InputFile, expand, identity, shown
-from exetera_zarr.io.rejects import REJECT_COLUMNS, TEXT_COLUMN, Rejects, place_of
-from exetera_zarr.io.schema import RESERVED_NAMES
+from exetera_zarr.io.csv.files import InputFile, expand, identity, shown
+from exetera_zarr.io.csv.rejects import REJECT_COLUMNS, TEXT_COLUMN, Rejects, place_of
+from exetera_zarr.io.csv.text import CsvText
+from exetera_zarr.io.schema.definitions import Blank, Column, Definition, Schema, String
+from exetera_zarr.io.schema.load import RESERVED_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.io.definitions import Column
+from exetera_zarr.io.csv.pipeline import converted_blocks
 from exetera_zarr.io.options import Progress, TableSummary
-from exetera_zarr.io.pipeline import converted_blocks
-from exetera_zarr.snapshots import END
+from exetera_zarr.io.schema.definitions import Column
+from exetera_zarr.journal.snapshots import END
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exetera_zarr.dataframe import DataFrame
-    from exetera_zarr.io.convert import Produced
+    from exetera_zarr.io.csv.convert import Produced
+    from exetera_zarr.io.csv.pipeline import Converted
     from exetera_zarr.io.options import ImportOptions
-    from exetera_zarr.io.pipeline import Converted
     from exetera_zarr.io.plan import CsvInput, Source, TablePlan
+    from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = ["append", "create_field", "import_table"]
 

@@ -45,7 +45,7 @@ def test_what_is_chosen(run: Any, old: str, tmp_path: Path) -> None:
 
 
 def test_an_interrupt(run: Any, old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from exetera_zarr import copying
+    from exetera_zarr.conversion import copying
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt

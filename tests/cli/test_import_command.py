@@ -15,8 +15,8 @@ import pytest
 
 from exetera_zarr import Session
 from exetera_zarr.cli import options, progress
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import ConflictError
+from exetera_zarr.tables.dataset import Dataset
 
 
 def tables() -> list[str]:
@@ -253,7 +253,7 @@ def test_an_interrupt_says_where_the_dataset_stands(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("exetera_zarr.io.csv_text.CsvText.blocks", interrupted)
+        patch.setattr("exetera_zarr.io.csv.text.CsvText.blocks", interrupted)
         done = imported("-i", "patients:p.csv")
         assert (done.exit_code, done.stdout) == (130, "")
         assert done.stderr == (
@@ -261,7 +261,7 @@ def test_an_interrupt_says_where_the_dataset_stands(
         )
     assert imported("-i", "patients:p.csv").exit_code == 0
     with monkeypatch.context() as patch:
-        patch.setattr("exetera_zarr.io.csv_text.CsvText.blocks", interrupted)
+        patch.setattr("exetera_zarr.io.csv.text.CsvText.blocks", interrupted)
         done = imported("-w", "-i", "tests:t.csv")
     assert done.exit_code == 130
     assert done.stderr == (

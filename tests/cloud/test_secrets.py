@@ -22,9 +22,9 @@ from study import append, create, read
 
 from exetera_zarr import Session, set_credentials
 from exetera_zarr.errors import DataError, ExeteraError
-from exetera_zarr.redirects import Redirect
 from exetera_zarr.storage.remote import credentials, requests
 from exetera_zarr.storage.stores.opening import open_store
+from exetera_zarr.tables.redirects import Redirect
 from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
 from exetera_zarr.testing.rules import DROP, answer
 

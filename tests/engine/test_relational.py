@@ -16,7 +16,8 @@ from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.duckdb import feed
 from exetera_zarr.engine.join import duckdb_join, row_pairs, unsorted_join
 from exetera_zarr.engine.join.merge_join import ordered_pairs
-from exetera_zarr.engine.sort import radix_sort, sort_keys, sorting
+from exetera_zarr.engine.sort import sort_keys, sorting
+from exetera_zarr.engine.streams import radix_sort
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import Workspace
 
@@ -54,7 +55,7 @@ def sorted_rows(cols, ascending, step=1 << 20, memory=MEMORY):
         return list(range(len(cols[0]))) if rows is None else rows.read(0, len(rows)).tolist()
 
 
-def joined(left, right, how, steps=(1 << 20, 1 << 20), memory=MEMORY, join=sorting.join_rows):
+def joined(left, right, how, steps=(1 << 20, 1 << 20), memory=MEMORY, join=unsorted_join.join_rows):
     """The pairs of a join, None for no partner."""
     found = []
     with Workspace(memory) as work:
@@ -158,7 +159,12 @@ def test_too_small_a_limit_is_a_memory_error_that_names_it(tmp_path):
         sorting.sort_index([text], memory_limit=2_000_000, spill_dir=str(tmp_path))
     with pytest.raises(MemoryError, match="the memory limit of 2000000 bytes"):
         joined_at_once(
-            sorting.join_rows, [text], [text], "left", memory=2_000_000, spill_dir=str(tmp_path)
+            unsorted_join.join_rows,
+            [text],
+            [text],
+            "left",
+            memory=2_000_000,
+            spill_dir=str(tmp_path),
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -209,7 +215,7 @@ def test_an_error_of_a_source_is_raised_as_it_is(tmp_path, way, failing):
         if failing <= 30:
             sorting.sort_rows(source, True, work)
         else:
-            list(sorting.join_rows(source, source, "outer", work))
+            list(unsorted_join.join_rows(source, source, "outer", work))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,7 +228,7 @@ def test_a_join_may_be_left_midway(tmp_path, way):
         duckdb_only() if way == "duckdb" else contextlib.nullcontext(),
         Workspace(MEMORY if way == "duckdb" else 0, str(tmp_path)) as work,
     ):
-        chunks = sorting.join_rows(source, source, "outer", work)
+        chunks = unsorted_join.join_rows(source, source, "outer", work)
         next(chunks)
         chunks.close()
     assert list(tmp_path.iterdir()) == []
@@ -345,7 +351,7 @@ def test_more_rows_than_pairs_can_name_are_refused():
     """Row numbers of a pair share 64 bits; what needs more is an error before anything is read."""
     source = Source(1 << 33, [np.zeros(0, np.int64)], lambda start, stop: [])
     with Workspace() as work, pytest.raises(ValueError, match="8589934592 rows are too many"):
-        next(sorting.join_rows(source, source, "left", work))
+        next(unsorted_join.join_rows(source, source, "left", work))
 
 
 @given(key_tables(ordered=True), st.sampled_from(HOWS))
@@ -369,9 +375,9 @@ def test_shuffling_the_sides_shuffles_the_pairs(sides, how, random):
 def test_join_refuses_what_ordered_merge_refuses():
     """Numbers beside strings, and unknown kinds, are the same errors on both paths."""
     with pytest.raises(TypeError, match="never equal"):
-        joined_at_once(sorting.join_rows, [np.zeros(1)], [strings.encode(["0"])], "left")
+        joined_at_once(unsorted_join.join_rows, [np.zeros(1)], [strings.encode(["0"])], "left")
     with pytest.raises(ValueError, match="how must be"):
-        joined_at_once(sorting.join_rows, [np.zeros(1)], [np.zeros(1)], "semi")
+        joined_at_once(unsorted_join.join_rows, [np.zeros(1)], [np.zeros(1)], "semi")
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 100])
@@ -379,7 +385,7 @@ def test_join_refuses_what_ordered_merge_refuses():
 def test_cross_pairs_every_row_with_every_row(n, m, chunk):
     """Ordered by left row, then right row, in chunks of a bounded size."""
     with mock.patch.object(row_pairs, "CHUNK", chunk):
-        chunks = list(sorting.cross_pairs(n, m))
+        chunks = list(row_pairs.cross_pairs(n, m))
     assert all(len(rows) <= chunk for rows, _ in chunks)
     found = row_pairs.concatenated(chunks)
     assert list(zip(*(rows.tolist() for rows in found), strict=True)) == [

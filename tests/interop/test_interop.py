@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from exetera_zarr import Session
-from exetera_zarr.converting import convert
+from exetera_zarr.conversion.datasets import convert
 
 pytestmark = pytest.mark.interop
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from exetera_zarr import Session
-from exetera_zarr.dataset import Dataset
+from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.testing import as_another_process
 
 Values = dict[str, list[int]]

@@ -15,9 +15,9 @@ import numpy as np
 import zarr
 
 from exetera_zarr import Session, StorageError, import_csv
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import DatasetNotFoundError
 from exetera_zarr.io import Numeric, String
+from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.testing import Faults, as_another_process, failing
 
 BLOCK = 4

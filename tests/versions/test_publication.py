@@ -94,7 +94,7 @@ def late(request, tmp_path_factory) -> Late:
             table.create_numeric("y", "int32").data.write(np.ones(6))
         ds.commit()
         versions[1] = values_of(ds)
-        m.setattr(draft.commit, "publish", hold)
+        m.setattr(draft.manifests, "publish", hold)
         for number in (2, 3, 4):
             change(ds, number)
             assert ds.commit() == number

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exetera_zarr import ConflictError, Session
-from exetera_zarr.dataset import Dataset
 from exetera_zarr.errors import VersionNotFoundError
+from exetera_zarr.tables.dataset import Dataset
 
 ROWS = 7
 """Rows of a batch: no divisor of any block, so that batches share chunks."""

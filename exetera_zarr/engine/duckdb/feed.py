@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from exetera_zarr.engine.columns.types import Column
-    from exetera_zarr.engine.sort.radix_sort import WordArray
+    from exetera_zarr.engine.streams.radix_sort import WordArray
     from exetera_zarr.engine.streams.workspace import Workspace
 
 __all__ = ["BATCH", "Feeder", "feeding", "schema_of", "words_of"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from exetera_zarr.engine.duckdb.feed import BATCH, feeding, schema_of, words_of
 from exetera_zarr.engine.join.matches import Matches, numbered, regrouped
-from exetera_zarr.engine.sort.radix_sort import Words, bits_of
+from exetera_zarr.engine.streams.radix_sort import Words, bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

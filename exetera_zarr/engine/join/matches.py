@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.engine.join import row_pairs
-from exetera_zarr.engine.sort.radix_sort import WordArray, Words, bits_of, mask_of
+from exetera_zarr.engine.streams.radix_sort import WordArray, Words, bits_of, mask_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

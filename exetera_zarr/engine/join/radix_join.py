@@ -15,7 +15,7 @@ from exetera_zarr.engine.columns.spans import find_spans
 from exetera_zarr.engine.join.matches import Matches, numbered, regrouped
 from exetera_zarr.engine.join.merge_join import match_groups
 from exetera_zarr.engine.join.row_pairs import expand, invert, ranges
-from exetera_zarr.engine.sort.radix_sort import WordArray, Words, bits_of, groups_of, mask_of
+from exetera_zarr.engine.streams.radix_sort import WordArray, Words, bits_of, groups_of, mask_of
 from exetera_zarr.engine.streams.source import Source, ahead
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from exetera_zarr.engine.columns.types import IntArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 __all__ = ["How", "Pairs", "check_how", "concatenated", "expand", "invert", "ranges"]
 
@@ -112,3 +112,13 @@ def ranges(starts: IntArray, counts: IntArray) -> IntArray:
         return starts
     ranges: IntArray = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
     return ranges
+
+
+def cross_pairs(n_left: int, n_right: int) -> Generator[Pairs]:
+    """Pair every left row with every right row, ordered by (left row, right row), in chunks."""
+    if n_left and n_right:
+        start = np.zeros(1, np.int64)
+        yield from expand(start, start + n_left, start, start + n_right)
+
+
+# -- columns in memory -----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from exetera_zarr.engine.join.radix_join import WordJoin
 from exetera_zarr.engine.join.row_pairs import How, Pairs, check_how
 from exetera_zarr.engine.sort import sort_keys
 from exetera_zarr.engine.sort.long_strings import shortened
-from exetera_zarr.engine.sort.radix_sort import bits_of
+from exetera_zarr.engine.streams.radix_sort import bits_of
 from exetera_zarr.engine.streams.source import Source
 
 if TYPE_CHECKING:

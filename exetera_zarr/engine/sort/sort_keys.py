@@ -22,7 +22,7 @@ from exetera_zarr.engine.columns.types import Column, is_strings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exetera_zarr.engine.sort.radix_sort import WordArray
+    from exetera_zarr.engine.streams.radix_sort import WordArray
     from exetera_zarr.engine.streams.source import Source
 
 __all__ = ["Digit", "Keys", "Numbers", "Text", "measure"]

@@ -17,11 +17,9 @@ import pyarrow as pa
 from exetera_zarr.engine.columns import comparable_keys, selection, strings
 from exetera_zarr.engine.duckdb.codec import numbers_of
 from exetera_zarr.engine.duckdb.feed import BATCH, feeding, schema_of
-from exetera_zarr.engine.join import row_pairs
-from exetera_zarr.engine.join.unsorted_join import join_rows
 from exetera_zarr.engine.sort import sort_keys
 from exetera_zarr.engine.sort.long_strings import shortened
-from exetera_zarr.engine.sort.radix_sort import Words, bits_of, mask_of
+from exetera_zarr.engine.streams.radix_sort import Words, bits_of, mask_of
 from exetera_zarr.engine.streams.sorted_runs import Runs
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import DEFAULT_MEMORY, Workspace
@@ -30,10 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from exetera_zarr.engine.columns.types import Column, IntArray
-    from exetera_zarr.engine.join.row_pairs import Pairs
     from exetera_zarr.engine.streams.workspace import Spill
 
-__all__ = ["cross_pairs", "join_rows", "ranked_rows", "sort_index", "sort_rows"]
+__all__ = ["ranked_rows", "sort_index", "sort_rows"]
 
 #: Up to so many rows numpy is faster than DuckDB (measured, 2 cores), where one word is too small.
 WORDS_ROWS = 250_000
@@ -206,16 +203,6 @@ def _duckdb_sort(
                 else numbers_of(column, np.uint64)
                 for column, part in zip(batch.columns, empty[-len(given) :], strict=True)
             ]
-
-
-def cross_pairs(n_left: int, n_right: int) -> Generator[Pairs]:
-    """Pair every left row with every right row, ordered by (left row, right row), in chunks."""
-    if n_left and n_right:
-        start = np.zeros(1, np.int64)
-        yield from row_pairs.expand(start, start + n_left, start, start + n_right)
-
-
-# -- columns in memory -----------------------------------------------------------------------------
 
 
 def sort_index(

@@ -9,7 +9,7 @@ import numpy as np
 
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.columns.types import is_strings
-from exetera_zarr.engine.sort.radix_sort import bits_of, mask_of
+from exetera_zarr.engine.streams.radix_sort import bits_of, mask_of
 from exetera_zarr.engine.streams.source import ROWS, Source
 from exetera_zarr.engine.streams.workspace import give_back
 

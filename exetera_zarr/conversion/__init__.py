@@ -1,0 +1,1 @@
+"""Datasets copied between places and formats."""

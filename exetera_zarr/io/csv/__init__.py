@@ -1,0 +1,1 @@
+"""CSV text: its dialect, its cells, and what they become."""

@@ -1,0 +1,1 @@
+"""The import schema: ExeTera's JSON file, read into definitions."""

@@ -1,0 +1,230 @@
+"""The import schema: ExeTera's JSON file, read into definitions."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from exetera_zarr.errors import SchemaError, listing
+from exetera_zarr.io.schema.definitions import (
+    Categorical,
+    Date,
+    DateTime,
+    Definition,
+    Numeric,
+    Schema,
+    String,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "RESERVED_NAMES",
+    "Categorical",
+    "Date",
+    "DateTime",
+    "Definition",
+    "Numeric",
+    "Schema",
+    "String",
+    "load_schema",
+    "load_schema_file",
+    "schema_file_to_dict",
+]
+
+# Every imported table gets these two, so no schema may declare them.
+RESERVED_NAMES = ("j_valid_from", "j_valid_to")
+VERSIONS = {"exetera": ("1.0.0", "1.1.0"), "hystore": ("1.0.0",)}
+
+
+def load_schema(source: str | os.PathLike[str] | IO[Any], verbosity: int = 0) -> Schema:
+    """
+    Read an import schema in ExeTera's JSON form.
+
+    Parameters
+    ----------
+    source
+        Path of a UTF-8 file, or an open text or binary file. A URL is opened by the caller.
+    verbosity
+        Accepted for ExeTera's sake; there is nothing to tell.
+
+    Returns
+    -------
+    dict
+        ``{table: {column: definition}}``, in the file's order.
+
+    Raises
+    ------
+    SchemaError
+        Not JSON, not a schema, or a definition that is wrong; the message names the file, table
+        and column.
+    FileNotFoundError
+        There is no such file.
+    """
+    del verbosity
+    name, text = _text_of(source)
+    try:
+        document = json.loads(text, object_pairs_hook=_without_repeats)
+        return _tables(document)
+    except json.JSONDecodeError as error:
+        raise SchemaError(f"schema {name} is not JSON: {error}") from None
+    except SchemaError as error:
+        raise SchemaError(f"schema {name}: {error}") from None
+
+
+load_schema_file = load_schema
+
+
+def schema_file_to_dict(schema: dict[str, Any]) -> dict[str, Definition]:
+    """
+    Read the definitions of one table of a schema.
+
+    Parameters
+    ----------
+    schema
+        The table's JSON object, with the key ``fields``.
+
+    Returns
+    -------
+    dict
+        ``{column: definition}``.
+
+    Raises
+    ------
+    SchemaError
+        A definition is wrong; the message names the column.
+    """
+    return _definitions(schema, "the table")
+
+
+def _text_of(source: object) -> tuple[str, str]:
+    if isinstance(source, str | os.PathLike):
+        name, content = os.fspath(source), Path(source).read_bytes()
+    elif hasattr(source, "read"):
+        name, content = str(getattr(source, "name", "(open file)")), source.read()
+    else:
+        raise TypeError(f"a schema is a path or an open file, not {type(source).__name__}")
+    if isinstance(content, str):
+        return name, content
+    try:
+        return name, content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"schema {name} is not UTF-8: {error}") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json keeps the last of two equal keys without a word: a column or category would change its
+    # meaning and nobody would know.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+        raise SchemaError(f"{listing(twice)} occurs more than once in one object")
+    return found
+
+
+def _tables(document: object) -> Schema:
+    if not isinstance(document, dict):
+        raise SchemaError("the top level must be an object")
+    _check_version(document)
+    tables = _object(document, "schema", "the top level")
+    schema: Schema = {}
+    for table, body in tables.items():
+        if not isinstance(body, dict):
+            raise SchemaError(f"table {table!r} must be an object")
+        schema[table] = _definitions(body, f"table {table!r}")
+    return schema
+
+
+def _definitions(body: dict[str, Any], table: str) -> dict[str, Definition]:
+    found: dict[str, Definition] = {}
+    for column, entry in _object(body, "fields", table).items():
+        if column in RESERVED_NAMES:
+            raise SchemaError(
+                f"{table} declares {column!r}, one of the reserved names {listing(RESERVED_NAMES)}"
+            )
+        try:
+            found[column] = _definition(entry)
+        except SchemaError as error:
+            raise SchemaError(f"{table}, column {column!r}: {error}") from None
+    return found
+
+
+def _check_version(document: dict[str, Any]) -> None:
+    for key, versions in VERSIONS.items():
+        if key in document:
+            found = document[key].get("version") if isinstance(document[key], dict) else None
+            if found not in versions:
+                raise SchemaError(
+                    f"{key!r} has version {found!r}; understood are {listing(versions)}"
+                )
+            return
+    raise SchemaError("the key 'exetera' with the schema's version is missing")
+
+
+def _object(holder: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    if key not in holder:
+        raise SchemaError(f"{where} has no {key!r}")
+    value = holder[key]
+    if not isinstance(value, dict):
+        raise SchemaError(f"{key!r} of {where} must be an object")
+    return value
+
+
+def _definition(entry: object) -> Definition:
+    if not isinstance(entry, dict):
+        raise SchemaError("its definition must be an object")
+    kind = _required(entry, "field_type")
+    if kind not in tuple(READERS):
+        raise SchemaError(f"field_type {kind!r} is not one of {listing(READERS)}")
+    return READERS[kind](entry)
+
+
+def _required(entry: dict[str, Any], key: str) -> Any:
+    if key not in entry:
+        raise SchemaError(f"{key!r} is missing")
+    return entry[key]
+
+
+def _fixed_string(entry: dict[str, Any]) -> Definition:
+    length = _required(entry, "length")
+    if length is None:
+        raise SchemaError("the length of a fixed string must be 1 or more, not null")
+    return String(length)
+
+
+def _categorical(entry: dict[str, Any]) -> Definition:
+    _required(entry, "categorical")
+    body = _object(entry, "categorical", "the column")
+    categories = _object(body, "strings_to_values", "'categorical'")
+    return Categorical(categories, _required(body, "value_type"), "out_of_range" in body)
+
+
+def _numeric(entry: dict[str, Any]) -> Definition:
+    options = {
+        name: entry[name]
+        for name in ("invalid_value", "validation_mode", "create_flag_field", "flag_field_name")
+        if name in entry
+    }
+    return Numeric(_required(entry, "value_type"), **options)
+
+
+def _moment(kind: type[DateTime]) -> Callable[[dict[str, Any]], Definition]:
+    def read(entry: dict[str, Any]) -> Definition:
+        flag = entry.get("create_flag_field", entry.get("optional", False))
+        return kind(entry.get("create_day_field", False), flag)
+
+    return read
+
+
+READERS: dict[str, Callable[[dict[str, Any]], Definition]] = {
+    "string": lambda entry: String(),  # noqa: ARG005 - takes no options
+    "fixed_string": _fixed_string,
+    "categorical": _categorical,
+    "numeric": _numeric,
+    "datetime": _moment(DateTime),
+    "date": _moment(Date),
+}

@@ -1,0 +1,307 @@
+"""Journals: tables that keep what each row was, and from when to when."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr import moments
+from exetera_zarr.engine import changes as comparison
+from exetera_zarr.engine.columns import selection
+from exetera_zarr.engine.streams.row_gather import RowNumbers
+from exetera_zarr.engine.streams.source import Source, ahead
+from exetera_zarr.errors import DataError
+from exetera_zarr.fields import create
+from exetera_zarr.fields.categorical import CategoricalField
+from exetera_zarr.fields.incoming import Incoming
+from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.journal.snapshots import (
+    END,
+    VALID_FROM,
+    VALID_TO,
+    Tolerances,
+    check_validity,
+    compared_names,
+    journalled_names,
+    moment_in_order,
+    tolerances_by_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from exetera_zarr.engine import Column
+    from exetera_zarr.engine.streams.workspace import Spill, Workspace
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.numeric import NumericField
+    from exetera_zarr.tables.dataframe import DataFrame
+
+__all__ = ["Journaled", "journal", "valid_at"]
+
+_STEP = 1 << 20
+
+
+@dataclass(frozen=True)
+class Journaled:
+    """
+    What a snapshot brought.
+
+    Parameters
+    ----------
+    valid_from
+        Its moment, in POSIX seconds.
+    new
+        Rows whose key was not valid before.
+    changed
+        Rows that differ from those before.
+    unchanged
+        Rows that do not; nothing is written for them.
+    vanished
+        Rows that were valid before, and whose key the snapshot lacks.
+    closed
+        How many of these were closed.
+    """
+
+    valid_from: float
+    new: int
+    changed: int
+    unchanged: int
+    vanished: int
+    closed: int
+
+
+def journal(
+    table: DataFrame,
+    snapshot: DataFrame,
+    by: str | list[str],
+    valid_from: str | float | datetime | None = None,
+    *,
+    close_vanished: bool = False,
+    fields: Sequence[str] | None = None,
+    compare: Sequence[str] | None = None,
+    absolute: Tolerances = 0.0,
+    relative: Tolerances = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Journaled:
+    """
+    Bring a journal up to a new snapshot of its table; see `DataFrame.journal`.
+
+    Parameters
+    ----------
+    table
+        The journal.
+    snapshot, by, valid_from, close_vanished, fields, compare, absolute, relative, progress
+        As of `DataFrame.journal`.
+    """
+    names = journalled_names(table, snapshot, fields)
+    keys = snapshot.selected(by)
+    if missing := [key for key in keys if key not in names]:
+        raise DataError(f"the keys {missing} are not among the fields to journal")
+    compared = compared_names(snapshot, names, keys, compare)
+    tolerances = tolerances_by_name(snapshot, names, absolute, relative)
+    since = moment_in_order(table, snapshot, keys, valid_from)
+    rows = table.length()
+    with workspace(table.dataset.session) as work, table.atomic():
+        incoming = {name: _incoming(table, snapshot[name], name, rows) for name in names}
+        _with_validity(table)
+        if compare is None:
+            # What the snapshot lacks is empty in it.
+            compared += [name for name in _ours(table) if name not in incoming]
+        run = _Run(table, incoming, since, work, progress)
+        matches = run.match(keys)
+        return run.write(matches, run.changes(compared, tolerances, matches), close_vanished)
+
+
+def valid_at(table: DataFrame, moment: str | float | datetime) -> NumericField:
+    """
+    Which rows of a journal are valid at a moment; see `DataFrame.valid_at`.
+
+    Parameters
+    ----------
+    table
+        The journal.
+    moment
+        As of `DataFrame.valid_at`.
+    """
+    seconds = moments.moment(moment)
+    result = create.numeric_in_memory(table.dataset.session, "bool")
+    check_validity(table)
+    with closing(source_of([table[VALID_FROM], table[VALID_TO]]).blocks()) as blocks:
+        for since, until in blocks:
+            result.append((since <= seconds) & (seconds < until))
+    return result
+
+
+class _Run:
+    """One snapshot on its way into a journal."""
+
+    def __init__(
+        self,
+        table: DataFrame,
+        incoming: Mapping[str, Incoming],
+        since: float,
+        work: Workspace,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._table, self._incoming = table, incoming
+        self._since, self._work, self._progress = since, work, progress
+        self._rows = max(len(theirs.field) for theirs in incoming.values())
+        self._done = 0
+
+    def match(self, keys: Sequence[str]) -> comparison.Matches:
+        """Pair the rows that are valid still with those of the snapshot."""
+        table = self._table
+        old = [source_of([table[key]]) for key in keys]
+        new = [self._incoming[key].source() for key in keys]
+        version = source_of([table[VALID_FROM]])
+        try:
+            return comparison.match(old, new, version, self._open_rows(), self._work)
+        except comparison.RepeatedKeyError as error:
+            values = {key: _one(self._incoming[key].field, error.row) for key in keys}
+            shown = ", ".join(f"{key} = {value!r}" for key, value in values.items())
+            frame = self._incoming[keys[0]].field.dataframe
+            raise DataError(
+                f"the key {shown} occurs more than once in the snapshot "
+                f"{frame.name if frame is not None else ''!r}; a key stands for one row"
+            ) from error
+
+    def _open_rows(self) -> RowNumbers | None:
+        """The rows that are valid after the moment; None if all are."""
+        rows, start = self._work.spill(np.int64), 0
+        for until in self._table[VALID_TO].blocks():
+            rows.append(np.flatnonzero(until > self._since) + start)
+            start += len(until)
+        return RowNumbers(self._work, rows, ascending=True) if len(rows) < start else None
+
+    def changes(
+        self,
+        compared: Sequence[str],
+        tolerances: Mapping[str, comparison.Tolerance],
+        matches: comparison.Matches,
+    ) -> Spill:
+        """Which of the pairs of rows differ."""
+        self._total = len(compared) + len(self._table)
+
+        def pairs() -> Iterator[tuple[Source, Source, comparison.Tolerance]]:
+            for name in compared:
+                ours = self._table[name]
+                theirs = self._incoming.get(name)
+                yield (
+                    source_of([ours]),
+                    _nothing(ours, self._rows) if theirs is None else theirs.source(),
+                    tolerances.get(name, comparison.Tolerance()),
+                )
+                self._step()
+
+        return comparison.changed(pairs(), matches, self._work)
+
+    def _step(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def write(self, matches: comparison.Matches, changed: Spill, close_vanished: bool) -> Journaled:
+        """Close the rows that have ended, and append those that begin."""
+        ended, begun = self._work.spill(np.int64), self._work.spill(np.int64)
+        for start in range(0, len(changed), _STEP):
+            stop = min(start + _STEP, len(changed))
+            differs = changed.read(start, stop)
+            ended.append(matches.old.read(start, stop)[differs])
+            begun.append(matches.new.read(start, stop)[differs])
+        self._close(ended)
+        if close_vanished:
+            self._close(matches.vanished)
+        self._close_overtaken(matches)
+        part = self._work.part(2)
+        parts = [RowNumbers(part, begun), RowNumbers(part, matches.added)]
+        for name in self._table:
+            for rows in parts:
+                self._append(name, rows)
+            self._step()
+        return Journaled(
+            valid_from=self._since,
+            new=len(matches.added),
+            changed=len(begun),
+            unchanged=len(changed) - len(begun),
+            vanished=len(matches.vanished),
+            closed=len(matches.vanished) if close_vanished else 0,
+        )
+
+    def _close(self, rows: Spill) -> None:
+        until = self._table[VALID_TO].data
+        for numbers in rows.blocks(_STEP):
+            until[numbers] = np.full(len(numbers), self._since)
+
+    def _close_overtaken(self, matches: comparison.Matches) -> None:
+        """End the rows that a later one with the same key has followed already."""
+        until, since = self._table[VALID_TO].data, self._table[VALID_FROM]
+        for numbers, following in zip(
+            matches.overtaken.blocks(_STEP), matches.successors.blocks(_STEP), strict=True
+        ):
+            until[numbers] = since.take(following)
+
+    def _append(self, name: str, rows: RowNumbers) -> None:
+        field: Field = self._table[name]
+        if name in (VALID_FROM, VALID_TO):
+            value = self._since if name == VALID_FROM else END
+            for numbers in rows.blocks():
+                field.append(np.full(len(numbers), value))
+        elif (theirs := self._incoming.get(name)) is None:
+            _append_empty(field, len(rows))
+        elif len(rows):
+            with closing(ahead(rows.of(theirs.source()))) as columns:
+                for column in columns:
+                    field.append(theirs.stored(column))
+
+
+# -- fields
+
+
+def _with_validity(table: DataFrame) -> None:
+    """Let an empty table have the fields of a journal."""
+    for name in (VALID_FROM, VALID_TO):
+        if name not in table:
+            table.create_timestamp(name)
+    check_validity(table)
+
+
+def _ours(table: DataFrame) -> list[str]:
+    return [name for name in table if name not in (VALID_FROM, VALID_TO)]
+
+
+def _incoming(table: DataFrame, theirs: Field, name: str, rows: int) -> Incoming:
+    """A field of the snapshot, and that of the journal, made if it is not there."""
+    if name not in table:
+        _append_empty(theirs.create_like(table, name), rows)
+    return Incoming(theirs, table[name])
+
+
+def _append_empty(field: Field, rows: int) -> None:
+    with closing(_nothing(field, rows).blocks()) as blocks:
+        for (column,) in blocks:
+            field.append(column)
+
+
+def _nothing(field: Field, rows: int) -> Source:
+    """Empty rows of the type of a field."""
+    empty = field.empty_column()
+    return Source(
+        rows,
+        [empty],
+        lambda start, stop: [selection.take_or_default(empty, np.full(stop - start, -1))],
+        offsets=(lambda start, stop: np.zeros(stop - start + 1, np.int64))
+        if field.indexed
+        else None,
+    )
+
+
+def _one(field: Field, row: int) -> Any:
+    column: Column = field.read(row, row + 1)
+    value = column[0].as_py() if not isinstance(column, np.ndarray) else column[0].item()
+    if isinstance(field, CategoricalField):
+        value = field.keys.get(value, value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

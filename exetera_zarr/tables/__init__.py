@@ -1,0 +1,1 @@
+"""Sessions, datasets and tables: the public faces, and one verb a file."""

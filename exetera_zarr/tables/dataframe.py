@@ -1,0 +1,653 @@
+"""Tables: named fields, and the operations over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.engine.sort import sorting
+from exetera_zarr.engine.streams.row_gather import RowNumbers
+from exetera_zarr.errors import (
+    DataError,
+    FieldNotFoundError,
+    NameTakenError,
+    UnsupportedError,
+    about,
+    listing,
+)
+from exetera_zarr.fields import filters
+from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.container import FieldContainer, normal
+from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.storage import together
+
+if TYPE_CHECKING:
+    import contextlib
+    import os
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import IO
+
+    import pandas as pd
+
+    from exetera_zarr.fields.names import Names
+    from exetera_zarr.fields.numeric import NumericField
+    from exetera_zarr.journal.applying import Journaled
+    from exetera_zarr.storage.base import Group
+    from exetera_zarr.tables.dataset import Dataset
+    from exetera_zarr.tables.groupby import DataFrameGroupBy
+
+__all__ = ["DataFrame", "copy", "move"]
+
+
+class DataFrame(FieldContainer):
+    """
+    A table: named fields, usually of one length.
+
+    Parameters
+    ----------
+    dataset
+        The dataset it is a table of.
+    group
+        Its storage group.
+    """
+
+    def __init__(self, dataset: Dataset, group: Group) -> None:
+        super().__init__()
+        self._dataset = dataset
+        self._group = group
+
+    @property
+    def group(self) -> Group:
+        """The storage group; ValueError if the table exists no more."""
+        try:
+            _ = self._group.attributes
+        except KeyError as error:
+            raise FieldNotFoundError(
+                f"the table {self._group.name!r} does not exist any more: it was deleted, moved "
+                "or rolled back"
+            ) from error
+        return self._group
+
+    # the second is how ExeTera's own tests reach it
+    h5group = _h5group = group
+
+    @property
+    def name(self) -> str:
+        """Its name in the dataset."""
+        return str(self.group.name)
+
+    @name.setter
+    def name(self, name: object) -> None:
+        raise AttributeError(
+            f"the name of {self._describe()} is not set, but changed by ds[{name!r}] = df, and "
+            "ended by ds.delete_dataframe(df)"
+        )
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset it is a table of."""
+        return self._dataset
+
+    @property
+    def columns(self) -> dict[str, Field]:
+        """The fields by name, in order; a copy."""
+        return dict(self.items())
+
+    def _describe(self) -> str:
+        return f"the table {self._group.name!r} of {self._dataset.url}"
+
+    def _field_arguments(self) -> dict[str, Any]:
+        return {"session": self._dataset.session, "dataframe": self}
+
+    def _default_timestamp(self) -> str:
+        return self._dataset.settings.timestamp
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}: {field.fieldtype}" for name, field in self.items())
+        return f"<DataFrame {self.name!r}: {fields or 'no fields'}>"
+
+    def _repr_html_(self) -> str:
+        from exetera_zarr.tables.html import table_html
+
+        return table_html(self)
+
+    # -- fields
+
+    def create_group(self, name: str) -> Field:
+        """
+        Refused: a table holds fields, and no groups that are none.
+
+        Raises
+        ------
+        UnsupportedError
+            Always. What ExeTera made here kept it from opening the file again.
+        """
+        raise UnsupportedError(
+            f"{self._describe()} holds fields, so there can be no group {name!r} in it: use "
+            "create_numeric and the like for a field, create_dataframe of the dataset for a table"
+        )
+
+    def add(self, field: Field) -> Field:
+        """Copy a field, with its name, into the table."""
+        if field.name is None:
+            raise ValueError("a field in memory has no name: write df[name] = field")
+        added: Field = copy(field, self, field.name)
+        return added
+
+    def get_field(self, name: str) -> Field:
+        """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
+        field: Field = self._field(name)
+        return field
+
+    def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{self._describe()} gives one field by its name, not by a {type(name).__name__}: "
+                "apply_filter and apply_index choose rows, to_pandas several fields"
+            )
+        return self._field(name)
+
+    def __setitem__(self, name: str, field: Field) -> None:
+        if not isinstance(name, str) or not isinstance(field, Field):
+            raise TypeError("a table takes fields by name: df[str] = Field")
+        copy(field, self, name)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            raise TypeError(f"a name is a str, not a {type(name).__name__}")
+        return normal(name) in self.group
+
+    def contains_field(self, field: Field) -> bool:
+        """Whether that field is one of this table; TypeError for something else."""
+        if not isinstance(field, Field):
+            raise TypeError(f"expected a field, not a {type(field).__name__}")
+        return field.dataframe is self and field.valid
+
+    def __delitem__(self, name: str) -> None:
+        self._field(name)
+        self._delete_field(name)
+
+    def drop(self, name: str) -> None:
+        """Delete the field of that name; KeyError where there is none."""
+        if name not in self:
+            raise KeyError(name)
+        self._delete_field(name)
+
+    def delete_field(self, field: Field) -> None:
+        """Delete a field of this table; ValueError if it is not one."""
+        if field.dataframe is not self:
+            raise ValueError(f"{field.describe()} is not of {self._describe()}")
+        del self[str(field.name)]
+
+    def keys(self) -> Names:
+        """Names of the fields, in order; as sets they go together by ``& | - ^``."""
+        return self._field_names()
+
+    def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:
+        """
+        Give fields other names.
+
+        Parameters
+        ----------
+        field
+            The present name, or ``{present: new}`` for several at once, which may swap.
+        field_to
+            The new name, when `field` is one.
+
+        Raises
+        ------
+        KeyError
+            There is no such field.
+        ValueError
+            Two fields would have the same name, or the arguments are of another form.
+        """
+        if isinstance(field, str) == (field_to is None) or not isinstance(field, (str, Mapping)):
+            raise ValueError("rename takes (present, new) or ({present: new, ...})")
+        renames = {field: str(field_to)} if isinstance(field, str) else dict(field)
+        for old in renames:
+            if old not in self:
+                raise KeyError(f"no field {old!r}; there are: {listing(self)}")
+        self._rename_fields(renames)
+
+    # -- rows
+
+    def length(self, names: Sequence[str] | None = None) -> int:
+        """
+        Number of rows of the fields, which have to agree.
+
+        Parameters
+        ----------
+        names
+            Which fields; all by default.
+
+        Raises
+        ------
+        DataError
+            They have different lengths.
+        """
+        lengths = {name: len(self[name]) for name in (self.keys() if names is None else names)}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"the fields of {self._describe()} have different lengths: {lengths}")
+        return next(iter(lengths.values()), 0)
+
+    def apply_filter(self, filter_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
+        """
+        Keep the rows for which a filter is true.
+
+        Parameters
+        ----------
+        filter_to_apply : Field or ndarray
+            Bool, or numbers of which all but zero keep; as long as the table.
+        ddf
+            Table to write the rows to, as new fields; this table's own rows are replaced if it is
+            not given.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`, or this table.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            The filter does not fit; nothing is changed then.
+        """
+        length = self.length()
+        with workspace(self._dataset.session) as work:
+            with about(self._describe):
+                rows = filters.filter_rows(filter_to_apply, length, work)
+            return self._rewrite(rows, ddf)
+
+    def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
+        """
+        Choose rows by number, in the order given.
+
+        Parameters
+        ----------
+        index_to_apply : Field or ndarray of integers
+            Negative ones count from the end; they may repeat.
+        ddf
+            As in `apply_filter`.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`, or this table.
+        """
+        length = self.length()
+        with workspace(self._dataset.session) as work:
+            with about(self._describe):
+                rows = filters.index_rows(index_to_apply, length, work)
+            return self._rewrite(rows, ddf)
+
+    def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:
+        """Give each field other rows (or all), here or in another table, all or nothing."""
+        if ddf is not None and not isinstance(ddf, DataFrame):
+            raise TypeError(f"expected a DataFrame to write to, not a {type(ddf).__name__}")
+        target = self if ddf is None or ddf is self else ddf
+        with target.atomic():
+            for name, field in self.items():
+                if rows is None and target is self:
+                    continue
+                found = field.blocks() if rows is None else filters.chosen(field, rows)
+                with closing(found) as columns:
+                    if target is self:
+                        field.replace(columns)
+                        continue
+                    other = field.create_like(target, name)
+                    for column in columns:
+                        other.append(column, given=True)
+        return target
+
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        """A ``with`` block that leaves the dataset as it was when an exception leaves it."""
+        return self._dataset.transaction()
+
+    def sort_values(
+        self,
+        by: str | list[str],
+        ddf: DataFrame | None = None,
+        axis: int = 0,
+        ascending: bool | list[bool] = True,
+        kind: str = "stable",
+    ) -> DataFrame:
+        """
+        Sort the rows.
+
+        Parameters
+        ----------
+        by
+            Name of the key, or names, the first one leading. Any field type.
+        ddf
+            As in `apply_filter`.
+        axis, kind
+            0 and ``"stable"``, as in pandas.
+        ascending
+            For all keys, or for each. NaN comes last in either direction.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`, or this table.
+        """
+        if axis != 0 or kind != "stable":
+            raise ValueError("rows are sorted with axis=0 and kind='stable'")
+        names = self.selected(by)
+        self.length()
+        with workspace(self._dataset.session) as work:
+            keys = source_of([self[name] for name in names])
+            numbers = sorting.sort_rows(keys, ascending, work)
+            rows = None if numbers is None else RowNumbers(work, numbers)
+            return self._rewrite(rows, ddf)
+
+    def selected(self, by: str | list[str]) -> list[str]:
+        """
+        The names in an argument that is one name or a list of names.
+
+        Raises
+        ------
+        ValueError
+            It is something else, is empty, or names a field that there is not.
+        """
+        names = [by] if isinstance(by, str) else by
+        if not isinstance(names, list) or not names:
+            raise ValueError(f"expected a name or a list of names, not {by!r}")
+        for name in names:
+            if not isinstance(name, str):
+                raise ValueError(f"expected a name or a list of names, not {by!r}")
+            self._field(name)
+        return names
+
+    def groupby(self, by: str | list[str], hint_keys_is_sorted: bool = False) -> DataFrameGroupBy:
+        """
+        Group the rows by keys.
+
+        Parameters
+        ----------
+        by
+            Name of the key, or names. Any field type.
+        hint_keys_is_sorted
+            The rows are sorted by the keys already; a wrong hint is an error.
+
+        Returns
+        -------
+        DataFrameGroupBy
+            Whose methods write one row per group to a table.
+        """
+        from exetera_zarr.tables.groupby import DataFrameGroupBy
+
+        return DataFrameGroupBy(self, self.selected(by), hint_keys_is_sorted)
+
+    def drop_duplicates(
+        self, by: str | list[str], ddf: DataFrame | None = None, hint_keys_is_sorted: bool = False
+    ) -> DataFrame:
+        """Write each distinct combination of the keys, sorted, to `ddf`."""
+        if not isinstance(ddf, DataFrame):
+            raise ValueError("drop_duplicates needs a table to write to: ddf")
+        return self.groupby(by, hint_keys_is_sorted).distinct(ddf)
+
+    # -- journals
+
+    def journal(
+        self,
+        snapshot: DataFrame,
+        by: str | list[str],
+        valid_from: str | float | datetime | None = None,
+        *,
+        close_vanished: bool = False,
+        fields: Sequence[str] | None = None,
+        compare: Sequence[str] | None = None,
+        absolute: float | Mapping[str, float] = 0.0,
+        relative: float | Mapping[str, float] = 0.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Journaled:
+        """
+        Keep in this table, a journal, what a new snapshot of its rows changes.
+
+        A row says with ``j_valid_from`` and ``j_valid_to`` from when to when it was so. Rows of new
+        keys, and rows that differ from those before, are appended; those before end at that moment.
+        An empty table becomes a journal by its first snapshot.
+
+        Parameters
+        ----------
+        snapshot
+            The whole table as it is now, with one row for each key; in any order.
+        by
+            Name of the key, or names. Any field type.
+        valid_from
+            The moment of the snapshot: text, a datetime or POSIX seconds, UTC unless it says else.
+            That in its ``j_valid_from`` by default, which every import writes.
+        close_vanished
+            Whether rows whose key the snapshot lacks end, too.
+        fields
+            Names of the fields to journal; all of the snapshot by default.
+        compare
+            Names of the fields whose difference makes a row another one; all by default.
+        absolute, relative
+            How far floats and timestamps may be from those before, for all or by name:
+            ``absolute + relative * abs(before)``. A relative one for all is not for timestamps.
+        progress
+            Called with how many steps are done, and how many there are.
+
+        Returns
+        -------
+        Journaled
+            How many rows were new, changed, unchanged, and vanished.
+
+        Raises
+        ------
+        ValueError
+            A key occurs twice in the snapshot; the snapshot is of an earlier moment than the last
+            one; a field does not exist, or is of a type that the journal's cannot hold. Nothing is
+            changed then.
+
+        Notes
+        -----
+        NaN equals NaN, strings are compared by their bytes, categories by their names. A field that
+        only one side has is empty (0, False or no text) on the other. What had ended and comes
+        again is new.
+        """
+        from exetera_zarr.journal.applying import journal
+
+        return journal(
+            self,
+            snapshot,
+            by,
+            valid_from,
+            close_vanished=close_vanished,
+            fields=fields,
+            compare=compare,
+            absolute=absolute,
+            relative=relative,
+            progress=progress,
+        )
+
+    def valid_at(self, moment: str | float | datetime) -> NumericField:
+        """
+        Which rows of a journal are valid at a moment: a filter.
+
+        Parameters
+        ----------
+        moment
+            Text, a datetime or POSIX seconds, UTC unless it says else.
+
+        Returns
+        -------
+        NumericField
+            Of bool, in memory: where ``j_valid_from <= moment < j_valid_to``.
+        """
+        from exetera_zarr.journal.applying import valid_at
+
+        return valid_at(self, moment)
+
+    def as_of(self, moment: str | float | datetime, ddf: DataFrame) -> DataFrame:
+        """Write the rows of a journal that are valid at a moment to `ddf`; see `valid_at`."""
+        if not isinstance(ddf, DataFrame):
+            raise ValueError("as_of needs a table to write to: ddf")
+        return self.apply_filter(self.valid_at(moment), ddf)
+
+    def describe(
+        self, include: Any = None, exclude: Any = None, output: str = "terminal"
+    ) -> dict[str, list[Any]]:
+        """
+        Summarise fields, reading them a block at a time.
+
+        Parameters
+        ----------
+        include
+            ``'all'``, a name, a number type such as ``np.int32`` or ``np.number``, or a list of
+            names or of types, of which names that there are not are left out. By default the
+            numeric and timestamp fields.
+        exclude
+            A name, a type, or a list of either; the other of what `include` is.
+        output
+            ``'terminal'`` prints a table as well; anything else does not.
+
+        Returns
+        -------
+        dict
+            Lists with an entry for each field: ``fields`` (their names), ``count``, ``mean``,
+            ``std`` (of the population), ``min``, ``25%``, ``50%``, ``75%`` and ``max``, as text
+            with two decimals; where a categorical or string field is among them also ``unique``,
+            ``top`` (of several the least) and ``freq``. ``'NaN'`` stands where there is nothing to
+            say.
+
+        Raises
+        ------
+        ValueError
+            An argument is of another form, or no field is left.
+
+        Notes
+        -----
+        As in ExeTera the percentiles are those of 0.25, 0.5 and 0.75 *percent* of the rows, which
+        scripts may rely on. Of a field with a NaN all of them are ``'nan'``.
+        """
+        from exetera_zarr.tables.summary import describe
+
+        return describe(self, include, exclude, output)
+
+    def to_csv(
+        self,
+        filepath: str | os.PathLike[str] | IO[str],
+        row_filter: Any = None,
+        column_filter: str | list[str] | None = None,
+        chunk_row_size: int = 1 << 15,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Write a CSV file, reading the fields a block at a time.
+
+        Categories are written as their codes, timestamps as seconds since 1970, bool as ``True``
+        and ``False``, and fixed strings as text (ExeTera writes ``b'text'``).
+
+        Parameters
+        ----------
+        filepath
+            Path or URL, or a text file open for writing.
+        row_filter : Field of bool, or ndarray
+            Which rows; as long as the fields. A field of this table is left out of the file.
+        column_filter
+            Name of a field, or names; all by default.
+        chunk_row_size
+            Rows that are made text at a time.
+        storage_options
+            For the file system behind a URL.
+
+        Raises
+        ------
+        ValueError
+            A field does not exist, the fields have different lengths, or an argument is of another
+            form.
+        IndexError
+            The filter has another length.
+        """
+        from exetera_zarr.io.csv.export import write_csv
+
+        write_csv(self, filepath, row_filter, column_filter, chunk_row_size, storage_options)
+
+    def to_pandas(
+        self, row_filter: Any = None, col_filter: str | list[str] | None = None
+    ) -> pd.DataFrame:
+        """
+        The table as a pandas DataFrame, in memory.
+
+        Parameters
+        ----------
+        row_filter : Field or ndarray of bool, or row numbers
+            Which rows; all by default.
+        col_filter
+            Which fields; all by default.
+        """
+        import pandas as pd
+
+        names = self.keys() if col_filter is None else self.selected(col_filter)
+        self.length(names)
+        fields = [self[name] for name in names]
+        at_once = max((a.at_once for f in fields for a in f.arrays().values()), default=1)
+        read = together(lambda field: field.data[:], fields, at_once)
+        columns: dict[str, Any] = {}
+        for name, data in zip(names, read, strict=True):
+            values = np.asarray(data, dtype=object) if isinstance(data, list) else data
+            values = values.astype(object) if values.dtype.kind == "S" else values
+            if row_filter is not None:
+                values = values[np.asarray(row_filter)]
+            columns[name] = values
+        return pd.DataFrame(columns)
+
+
+def copy(field: Field, ddf: DataFrame, name: str) -> Any:
+    """
+    Copy a field into a table.
+
+    Parameters
+    ----------
+    field
+        Of any table or in memory.
+    ddf
+        Where to.
+    name
+        Its name there.
+
+    Returns
+    -------
+    Field
+        The copy.
+    """
+    # Not a transaction: that would note every field of the dataset, to have one more.
+    with ddf.group.exclusive():
+        result = field.create_like(ddf, name)
+        try:
+            for column in field.blocks():
+                result.append(column)
+        except BaseException:
+            ddf.delete_field(result)
+            raise
+    return result
+
+
+def move(field: Field, ddf: DataFrame, name: str) -> Any:
+    """
+    Move a field to a table or to another name.
+
+    Within a table the same object stays valid; after a move to another table the old one is not.
+
+    Returns
+    -------
+    Field
+        The field where it is now.
+    """
+    source = field.dataframe
+    if source is ddf and source is not None:
+        if name != field.name and name in ddf:
+            raise NameTakenError(f"{name!r} exists already in {ddf.name!r}")
+        ddf.rename(str(field.name), name)
+        return field
+    result = copy(field, ddf, name)
+    if source is not None:
+        source.delete_field(field)
+    return result

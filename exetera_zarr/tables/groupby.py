@@ -1,0 +1,251 @@
+"""Grouping: one row per distinct combination of the keys."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from exetera_zarr.engine.group import aggregate
+from exetera_zarr.engine.group.aggregate import NAMES, result_of
+from exetera_zarr.engine.group.aggregate_states import NUMERIC
+from exetera_zarr.engine.streams.sorted_runs import DisorderError
+from exetera_zarr.errors import DataError
+from exetera_zarr.fields import create
+from exetera_zarr.fields.categorical import CategoricalField
+from exetera_zarr.fields.numeric import NumericField
+from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.timestamp import TimestampField
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.tables.dataframe import DataFrame
+
+__all__ = ["DataFrameGroupBy"]
+
+#: Aggregates whose result is of the field's own type.
+_LIKE = ("min", "max", "first", "last")
+#: Of points in time the middle ones are such, too; a sum of them is nothing.
+_OF_TIMES = (*_LIKE, "mean", "median")
+
+
+class DataFrameGroupBy:
+    """
+    The groups of a table, in ascending order of the keys.
+
+    NaN is a key like others and the last one; strings order by their bytes. Each method makes one
+    pass over the fields that it needs, and writes all of its fields or none.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    by
+        Names of the keys.
+    keys_sorted
+        The rows are sorted by the keys already; a wrong hint is an error.
+    """
+
+    def __init__(self, frame: DataFrame, by: list[str], keys_sorted: bool = False) -> None:
+        self._frame = frame
+        self._by = by
+        self._keys_sorted = keys_sorted
+        frame.length(by)
+
+    # -- aggregates that ExeTera has
+
+    def distinct(self, ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the keys of each group to `ddf`."""
+        return self._write(ddf, write_keys, [])
+
+    def count(self, ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the number of rows of each group to `ddf`, as int64 field ``count``."""
+        return self._write(ddf, write_keys, [("", "count")])
+
+    def max(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the greatest value of each group, NaN if there is one, as fields ``<name>_max``."""
+        return self._aggregate("max", target, ddf, write_keys)
+
+    def min(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the least value of each group, NaN if there is one, as fields ``<name>_min``."""
+        return self._aggregate("min", target, ddf, write_keys)
+
+    def first(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the first row's value of each group to `ddf`, as fields ``<name>_first``."""
+        return self._aggregate("first", target, ddf, write_keys)
+
+    def last(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the last row's value of each group to `ddf`, as fields ``<name>_last``."""
+        return self._aggregate("last", target, ddf, write_keys)
+
+    # -- aggregates that pandas has: NaNs do not count
+
+    def sum(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """
+        Write the sum of each group to `ddf`, as fields ``<name>_sum``.
+
+        They are int64, uint64 of unsigned numbers, float64 of floats; one of whole numbers that
+        does not fit is an error.
+        """
+        return self._aggregate("sum", target, ddf, write_keys)
+
+    def mean(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the mean of each group, of no values NaN, as fields ``<name>_mean``."""
+        return self._aggregate("mean", target, ddf, write_keys)
+
+    def std(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the standard deviation with ``n - 1`` of each group, as fields ``<name>_std``."""
+        return self._aggregate("std", target, ddf, write_keys)
+
+    def var(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the variance with ``n - 1`` of each group, as fields ``<name>_var``."""
+        return self._aggregate("var", target, ddf, write_keys)
+
+    def median(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
+        """Write the median of each group, of no values NaN, as fields ``<name>_median``."""
+        return self._aggregate("median", target, ddf, write_keys)
+
+    def nunique(
+        self, target: str | list[str], ddf: DataFrame, write_keys: bool = True
+    ) -> DataFrame:
+        """Write the number of distinct values of each group, as fields ``<name>_nunique``."""
+        return self._aggregate("nunique", target, ddf, write_keys)
+
+    def agg(
+        self,
+        aggregates: Mapping[str, str | Sequence[str]],
+        ddf: DataFrame,
+        write_keys: bool = True,
+    ) -> DataFrame:
+        """
+        Write several aggregates of several fields in one pass, as fields ``<name>_<aggregate>``.
+
+        Parameters
+        ----------
+        aggregates
+            For each field the name of one of the other methods, or several; ``count`` and ``size``
+            are the numbers of rows.
+        ddf
+            The table to write to.
+        write_keys
+            Also write the keys.
+
+        Returns
+        -------
+        DataFrame
+            `ddf`.
+
+        Raises
+        ------
+        ValueError
+            A field that there is not, is a key, or has no such aggregate; `ddf` has a field of that
+            name already; a sum of whole numbers does not fit.
+
+        Examples
+        --------
+        >>> visits.groupby("id").agg({"weight": "mean", "when": ["min", "max"]}, ddf=summary)
+        """
+        if not hasattr(aggregates, "items") or not aggregates:
+            raise ValueError(f"expected the aggregates of each field, not {aggregates!r}")
+        wanted: list[tuple[str, Any]] = [
+            (target, name)
+            for target, names in aggregates.items()
+            for name in (names if isinstance(names, (list, tuple, set)) else [names])
+        ]
+        return self._write(ddf, write_keys, wanted)
+
+    aggregate = agg
+
+    def _aggregate(
+        self, aggregate: str, target: str | list[str], ddf: DataFrame, write_keys: bool
+    ) -> DataFrame:
+        wanted = [(name, aggregate) for name in self._frame.selected(target)]
+        return self._write(ddf, write_keys, wanted)
+
+    def _write(self, ddf: DataFrame, write_keys: bool, wanted: list[tuple[str, str]]) -> DataFrame:
+        """Write the keys and aggregates (field, name), all or nothing; no field for bare counts."""
+        if not hasattr(ddf, "atomic"):
+            raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
+        targets = self._checked(wanted)
+        fields = [self._frame[name] for name in self._by]
+        keys = source_of(fields)
+        values = source_of([self._frame[name] for name in targets], keys.rows)
+        columns = [(targets.index(target) if target else 0, name) for target, name in wanted]
+        # The sources hold the arrays as they are now, so it may write to the table it reads.
+        with workspace(self._frame.dataset.session) as work, ddf.atomic():
+            key_fields, result_fields = self._create(ddf, write_keys, wanted)
+            ordered = True if self._keys_sorted else None
+            found = aggregate.grouped(keys, values, columns, work, ordered=ordered)
+            try:
+                with closing(found):
+                    for groups in found:
+                        for field, column in zip(key_fields, groups.keys, strict=False):
+                            field.append(column)
+                        for field, column in zip(result_fields, groups.results, strict=True):
+                            field.append(column)
+            except DisorderError as error:
+                raise DataError(
+                    f"hint_keys_is_sorted, but row {error.row} of {self._frame.name!r} has a key "
+                    f"{self._by} less than the row before it"
+                ) from error
+            except aggregate.SumError as error:
+                where = self._frame[targets[error.column]].describe()
+                raise DataError(f"sum of {where}: {error.__cause__}") from error
+        return ddf
+
+    def _checked(self, wanted: list[tuple[str, str]]) -> list[str]:
+        """The fields to be aggregated, each once; raises unless they have these aggregates."""
+        targets = list(dict.fromkeys(target for target, _ in wanted if target))
+        if targets:
+            self._frame.selected(targets)
+            self._frame.length([*self._by, *targets])
+        of_keys = [name for name in targets if name in self._by]
+        if of_keys:
+            raise ValueError(f"{of_keys} are keys of the groups, which have one value each")
+        for target, name in wanted:
+            if target:
+                _check(self._frame[target], name)
+        return targets
+
+    def _create(
+        self, ddf: DataFrame, write_keys: bool, wanted: list[tuple[str, str]]
+    ) -> tuple[list[Field], list[Field]]:
+        """The fields of the result, of the keys and of the aggregates."""
+        keys = [self._frame[name].create_like(ddf, name) for name in self._by if write_keys]
+        return keys, [self._create_one(ddf, target, name) for target, name in wanted]
+
+    def _create_one(self, ddf: DataFrame, target: str, aggregate: str) -> Field:
+        if not target:
+            return _numeric(ddf, aggregate, "int64")
+        field, name = self._frame[target], f"{target}_{aggregate}"
+        of_time = isinstance(field, TimestampField) and aggregate in _OF_TIMES
+        if aggregate in _LIKE or of_time:
+            like: Field = field.create_like(ddf, name)
+            return like
+        dtype = result_of(aggregate, field.empty_column()).dtype
+        return _numeric(ddf, name, dtype)
+
+
+def _numeric(ddf: DataFrame, name: str, dtype: npt.DTypeLike) -> Field:
+    field: Field = ddf.create_field(NumericField, name, create.numeric_attributes(dtype))
+    return field
+
+
+def _check(field: Field, aggregate: str) -> None:
+    """Raise unless values of the field's type have that aggregate."""
+    where = f"{aggregate} of {field.describe()}"
+    if aggregate not in NAMES:
+        raise DataError(f"{where}: there is no such aggregate, only {', '.join(NAMES)}")
+    if aggregate not in NUMERIC:
+        return
+    if isinstance(field, CategoricalField):
+        raise DataError(f"{where}: its codes stand for names, and are no numbers to reckon with")
+    if isinstance(field, TimestampField) and aggregate in ("sum", "var"):
+        raise DataError(f"{where}: points in time have none")
+    try:
+        result_of(aggregate, field.empty_column())
+    except TypeError as error:
+        raise DataError(f"{where}: {error}") from error

@@ -1,0 +1,326 @@
+"""Sessions: open datasets, and the functions on fields that older scripts call."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import uuid
+from typing import TYPE_CHECKING, Any, Self
+
+from exetera_zarr.errors import DataError, NameTakenError, listing
+from exetera_zarr.fields.base import Field
+from exetera_zarr.settings import Settings, cache_limit, checked_folder, size_in_bytes
+from exetera_zarr.settings import memory_limit as limit_in_bytes
+from exetera_zarr.storage import Group, open_storage
+from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.tables import redirects
+from exetera_zarr.tables.dataframe import DataFrame
+from exetera_zarr.tables.dataset import Dataset, close_after
+from exetera_zarr.tables.session_joins import JoinFunctions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy.typing as npt
+
+
+__all__ = ["Session"]
+
+DEFAULT_CHUNKSIZE = 1 << 20
+
+
+def _now() -> str:
+    return str(dt.datetime.now(dt.UTC))
+
+
+class Session(OfThisProcess, JoinFunctions):
+    """
+    Opens datasets, and closes them; a new one costs nothing.
+
+    Parameters
+    ----------
+    chunksize
+        ExeTera's number of rows to work on at a time; kept, but `row_block` is what counts here.
+    timestamp
+        What new fields say of when they were made; now by default.
+    row_block
+        Rows of a block of new tables, 2^20 by default.
+    memory_limit
+        What operations may use: bytes, text such as ``"2GB"``, or a share of the memory there is;
+        half of it by default.
+    spill_dir
+        Where what does not fit goes for a while; the system's temporary folder by default. One that
+        cannot be written to is an error.
+
+    Examples
+    --------
+    >>> with Session() as s:
+    ...     ds = s.open_dataset("memory://example.zarr", "w", "study")
+    ...     patients = ds.create_dataframe("patients")
+    ...     patients.create_numeric("age", "int32").data.write([34, 51, 47])
+    ...     print(patients["age"].data[:])
+    [34 51 47]
+    """
+
+    def __init__(
+        self,
+        chunksize: int = DEFAULT_CHUNKSIZE,
+        timestamp: Any = None,
+        *,
+        row_block: int | None = None,
+        memory_limit: float | str | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if row_block is not None and row_block < 1:
+            raise ValueError(f"a block has at least one row, not {row_block}")
+        self.chunksize = chunksize
+        self.settings = Settings(
+            timestamp=_now() if timestamp is None else _timestamp(timestamp),
+            memory_limit=limit_in_bytes(memory_limit),
+            cache_limit=cache_limit(memory_limit),
+            row_block=row_block,
+            spill_dir=None if spill_dir is None else checked_folder(spill_dir),
+        )
+        self.datasets: dict[str, Dataset] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        close_after(error, self.close)
+
+    def __repr__(self) -> str:
+        return f"<Session with {listing(self.datasets)}>"
+
+    def _repr_html_(self) -> str:
+        from exetera_zarr.tables.html import session_html
+
+        return session_html(self)
+
+    @property
+    def timestamp(self) -> str:
+        """What new fields say of when they were made."""
+        return self.settings.timestamp
+
+    def set_timestamp(self, timestamp: Any = None) -> None:
+        """Set what new fields say of when they were made: text or datetime; now by default."""
+        self.settings.timestamp = _now() if timestamp is None else _timestamp(timestamp)
+
+    # -- datasets
+
+    def open_dataset(
+        self,
+        dataset_path: Any,
+        mode: str = "r",
+        name: str | None = None,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        durability: str = "fsync",
+        single_writer: bool = False,
+        version: int | None = None,
+        external: bool = False,
+        cache: str | os.PathLike[str] | None = None,
+        cache_size: float | str = "10GB",
+    ) -> Dataset:
+        """
+        Open or create a dataset.
+
+        Parameters
+        ----------
+        dataset_path : str or os.PathLike
+            A local path, or a URL such as ``s3://bucket/study.zarr`` or ``memory://study``; an
+            HDF5 file of ExeTera's also as a binary file object. New ones are HDF5 where the path
+            ends in ``.hdf5``, ``.h5`` or ``.hdf``.
+        mode
+            ``'r'`` read; ``'r+'`` read and write; ``'w'`` new, in place of what is there (whose
+            versions stay); ``'a'`` open or create; ``'x'`` or ``'w-'`` create.
+        name
+            Its name in this session; by default the last part of the path, without its suffix.
+        storage_options
+            For the file system behind the URL; `S3Options` and `GCSOptions` name those of buckets.
+            Credentials come from the environment by default.
+        durability
+            ``'fsync'``, or ``'none'`` where a commit to a local disk need not survive a loss of
+            power.
+        single_writer
+            A promise that nobody else writes, for stores that cannot keep two writers apart.
+        version
+            An older version to read; `Dataset.history` says which there are.
+        external
+            Whether an HDF5 file may have parts of it in other files, and links to them: only for
+            files that one trusts.
+        cache
+            A folder, such as ``~/.cache/exetera_zarr``, where chunks that were read from a bucket
+            or a web server are kept for the next time. Any number of processes may share it; it
+            is never wrong, since what is stored never changes.
+        cache_size
+            Bytes that the folder may have, or text such as ``"10GB"``: beyond that, what was used
+            longest ago goes.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DatasetNotFoundError
+            There is none, and the mode does not create one.
+        DatasetExistsError
+            Something is there, and the mode would create a dataset.
+        ValueError
+            The mode is another one, or the session has a dataset of that name.
+        """
+        name = _default_name(dataset_path) if name is None else name
+        dataset_path, storage_options = redirects.resolve(dataset_path, storage_options)
+        if name in self.datasets:
+            raise NameTakenError(
+                f"this session has an open dataset {name!r} already: close it, or give another name"
+            )
+        kept = None
+        if cache is not None:
+            kept = os.path.abspath(os.path.expanduser(os.fspath(cache)))
+        storage = open_storage(
+            dataset_path,
+            mode,
+            storage_options,
+            row_block=self.settings.row_block,
+            cache_limit=self.settings.cache_limit,
+            spill_dir=self.settings.spill_dir,
+            durability=durability,
+            single_writer=single_writer,
+            version=version,
+            external=external,
+            cache=kept and (kept, size_in_bytes(cache_size, "cache size")),
+        )
+        dataset = self.datasets[name] = Dataset(self, storage, name, self.settings)
+        return dataset
+
+    def close_dataset(self, name: str) -> None:
+        """Commit and close the dataset of that name; a name that there is not is ignored."""
+        if isinstance(name, str) and name in self.datasets:
+            self.datasets[name].close()
+            del self.datasets[name]
+
+    def list_datasets(self) -> tuple[str, ...]:
+        """Names of the open datasets."""
+        return tuple(self.datasets)
+
+    def get_dataset(self, name: str) -> Dataset:
+        """The open dataset of that name; KeyError where there is none."""
+        return self.datasets[name]
+
+    def close(self) -> None:
+        """Commit and close all datasets; one that fails does not keep the others from it."""
+        failures: list[Exception] = []
+        for name in list(self.datasets):
+            try:
+                self.close_dataset(name)
+            except Exception as failure:  # noqa: BLE001 - raised below
+                failures.append(failure)
+        for another in failures[1:]:
+            failures[0].add_note(f"another dataset failed to close as well: {another!r}")
+        if failures:
+            raise failures[0]
+
+    def temp_filename(self) -> str:
+        """A file name that does not exist in the working folder."""
+        while True:
+            name = f"{uuid.uuid4()}.zarr"
+            if not os.path.exists(name):
+                return name
+
+    # -- fields
+
+    def create_like(
+        self,
+        field: Any,
+        dest_group: Any,
+        dest_name: str,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> Any:
+        """An empty field of the type of `field`, in a table; ValueError if it is no field."""
+        if not isinstance(field, (Field, Group)):
+            raise ValueError(f"expected a field, not a {type(field).__name__}")
+        dest = self._table(dest_group) if isinstance(dest_group, Group) else dest_group
+        return self.get(field).create_like(dest, dest_name, timestamp)
+
+    def create_indexed_string(
+        self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
+    ) -> Any:
+        """See `DataFrame.create_indexed_string`."""
+        return self._table(group).create_indexed_string(name, timestamp, chunksize)
+
+    def create_fixed_string(
+        self,
+        group: Any,
+        name: str,
+        length: int,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> Any:
+        """See `DataFrame.create_fixed_string`."""
+        return self._table(group).create_fixed_string(name, length, timestamp, chunksize)
+
+    def create_categorical(
+        self,
+        group: Any,
+        name: str,
+        nformat: Any,
+        key: Any = None,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> Any:
+        """See `DataFrame.create_categorical`."""
+        return self._table(group).create_categorical(name, nformat, key, timestamp, chunksize)
+
+    def create_numeric(
+        self,
+        group: Any,
+        name: str,
+        nformat: npt.DTypeLike,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> Any:
+        """See `DataFrame.create_numeric`."""
+        return self._table(group).create_numeric(name, nformat, timestamp, chunksize)
+
+    def create_timestamp(
+        self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
+    ) -> Any:
+        """See `DataFrame.create_timestamp`."""
+        return self._table(group).create_timestamp(name, timestamp, chunksize)
+
+    def _table(self, group: Any) -> DataFrame:
+        """The table that is meant by it or by its storage group."""
+        if isinstance(group, Group):
+            for dataset in self.datasets.values():
+                if dataset.storage is group.storage and group.name in dataset:
+                    group = dataset[group.name]
+        if not isinstance(group, DataFrame):
+            raise ValueError(f"fields are created in a DataFrame, not in a {type(group).__name__}")
+        return group
+
+    def get_or_create_group(self, group: Any, name: str) -> Any:
+        """``group[name]``, created if there is none."""
+        return group[name] if name in group else group.create_group(name)
+
+    def chunks(self, length: int, chunksize: int | None = None) -> Iterator[tuple[int, int]]:
+        """Start and end of each chunk of that many rows."""
+        step = chunksize or self.chunksize
+        for start in range(0, length, step):
+            yield start, min(start + step, length)
+
+
+def _timestamp(timestamp: Any) -> str:
+    if not isinstance(timestamp, (str, dt.datetime)):
+        raise DataError(f"a timestamp is text or a datetime, not a {type(timestamp).__name__}")
+    return str(timestamp)
+
+
+def _default_name(path: Any) -> str:
+    try:
+        last = str(os.fspath(path)).rstrip("/").rsplit("/", 1)[-1]
+    except TypeError:
+        return "dataset"
+    return last.rsplit(".", 1)[0] or last
