@@ -20,6 +20,7 @@ __all__ = [
     "DataError",
     "DatasetExistsError",
     "DatasetNotFoundError",
+    "ExeteraCompatibilityWarning",
     "ExeteraError",
     "FieldNotFoundError",
     "NameTakenError",
@@ -104,6 +105,10 @@ class CommitStateUnknownError(StorageError):
     Nothing is lost: the dataset stays open with its changes, what was written stays where it is,
     and another ``commit()`` finds out, and commits if it was not.
     """
+
+
+class ExeteraCompatibilityWarning(UserWarning):
+    """ExeTera's face let something pass that is an error by default; told once for each place."""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from numbers import Real
 
 import numpy as np
@@ -19,14 +19,15 @@ MOMENT = re.compile(
 DAY = re.compile(rb"(\d{4})-(\d{1,2})-(\d{1,2})")
 
 
-def moment(given: str | float | datetime) -> float:
+def moment(given: str | float | date | np.datetime64) -> float:
     """
     A point in time in POSIX seconds.
 
     Parameters
     ----------
     given
-        Text, a datetime or POSIX seconds; UTC unless it says else.
+        Text, a datetime (of pandas, too), a date, which means its midnight, a numpy datetime64, or
+        POSIX seconds; in UTC unless it has a time zone.
 
     Raises
     ------
@@ -40,6 +41,14 @@ def moment(given: str | float | datetime) -> float:
             return parse_moment(given.strip().encode())
         except ValueError:
             given = _iso(given)
+    if isinstance(given, np.datetime64):
+        if np.isnat(given):
+            raise ValueError("NaT is no moment: write isna() for what is missing")
+        return float(
+            (given.astype("datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "s")
+        )
+    if isinstance(given, date) and not isinstance(given, datetime):
+        given = datetime(given.year, given.month, given.day, tzinfo=UTC)
     if not isinstance(given, datetime):
         raise ValueError(
             f"a moment is text, a datetime or POSIX seconds, not a {type(given).__name__}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, ExeteraCompatibilityWarning
+from exetera_zarr.faces import NATIVE, Face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +23,8 @@ __all__ = [
     "Settings",
     "cache_limit",
     "checked_folder",
+    "face_of",
+    "let_pass",
     "memory_limit",
     "physical_memory",
     "settings_of",
@@ -43,6 +48,9 @@ class Settings:
     cache_limit: int
     row_block: int | None = None
     spill_dir: str | None = None
+    face: Face = NATIVE
+    leniencies: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often ExeTera's face let something pass, by what it was and where."""
 
 
 @runtime_checkable
@@ -55,6 +63,36 @@ class HasSettings(Protocol):
 def settings_of(owner: object) -> Settings | None:
     """The settings of a session; None of what is none, such as a script's own stand-in for one."""
     return owner.settings if isinstance(owner, HasSettings) else None
+
+
+def face_of(owner: object) -> Face:
+    """The face of a session; the native one of what is none."""
+    settings = settings_of(owner)
+    return NATIVE if settings is None else settings.face
+
+
+def let_pass(settings: Settings | None, what: str, where: str, rows: int = 1) -> None:
+    """
+    Count something that ExeTera lets pass, and tell it once for each place.
+
+    Parameters
+    ----------
+    settings
+        Of the session.
+    what
+        What was done, as a clause: ``cut strings that are too long``.
+    where
+        The field, file or table that it was done to.
+    rows
+        How many rows it concerns.
+    """
+    counted = Counter[tuple[str, str]]() if settings is None else settings.leniencies
+    first = (what, where) not in counted
+    counted[what, where] += rows
+    if first:
+        warnings.warn(
+            f"{where}: {what}, as ExeTera does", ExeteraCompatibilityWarning, stacklevel=3
+        )
 
 
 def physical_memory() -> int:

@@ -22,6 +22,7 @@ HOME = Path(exetera_zarr.__file__).parent
 FLOORS: dict[str, int] = {
     "_version": 0,
     "errors": 0,
+    "faces": 0,
     "fieldtypes": 1,
     "moments": 1,
     "settings": 1,

@@ -3,7 +3,7 @@
 >>> import exetera_zarr.compat
 >>> from exetera.core.session import Session
 >>> Session.__module__
-'exetera_zarr.tables.session'
+'exetera_zarr.compat.session'
 
 `exetera`, `exetera.core`, `exetera.io` and `exetera.processing` import in every form; a module that
 ExeTera removed, or whose insides have no counterpart, says what takes its place.

@@ -28,7 +28,7 @@ MODULES = {
     "exetera.core.fields": "exetera_zarr.compat.fields",
     "exetera.core.journal": "exetera_zarr.compat.journal",
     "exetera.core.operations": "exetera_zarr.compat.operations",
-    "exetera.core.session": "exetera_zarr.tables.session",
+    "exetera.core.session": "exetera_zarr.compat.session",
     "exetera.core.utils": "exetera_zarr.compat.utils",
     "exetera.core.validation": "exetera_zarr.compat.validation",
     "exetera.io.field_importers": "exetera_zarr.compat.field_importers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -12,11 +13,11 @@ import numpy.typing as npt
 from exetera_zarr.engine.columns import membership, selection, spans
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
-from exetera_zarr.fields import filters
+from exetera_zarr.fields import filters, missing
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.fields.operators import not_of_numbers
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.values import as_values, in_a_row, split_missing
 from exetera_zarr.fieldtypes import (
     TYPE_ATTRIBUTES,
     array_dtypes,
@@ -25,13 +26,14 @@ from exetera_zarr.fieldtypes import (
     label_text,
     numeric_attributes,
 )
-from exetera_zarr.settings import settings_of
+from exetera_zarr.settings import face_of, settings_of
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.engine import Column
+    from exetera_zarr.faces import Face
     from exetera_zarr.fields.rows import Read
     from exetera_zarr.settings import Settings
     from exetera_zarr.storage.base import AnyArray, Array, Group
@@ -88,6 +90,7 @@ class Field(Rows):
         self._dataframe = dataframe
         self._write_enabled = write_enabled
         self._owner = owner
+        self._companion: Field | None = None  # of a field in memory
 
     # -- identity
 
@@ -161,6 +164,12 @@ class Field(Rows):
         return field_html(self) if self.valid else repr(self)
 
     def __bool__(self) -> bool:
+        if self.face.refuses_truth:
+            raise DataError(
+                f"{self.describe()} has many rows, and is neither true nor false as a whole: write "
+                "& for and, | for or, ~ for not, with each comparison in parentheses, as in "
+                "(a > 1) & (a < 3); whether a field is there is asked by `is not None`"
+            )
         return True
 
     def __len__(self) -> int:
@@ -183,6 +192,169 @@ class Field(Rows):
     def write_enabled(self) -> bool:
         """Whether it may be changed through this object."""
         return self._write_enabled
+
+    @property
+    def face(self) -> Face:
+        """What the session does where being right and being ExeTera differ."""
+        return face_of(self._session)
+
+    # -- missing values
+
+    @property
+    def validity(self) -> Field | None:
+        """
+        The companion: a bool field that says which rows have a value.
+
+        None where every row has one, but for NaN; and in ExeTera's face, which knows no missing
+        values.
+
+        Raises
+        ------
+        DataError
+            The companion has another number of rows than the field.
+        """
+        if not self.face.sees_missing:
+            return None
+        return missing.companion_of(self) if self.stored else self._companion
+
+    def masked_blocks(self) -> Iterator[tuple[Column, AnyArray | None]]:
+        """The rows in order, some at a time, and which of them have a value; None for all."""
+        length, read = missing.masked_reader(self)
+        source = source_of([self], length)
+        for start, stop in source.cuts():
+            yield read(start, stop)
+
+    def append_masked(self, column: Column, mask: AnyArray | None) -> None:
+        """
+        Append rows of which some may be missing.
+
+        Parameters
+        ----------
+        column
+            As in `append`.
+        mask : ndarray of bool, optional
+            Which rows have a value; None for all. A float or timestamp without one is NaN; other
+            fields have a companion, which is made when it is first needed.
+        """
+        if not self.face.sees_missing:
+            self.append(column)
+            return
+        companion, before = self.validity, len(self)
+        column = missing.in_place_of_missing(column, mask)
+        if companion is None and mask is not None and not missing.holds_nan(column):
+            companion = self._new_companion(before)
+        self.append(column)
+        if companion is not None:
+            companion.append(np.ones(len(column), np.bool_) if mask is None else mask)
+
+    def encoded(self, values: Any) -> tuple[AnyArray, AnyArray | None]:
+        """
+        Values that a person writes, as they are stored, and which of them there are.
+
+        Returns
+        -------
+        values : ndarray
+            Of the field's type.
+        mask : ndarray of bool, or None
+            Which rows have a value; None where all have.
+
+        Raises
+        ------
+        DataError
+            The field cannot hold a value exactly.
+        """
+        exact, where, dtype = self.face.writes_exactly, self.describe(), self.dtype_of_rows
+        values = in_a_row(values, where)
+        if not exact:
+            return as_values(values, dtype, where, exact=False), None
+        values, mask = split_missing(values)
+        found = self._encoded(values, dtype, where)
+        if mask is not None and dtype.kind == "f":
+            return np.where(mask, found, np.nan).astype(dtype), None
+        return found, mask
+
+    def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+        return as_values(values, dtype, where)
+
+    def extend_companion(self, rows: int) -> None:
+        """Before rows are appended that have a value: have the companion say so."""
+        if self._companion is not None:
+            self._companion.append(np.ones(rows, np.bool_))
+        elif self.stored and missing.COMPANION in self.group.attributes:
+            companion = self.validity
+            if companion is not None and len(companion) == len(self):
+                companion.append(np.ones(rows, np.bool_))
+
+    def with_companion(self) -> Field:
+        """The companion, which is made if there is none."""
+        companion = self.validity
+        return self._new_companion(len(self)) if companion is None else companion
+
+    def _new_companion(self, rows: int) -> Field:
+        """A companion that says that the rows so far have a value."""
+        made: Field
+        if self._dataframe is None:
+            made = self._companion = self.numeric_like("bool")
+        else:
+            made = missing.add_companion(self)
+        made.append(np.ones(rows, np.bool_))
+        return made
+
+    def isna(self) -> Any:
+        """
+        Row by row, whether the value is missing.
+
+        Returns
+        -------
+        NumericField of bool
+            In memory.
+        """
+        return self._presence(inverted=True)
+
+    def notna(self) -> Any:
+        """Row by row, whether there is a value: the opposite of `isna`."""
+        return self._presence(inverted=False)
+
+    def _presence(self, *, inverted: bool) -> Any:
+        found = self.numeric_like("bool")
+        for column, mask in self.masked_blocks():
+            here = np.ones(len(column), np.bool_) if mask is None else mask
+            found.append(~here if inverted else here)
+        return found
+
+    def fillna(self, value: Any) -> Any:
+        """
+        The field with a value in the place of those that are missing.
+
+        Parameters
+        ----------
+        value
+            As `write` takes it; of a categorical field a name or a code.
+
+        Returns
+        -------
+        Field
+            Of the same type, in memory, without missing values.
+
+        Raises
+        ------
+        DataError
+            The field cannot hold the value.
+        """
+        filler = self.memory_like()
+        filler.data.write([self.stored_value(value)])
+        filled = self.memory_like()
+        for column, mask in self.masked_blocks():
+            if mask is None:
+                filled.append(column)
+                continue
+            both = selection.concat([column, filler.read(0, 1)])
+            filled.append(selection.take(both, np.where(mask, np.arange(len(mask)), len(mask))))
+        return filled
+
+    def stored_value(self, value: Any) -> Any:
+        """A value as `write` takes it, of one that a person writes, such as a name or a date."""
+        return value
 
     def writeable(self) -> Self:
         """The same field with writing enabled."""
@@ -232,6 +404,11 @@ class Field(Rows):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(self.data[:], dtype=dtype)
 
+    @property
+    def dtype_of_rows(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.data.dtype
+        return dtype
+
     def reader(self) -> tuple[int, Read]:
         arrays = self.arrays()
         return self.rows_of(arrays), lambda start, stop: self.read(start, stop, arrays)
@@ -253,7 +430,9 @@ class Field(Rows):
 
     def append(self, column: Column, *, given: bool = False) -> None:
         """Append a column of the engine; if it is `given` away, nobody changes it any more."""
-        self.data.write_part(column, move_mem=given)
+        self.check_writeable()
+        array = self.array()
+        array.append(as_values(column, array.dtype, self.describe(), exact=False), given=given)
 
     def take(self, rows: AnyArray) -> Column:
         """
@@ -372,24 +551,30 @@ class Field(Rows):
         TypeError
             There is text for a field of numbers, or there are numbers for one of text.
         """
-        if isinstance(test_elements, (str, bytes)):
+        if isinstance(test_elements, (str, bytes, dt.date, np.datetime64)):
             test_elements = [test_elements]
         elif not isinstance(test_elements, np.ndarray):
             several = isinstance(test_elements, Iterable)
             test_elements = list(test_elements) if several else [test_elements]
-        first = test_elements.reshape(-1)[:1] if isinstance(test_elements, np.ndarray) else ()
-        self._check_comparable(first if len(first) else test_elements)
-        wanted = membership.members(test_elements, self.data.dtype)
-        found = [np.isin(column, wanted) for column in self.blocks()]
+        wanted = membership.members(self._elements(test_elements), self.dtype_of_rows)
+        found = [
+            np.isin(column, wanted) if mask is None else np.isin(column, wanted) & mask
+            for column, mask in self.masked_blocks()
+        ]
         return np.concatenate(found) if found else np.empty(0, bool)
 
-    def _check_comparable(self, values: Iterable[Any]) -> None:
-        """TypeError if there are values that rows cannot be equal to: text beside numbers."""
-        others = (str, bytes, dt.date, np.datetime64, np.timedelta64)
-        for value in values:
-            if isinstance(value, others):
+    def _elements(self, elements: Any) -> Any:
+        """What `isin` looks for as it is stored; TypeError for what no row can be equal to."""
+        first = elements.reshape(-1)[:1] if isinstance(elements, np.ndarray) else elements
+        for value in first:
+            if isinstance(value, (str, bytes, dt.date, np.datetime64, np.timedelta64)):
                 plain = value.item() if isinstance(value, np.generic) else value
-                raise TypeError(not_of_numbers(self, plain))
+                self.operand(plain, operator.eq)  # raises, and says why
+        return elements
+
+    def operand(self, other: Any, function: Any) -> Any:
+        """The other side of an operator in the terms of this field; see `operators.Comparison`."""
+        raise NotImplementedError
 
     def unique(
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import operator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, listing
 from exetera_zarr.fields.base import Field, new_field
+from exetera_zarr.fields.operands import category_operand
 from exetera_zarr.fields.operators import Arithmetic
 from exetera_zarr.fieldtypes import categorical_attributes, label_bytes
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["CategoricalField"]
 
@@ -18,6 +23,40 @@ class CategoricalField(Arithmetic, Field):
     """Field of integer codes, each of which has a name in `keys`."""
 
     type_name = "categorical"
+
+    def operand(self, other: Any, function: Any) -> Any:
+        return category_operand(self, other, function)
+
+    def _elements(self, elements: Any) -> Any:
+        """As of the other types; names are found by their codes, and unknown ones not at all."""
+        values = elements.tolist() if isinstance(elements, np.ndarray) else list(elements)
+        codes = {label_bytes(name): code for code, name in self.keys.items()}
+        names = [v for v in values if isinstance(v, (str, bytes))]
+        if not names:
+            return super()._elements(elements)
+        others = [v for v in values if not isinstance(v, (str, bytes))]
+        found = (codes.get(label_bytes(name)) for name in names)
+        return [*others, *(code for code in found if code is not None)]
+
+    def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+        """As of the other types; names become their codes, and every code has to have a name."""
+        array = np.asarray(values)
+        if array.dtype.kind in "USO" and any(
+            isinstance(one, (str, bytes)) for one in array.reshape(-1)
+        ):
+            return np.asarray(self.operand(values, operator.eq)).astype(dtype)
+        codes = super()._encoded(values, dtype, where)
+        named = np.isin(codes, np.asarray(list(self.keys), np.int64))
+        if not named.all():
+            at = int(np.flatnonzero(~named.reshape(-1))[0])
+            raise DataError(
+                f"{where} has no category of the code {codes.reshape(-1)[at]}, which is value {at} "
+                f"of those given; there are: {listing(self.keys)}"
+            )
+        return codes
+
+    def stored_value(self, value: Any) -> Any:
+        return category_operand(self, value, operator.eq)
 
     @property
     def nformat(self) -> str:

@@ -12,7 +12,6 @@ import pyarrow as pa
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import DataError, about
 from exetera_zarr.fields.rows import Rows
-from exetera_zarr.fields.values import as_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,18 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["RawData", "StringData"]
+
+
+_COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+
+
+def _of_field(function: Any) -> Any:
+    """A comparison of the data of a field, which is one of the field."""
+
+    def method(self: Any, other: Any) -> Any:
+        return function(self.comparable(), other)
+
+    return method
 
 
 def _positions(item: Any, length: int, field: Field) -> AnyArray:
@@ -99,9 +110,24 @@ class RawData(Rows):
         """Whether the elements are numbers rather than fixed strings."""
         return self.dtype.kind != "S"
 
+    @property
+    def dtype_of_rows(self) -> np.dtype[Any]:
+        return self.dtype
+
     def reader(self) -> tuple[int, Read]:
         array = self.array()
         return len(array), array.read
+
+    __hash__ = object.__hash__
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
+
+    def comparable(self) -> Field:
+        """What stands for the data in a comparison: the field, if these are its values."""
+        if self._role != "values" or self._field.indexed:
+            raise TypeError(
+                f"the {self._role} of {self._field.describe()} are compared as an array: add [:]"
+            )
+        return self._field
 
     def array(self) -> Array:
         """The storage array, as it is now."""
@@ -151,7 +177,8 @@ class RawData(Rows):
     def __setitem__(self, item: Any, values: Any) -> None:
         array = self._to_change()
         item = _one_index(item)
-        values = as_values(values, array.dtype, self._field.describe())
+        values, mask = self._field.encoded(values)
+        self._note_present(item, mask)
         row = _row(item, len(array), self._field)
         if row is not None:
             if values.size != 1:
@@ -167,6 +194,14 @@ class RawData(Rows):
                 else _positions(item, len(array), self._field)
             )
             self._scatter(array, rows, values)
+
+    def _note_present(self, item: Any, mask: AnyArray | None) -> None:
+        """Have the companion say which of the rows that are overwritten have a value now."""
+        companion = self._field.validity
+        if companion is None and mask is not None:
+            companion = self._field.with_companion()
+        if companion is not None:
+            companion.data[item] = True if mask is None else mask
 
     def _fill(self, array: Array, start: int, stop: int, values: AnyArray) -> None:
         if values.ndim == 0 or len(values) == 1 != stop - start:
@@ -210,9 +245,13 @@ class RawData(Rows):
             A value does not fit the field's type; nothing is written then.
         """
         array = self._to_change()
-        values = as_values(part, array.dtype, self._field.describe())
+        values, mask = self._field.encoded(part)
         if values.ndim != 1:
             raise DataError(f"{self._field.describe()} has one dimension, not {values.ndim}")
+        if mask is not None:
+            self._field.append_masked(values, mask)
+            return
+        self._field.extend_companion(len(values))
         array.append(values, given=move_mem)
 
     def write(self, part: Any) -> None:
@@ -275,6 +314,13 @@ class StringData(Rows):
 
     def reader(self) -> tuple[int, Read]:
         return self._field.reader()
+
+    __hash__ = object.__hash__
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
+
+    def comparable(self) -> Field:
+        """What stands for the data in a comparison: the field."""
+        return self._field
 
     @property
     def dtype(self) -> np.dtype[Any]:

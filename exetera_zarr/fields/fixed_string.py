@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from exetera_zarr.fields.base import Field
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from exetera_zarr.fields.text import Text
 
 __all__ = ["FixedStringField"]
 
 
-class FixedStringField(Field):
+class FixedStringField(Text, Field):
     """Field of byte strings of at most a fixed length; shorter ones are padded with NULs."""
 
     type_name = "fixedstring"
@@ -24,10 +22,11 @@ class FixedStringField(Field):
         """Bytes of the longest string that fits."""
         return int(self.group.attributes["strlen"])
 
-    def _check_comparable(self, values: Iterable[Any]) -> None:
+    def _elements(self, elements: Any) -> Any:
         """As of the other types: TypeError if there is anything but text."""
-        for value in values:
+        for value in elements:
             if not isinstance(value, (str, bytes, type(None))):
                 raise TypeError(
                     f"{self.describe()} holds strings, not {np.asarray(value).dtype} as are given"
                 )
+        return elements

@@ -12,6 +12,7 @@ from exetera_zarr.errors import CorruptDataError, about
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fields.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["IndexedStringField"]
 
 
-class IndexedStringField(Field):
+class IndexedStringField(Text, Field):
     """Field of UTF-8 strings of any length: offsets, and bytes back to back."""
 
     type_name = "indexedstring"
@@ -112,7 +113,12 @@ class IndexedStringField(Field):
             test_elements = [test_elements]
         with about(self.describe):
             wanted = [element for element in test_elements if element is not None]
-            found = [strings.isin(column, wanted) for column in self.blocks()]
+            found = [
+                strings.isin(column, wanted)
+                if mask is None
+                else strings.isin(column, wanted) & mask
+                for column, mask in self.masked_blocks()
+            ]
         return np.concatenate(found) if found else np.empty(0, bool)
 
     def unique(

@@ -8,6 +8,7 @@ import numpy as np
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.operands import number_operand
 from exetera_zarr.fields.operators import Bitwise
 from exetera_zarr.fields.values import as_numbers
 from exetera_zarr.fieldtypes import dtype_to_str, numeric_attributes
@@ -21,6 +22,9 @@ class NumericField(Bitwise, Field):
     """Field of bool, integers of 8 to 64 bits, or floats of 32 or 64 bits."""
 
     type_name = "numeric"
+
+    def operand(self, other: Any, function: Any) -> Any:
+        return number_operand(self, other, function)
 
     @property
     def nformat(self) -> str:

@@ -1,34 +1,75 @@
-"""Operators of the fields that hold numbers; the result is a numeric field in memory."""
+"""Operators of fields, row by row; the result is a numeric field in memory.
+
+A missing value on either side makes the result missing, but for what is decided without it, as
+``True | missing`` is (Kleene's logic). Whole numbers are reckoned in 64 bits: what does not fit is
+an error. ExeTera's face reckons as numpy does, with what is stored.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pyarrow as pa
 
+from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
+from exetera_zarr.fields import exact_integers
+from exetera_zarr.fields.missing import both, masked_reader, present
 from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
+    from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["Arithmetic", "Bitwise", "Comparison", "Modulo", "compute", "not_of_numbers"]
+__all__ = ["Arithmetic", "Bitwise", "Comparison", "compute"]
 
 Function = Callable[..., Any]
+Part = tuple[Any, "AnyArray | None"]
+"""Values of a block, or a scalar, and which of its rows have one; None for all."""
+
+COMPARISONS = {
+    operator.eq: np.equal,
+    operator.ne: np.not_equal,
+    operator.lt: np.less,
+    operator.le: np.less_equal,
+    operator.gt: np.greater,
+    operator.ge: np.greater_equal,
+}
+_BY_UFUNC: dict[Any, Function] = {
+    **{ufunc: function for function, ufunc in COMPARISONS.items()},
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+    np.floor_divide: operator.floordiv,
+    np.remainder: operator.mod,
+    np.power: operator.pow,
+    np.divmod: divmod,
+    np.bitwise_and: operator.and_,
+    np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor,
+    np.logical_and: operator.and_,
+    np.logical_or: operator.or_,
+    np.logical_xor: operator.xor,
+    np.negative: operator.neg,
+    np.absolute: operator.abs,
+    np.invert: operator.invert,
+}
 
 
 def compute(function: Function, *operands: Any) -> Any:
     """
-    Apply a numpy function to fields, arrays and scalars, row by row.
+    Apply a function to fields, arrays and scalars, row by row.
 
     Parameters
     ----------
     function
-        Takes arrays and returns an array, or a tuple of arrays.
+        One of `operator`, or a numpy function that takes arrays and returns an array or a tuple
+        of arrays.
     operands
         At least one field; arrays and lists are as long as it is.
 
@@ -41,118 +82,232 @@ def compute(function: Function, *operands: Any) -> Any:
     ------
     DataError
         Operands of different lengths, or a result that no field can hold.
+    OverflowError
+        A whole number beyond 64 bits.
     """
     lead: Any = next(operand for operand in operands if isinstance(operand, Comparison))
     try:
-        return _computed(function, lead, operands)
-    except OverflowError as error:
+        if lead.face.widens_integers or not lead.of_numbers:
+            return _computed(_exactly(function, operands), lead, operands)
+        return _as_numpy_does(function, lead, operands)
+    except (OverflowError, TypeError) as error:
+        if str(error).startswith(lead.describe()):
+            raise
+        raise type(error)(f"{lead.describe()} ({lead.fieldtype}): {error}") from error
+
+
+def _as_numpy_does(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
+    plain = _of_values(function)
+    try:
+        return _computed(plain, lead, operands)
+    except OverflowError:
         # A number beyond the field's type, such as 300 with uint8: numpy does not widen for it.
-        wider = [_as_int64(operand) for operand in operands]
+        wider = [
+            np.int64(o) if type(o) is int and -(1 << 63) <= o < 1 << 63 else o for o in operands
+        ]
         if all(new is old for new, old in zip(wider, operands, strict=True)):
-            raise OverflowError(f"{lead.describe()} ({lead.fieldtype}): {error}") from error
-        return _computed(function, lead, wider)
-    except TypeError as error:
-        raise TypeError(f"{lead.describe()} ({lead.fieldtype}): {error}") from error
+            raise
+        return _computed(plain, lead, wider)
 
 
-def _as_int64(operand: Any) -> Any:
-    return (
-        np.int64(operand) if type(operand) is int and -(1 << 63) <= operand < 1 << 63 else operand
-    )
+def _of_values(function: Function) -> Callable[[Sequence[Part]], list[Part]]:
+    """The function over values alone; results have the rows that all of the operands have."""
+
+    def apply(parts: Sequence[Part]) -> list[Part]:
+        with np.errstate(all="ignore"):
+            result = function(*(values for values, _ in parts))
+        mask = None
+        for _, one in parts:
+            mask = both(mask, one)
+        results = result if isinstance(result, tuple) else (result,)
+        return [(np.asarray(values), mask) for values in results]
+
+    return apply
 
 
-def _computed(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
+def _exactly(function: Function, operands: Sequence[Any]) -> Callable[[Sequence[Part]], list[Part]]:
+    """The function as it is right for these operands."""
+    if function in COMPARISONS:
+        return _comparing(function)
+    dtypes = [_dtype_of(operand) for operand in operands]
+    if function in (operator.and_, operator.or_, operator.xor, operator.invert):
+        if all(dtype.kind == "b" for dtype in dtypes):
+            return _KLEENE[function]
+        return _of_values(function)
+    whole = exact_integers.of(function, dtypes, operands)
+    if whole is not None:
+        return whole
+    return _of_values(_of_wide(function) if isinstance(function, np.ufunc) else function)
+
+
+def _of_wide(function: Function) -> Function:
+    """A function of numpy's over whole numbers of 64 bits: of int8 its floats would have 16."""
+
+    def apply(*operands: Any) -> Any:
+        arrays = [np.asarray(operand) for operand in operands]
+        return function(
+            *(array.astype(np.int64) if array.dtype.kind in "bi" else array for array in arrays)
+        )
+
+    return apply
+
+
+def _dtype_of(operand: Any) -> np.dtype[Any]:
+    if isinstance(operand, Rows):
+        dtype: np.dtype[Any] = operand.dtype_of_rows
+        return dtype
+    return np.asarray(operand).dtype
+
+
+def _comparing(function: Function) -> Callable[[Sequence[Part]], list[Part]]:
+    ufunc = COMPARISONS[function]
+
+    def apply(parts: Sequence[Part]) -> list[Part]:
+        (left, _), (right, _) = parts
+        mask = None
+        for values, one in parts:
+            if isinstance(values, float) and values != values:  # noqa: PLR0124 - NaN
+                raise TypeError(
+                    "nothing is equal to NaN, greater or less: write isna() for what is missing"
+                )
+            mask = both(mask, one)
+        if _is_text(left) or _is_text(right):
+            result = strings.compare(ufunc.__name__, left, right)
+        else:
+            result = np.asarray(exact_integers.compared(ufunc, left, right))
+        return [(result if mask is None else result & mask, mask)]
+
+    return apply
+
+
+def _is_text(values: Any) -> bool:
+    text = values.dtype.kind in "SO" if isinstance(values, np.ndarray) else None
+    return isinstance(values, (bytes, pa.Array)) if text is None else text
+
+
+def _and(parts: Sequence[Part]) -> list[Part]:
+    (a, a_there), (b, b_there) = parts
+    if a_there is None and b_there is None:
+        return [(np.asarray(a & b), None)]
+    a_there, b_there = _full(a, a_there), _full(b, b_there)
+    known = (a_there & b_there) | (a_there & ~np.asarray(a)) | (b_there & ~np.asarray(b))
+    return [(np.asarray(a & b) & a_there & b_there, known)]
+
+
+def _or(parts: Sequence[Part]) -> list[Part]:
+    (a, a_there), (b, b_there) = parts
+    if a_there is None and b_there is None:
+        return [(np.asarray(a | b), None)]
+    a_there, b_there = _full(a, a_there), _full(b, b_there)
+    found = (a & a_there) | (b & b_there)
+    return [(found, (a_there & b_there) | found)]
+
+
+def _xor(parts: Sequence[Part]) -> list[Part]:
+    (a, a_there), (b, b_there) = parts
+    mask = both(a_there, b_there)
+    found = np.asarray(a ^ b)
+    return [(found if mask is None else found & mask, mask)]
+
+
+def _not(parts: Sequence[Part]) -> list[Part]:
+    ((values, mask),) = parts
+    return [(~values if mask is None else ~values & mask, mask)]
+
+
+def _full(values: Any, mask: AnyArray | None) -> AnyArray:
+    return np.ones(np.shape(values), np.bool_) if mask is None else mask
+
+
+_KLEENE: dict[Function, Callable[[Sequence[Part]], list[Part]]] = {
+    operator.and_: _and,
+    operator.or_: _or,
+    operator.xor: _xor,
+    operator.invert: _not,
+}
+
+
+# -- block by block
+
+
+def _computed(
+    function: Callable[[Sequence[Part]], list[Part]], lead: Field, operands: Sequence[Any]
+) -> Any:
     """The result of a function, one field or several, which take it block by block."""
     length, step = len(lead), lead.group.row_block
     sources = [_source(operand, lead, length) for operand in operands]
-    fields: list[NumericField] = []
+    fields: list[Any] = []
     for start in range(0, max(length, 1), step):
         stop = min(start + step, length)
-        result = function(*(source(start, stop) for source in sources))
-        parts = [np.asarray(p) for p in (result if isinstance(result, tuple) else (result,))]
-        fields = fields or [lead.numeric_like(part.dtype) for part in parts]
-        for field, part in zip(fields, parts, strict=True):
-            field.append(part)
+        parts = function([source(start, stop) for source in sources])
+        fields = fields or [lead.numeric_like(values.dtype) for values, _ in parts]
+        for field, (values, mask) in zip(fields, parts, strict=True):
+            field.append_masked(np.broadcast_to(values, stop - start), mask)
     return tuple(fields) if len(fields) > 1 else fields[0]
 
 
-def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Any]:
+def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Part]:
     """A function that gives the operand's rows of a block; a scalar is the same for all."""
+    read: Callable[[int, int], Part]
     if isinstance(operand, Rows):
-        rows, read = operand.reader()
+        if isinstance(operand, Comparison):
+            rows, read = masked_reader(cast("Field", operand))
+        else:
+            rows, plain = operand.reader()
+
+            def read(start: int, stop: int) -> Part:
+                column = plain(start, stop)
+                return column, present(column, None)
     else:
         array = np.asarray(operand)
         if array.ndim == 0:
-            return lambda *_: operand
+            return lambda *_: (operand, None)
         rows = len(array)
 
-        def read(start: int, stop: int) -> Any:
-            return array[start:stop]
+        def read(start: int, stop: int) -> Part:
+            part = array[start:stop]
+            return part, present(part, None)
 
     if rows != length:
         raise DataError(f"{lead.describe()} has {length} rows, the other operand has {rows}")
+    if not lead.face.sees_missing:
+        seen = read
+        return lambda start, stop: (seen(start, stop)[0], None)
     return read
 
 
+# -- the operators
+
+
 def _forward(function: Function) -> Any:
-    def method(self: Field, other: Any) -> Any:
-        if not _is_operand(self, other, function):
-            return NotImplemented
-        return compute(function, self, other)
+    def method(self: Any, other: Any) -> Any:
+        taken = self.operand(other, function)
+        return NotImplemented if taken is NotImplemented else self.apply_to(function, taken)
 
     return method
 
 
 def _reflected(function: Function) -> Any:
-    def method(self: Field, other: Any) -> Any:
-        if not _is_operand(self, other, function):
+    def method(self: Any, other: Any) -> Any:
+        taken = self.operand(other, function)
+        if taken is NotImplemented:
             return NotImplemented
-        return compute(function, other, self)
+        return compute(function, taken, self)
 
     return method
 
 
-def _is_operand(field: Field, other: Any, function: Function) -> bool:
-    """
-    Whether the other side of an operator is numbers, or None where that is not equal to any.
+def _unary(function: Function) -> Any:
+    def method(self: Any) -> Any:
+        return compute(function, self)
 
-    Raises
-    ------
-    TypeError
-        It is text or a date: Python would call that unequal without a word.
-    """
-    if other is None and function in (operator.eq, operator.ne):
-        return True
-    texts = (str, bytes, dt.date, type(None))
-    if isinstance(other, texts) or (isinstance(other, Rows) and not other.of_numbers):
-        raise TypeError(not_of_numbers(field, other))
-    if isinstance(other, (np.ndarray, np.generic, list)) and np.asarray(other).dtype.kind in "USMm":
-        raise TypeError(not_of_numbers(field, other))
-    return isinstance(other, (Rows, np.ndarray, np.generic, int, float, list))
+    return method
 
 
-def not_of_numbers(field: Field, other: Any) -> str:
-    """Why a field does not go together with text and dates, and what does."""
-    names = getattr(field, "keys", None)
-    hints = {
-        "categorical": f"compare it with codes, which have the names {names}",
-        "timestamp": "compare it with seconds since 1970, such as moment.timestamp()",
-    }
-    hint = hints.get(field.type_name, "compare it with numbers")
-    given = (
-        repr(other)
-        if isinstance(other, (str, bytes, int, dt.date))
-        else f"a {type(other).__name__}"
-    )
-    return f"{field.describe()} holds numbers, which do not go together with {given}: {hint}"
-
-
-class Comparison:
-    """``< <= == != > >=``, giving bool."""
+class Comparison(Rows):
+    """``< <= == != > >=``, giving bool; and numpy's functions of arrays, row by row."""
 
     of_numbers = True
-    # An array on the left leaves the operator to the field.
-    __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]  # because == compares rows
 
     __lt__ = _forward(operator.lt)
@@ -162,9 +317,55 @@ class Comparison:
     __eq__ = _forward(operator.eq)
     __ne__ = _forward(operator.ne)
 
+    def operand(self, other: Any, function: Function) -> Any:
+        """
+        The other side of an operator in the terms of this field.
+
+        Returns
+        -------
+        Rows, ndarray or scalar
+            NotImplemented for what knows better itself.
+
+        Raises
+        ------
+        TypeError
+            It does not go together with the rows of this field.
+        """
+        raise NotImplementedError
+
+    def apply_to(self, function: Function, other: Any) -> Any:
+        """The result of an operator with what `operand` gave."""
+        return compute(function, self, other)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if method != "__call__" or options:
+            return NotImplemented
+        function = _BY_UFUNC.get(ufunc)
+        if function is None:
+            return compute(ufunc, *inputs)
+        if len(inputs) == 1:
+            return compute(function, self)
+        left, right = inputs
+        if isinstance(left, Comparison):
+            return function(left, right)
+        if function in COMPARISONS:
+            return _MIRRORED[function](right, left)
+        taken = self.operand(left, function)
+        return NotImplemented if taken is NotImplemented else compute(function, taken, right)
+
+
+_MIRRORED = {
+    operator.eq: operator.eq,
+    operator.ne: operator.ne,
+    operator.lt: operator.gt,
+    operator.le: operator.ge,
+    operator.gt: operator.lt,
+    operator.ge: operator.le,
+}
+
 
 class Arithmetic(Comparison):
-    """``+ - * / //``."""
+    """``+ - * / // % **``, ``divmod``, unary minus, ``abs`` and ``round``."""
 
     __add__ = _forward(operator.add)
     __radd__ = _reflected(operator.add)
@@ -176,18 +377,21 @@ class Arithmetic(Comparison):
     __rtruediv__ = _reflected(operator.truediv)
     __floordiv__ = _forward(operator.floordiv)
     __rfloordiv__ = _reflected(operator.floordiv)
-
-
-class Modulo(Arithmetic):
-    """``%`` and ``divmod``."""
-
     __mod__ = _forward(operator.mod)
     __rmod__ = _reflected(operator.mod)
-    __divmod__ = _forward(np.divmod)
-    __rdivmod__ = _reflected(np.divmod)
+    __divmod__ = _forward(divmod)
+    __rdivmod__ = _reflected(divmod)
+    __pow__ = _forward(operator.pow)
+    __rpow__ = _reflected(operator.pow)
+    __neg__ = _unary(operator.neg)
+    __pos__ = _unary(operator.pos)
+    __abs__ = _unary(operator.abs)
+
+    def __round__(self, digits: int | None = None) -> NumericField:
+        return cast("NumericField", compute(lambda values: np.round(values, digits or 0), self))
 
 
-class Bitwise(Modulo):
+class Bitwise(Arithmetic):
     """``& | ^ ~`` and ``logical_not``."""
 
     __and__ = _forward(operator.and_)
@@ -196,10 +400,8 @@ class Bitwise(Modulo):
     __ror__ = _reflected(operator.or_)
     __xor__ = _forward(operator.xor)
     __rxor__ = _reflected(operator.xor)
-
-    def __invert__(self) -> NumericField:
-        return cast("NumericField", compute(operator.invert, self))
+    __invert__ = _unary(operator.invert)
 
     def logical_not(self) -> NumericField:
         """Bool field, true where the value is zero."""
-        return cast("NumericField", compute(np.logical_not, self))
+        return cast("NumericField", compute(operator.eq, self, 0))

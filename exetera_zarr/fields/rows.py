@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from exetera_zarr.engine import Column
 
 __all__ = ["Read", "Rows"]
@@ -21,6 +23,11 @@ class Rows:
     """Whether the rows are strings of any length, stored as offsets and bytes."""
     of_numbers: bool = False
     """Whether the rows are numbers, which go together with those of others."""
+
+    @property
+    def dtype_of_rows(self) -> np.dtype[Any]:
+        """Type of the rows, where they are numbers or fixed strings."""
+        raise NotImplementedError
 
     def reader(self) -> tuple[int, Read]:
         """How many rows there are, and a function that reads some; both of the same moment."""

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.operators import Modulo
+from exetera_zarr.fields.operands import seconds_of, time_operand
+from exetera_zarr.fields.operators import Arithmetic
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["TimestampField"]
 
 
-class TimestampField(Modulo, Field):
+class TimestampField(Arithmetic, Field):
     """Field of points in time: float64 seconds since 1970-01-01 00:00 UTC."""
 
     type_name = "timestamp"
+
+    def operand(self, other: Any, function: Any) -> Any:
+        return time_operand(self, other, function)
+
+    def _elements(self, elements: Any) -> Any:
+        """As of the other types; dates and times in any form are found by their seconds."""
+        if isinstance(elements, np.ndarray) and elements.dtype.kind in "iuf":
+            return elements
+        return np.asarray(self.operand(elements, operator.eq), np.float64)
+
+    def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+        """As of the other types; dates and times in any form become seconds."""
+        if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+            return super()._encoded(values, dtype, where)
+        return np.asarray(self.operand(values, operator.eq), np.float64)
+
+    def stored_value(self, value: Any) -> Any:
+        return seconds_of(self, value)

@@ -13,10 +13,10 @@ from exetera_zarr.errors import DataError
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["as_fixed", "as_numbers", "as_values"]
+__all__ = ["as_fixed", "as_numbers", "as_values", "in_a_row", "split_missing"]
 
 
-def as_values(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+def as_values(values: Any, dtype: np.dtype[Any], where: str, *, exact: bool = True) -> AnyArray:
     """
     Values of a field's type.
 
@@ -28,6 +28,9 @@ def as_values(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         Type of the field: a number, bool, or ``S<width>``.
     where
         The field, for messages.
+    exact
+        Whether what the type cannot hold exactly is an error; else it is made to fit as ExeTera
+        does: see `as_numbers`.
 
     Returns
     -------
@@ -39,21 +42,158 @@ def as_values(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     DataError
         A value does not fit: out of range, not a number, too long.
     """
-    values = getattr(values, "data", values) if hasattr(values, "fieldtype") else values
-    if hasattr(values, "__array__"):
-        values = np.asarray(values)
-    elif isinstance(values, Mapping):
-        raise DataError(f"{where} takes values in a row, not a {type(values).__name__}")
-    elif isinstance(values, Iterable) and not isinstance(values, (str, bytes, list)):
-        values = list(values)
+    values = in_a_row(values, where)
     if dtype.kind == "S":
         return as_fixed(values, dtype, where)
-    return as_numbers(values, dtype, where)
+    return exact_numbers(values, dtype, where) if exact else as_numbers(values, dtype, where)
+
+
+def in_a_row(values: Any, where: str) -> Any:
+    """An array, a list or a scalar, of whatever gives values one after the other."""
+    values = getattr(values, "data", values) if hasattr(values, "fieldtype") else values
+    if isinstance(values, np.ma.MaskedArray):
+        return values
+    if hasattr(values, "__array__"):
+        return np.asarray(values)
+    if isinstance(values, Mapping):
+        raise DataError(f"{where} takes values in a row, not a {type(values).__name__}")
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, list)):
+        return list(values)
+    return values
+
+
+def split_missing(values: Any) -> tuple[Any, AnyArray | None]:
+    """
+    Values without those that are missing, and which rows have one.
+
+    Parameters
+    ----------
+    values
+        As `in_a_row` gives them. A masked element, None, and pandas' NA and NaT are missing.
+
+    Returns
+    -------
+    values
+        As given where nothing is missing; else with 0 or the empty string in these places.
+    mask : ndarray of bool, or None
+        None where every row has a value.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        mask = ~np.ma.getmaskarray(values)
+        return (values.data, None) if mask.all() else (values.filled(_nothing(values.dtype)), mask)
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind != "O":
+            return values, None
+        values = values.tolist()
+    if not isinstance(values, (list, tuple)):
+        return (0, np.zeros((), np.bool_)) if _is_nothing(values) else (values, None)
+    gone = [_is_nothing(value) for value in values]
+    if not any(gone):
+        return values, None
+    present = next((v for v, out in zip(values, gone, strict=True) if not out), 0)
+    nothing = "" if isinstance(present, str) else b"" if isinstance(present, bytes) else 0
+    filled = [nothing if out else value for value, out in zip(values, gone, strict=True)]
+    return filled, ~np.asarray(gone)
+
+
+_NOTHING = ("NAType", "NaTType", "MaskedConstant")
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or type(value).__name__ in _NOTHING
+
+
+def _nothing(dtype: np.dtype[Any]) -> Any:
+    return np.zeros((), dtype)[()] if dtype.kind != "O" else None
+
+
+def exact_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+    """
+    Numbers of a field's type, each exactly as it is given; see `as_values`.
+
+    A float is rounded to the nearest that the field can hold, as everywhere; all else is an error:
+    a number out of range, a fraction or NaN in a field of whole numbers, a whole number that a
+    float cannot hold, and in a field of bool all but 0 and 1.
+    """
+    array = _exact_array(values, where, dtype)
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind == "O":
+        bad = np.asarray([not _holds_whole(dtype, int(v)) for v in array.reshape(-1)], np.bool_)
+    else:
+        bad = _inexact(np.atleast_1d(array), dtype).reshape(-1)
+    if bad.any():
+        at = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"{where} holds {dtype.name}; value {at} of those given, "
+            f"{array.reshape(-1)[at]!s}, does not fit"
+        )
+    return array.astype(dtype)
+
+
+def _exact_array(values: Any, where: str, dtype: np.dtype[Any]) -> AnyArray:
+    """The values as numpy's numbers, or as Python's whole numbers where these are too great."""
+    array = np.asarray(values)
+    if isinstance(values, (list, tuple)) and array.dtype.kind == "f" and _whole(values):
+        array = np.asarray(values, object)  # beyond int64 beside others
+    if array.dtype.kind == "O" and all(
+        isinstance(one, (int, np.integer, np.bool_)) for one in array.reshape(-1)
+    ):
+        return array
+    if array.size == 0 and array.dtype.kind == "f":
+        return array.astype(dtype)
+    if array.dtype.kind not in "biuf":
+        odd = next(
+            (v for v in array.reshape(-1).tolist() if isinstance(v, bool) or not _is_number(v)),
+            values,
+        )
+        raise DataError(f"{where} holds {dtype.name}, but was given {odd!r}, which is no number")
+    return array
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number))
+
+
+def _holds_whole(dtype: np.dtype[Any], value: int) -> bool:
+    if dtype.kind == "f":
+        try:
+            return int(dtype.type(value)) == value
+        except OverflowError:
+            return False
+    if dtype.kind == "b":
+        return value in (0, 1)
+    limits = np.iinfo(dtype)
+    return int(limits.min) <= value <= int(limits.max)
+
+
+def _inexact(array: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Which numbers a type does not hold exactly; of one float for another, which it cannot."""
+    none = np.zeros(array.shape, np.bool_)
+    if array.size == 0 or array.dtype.kind == "b":
+        return none
+    with np.errstate(all="ignore"):
+        if dtype.kind == "f":
+            taken = array.astype(dtype)
+            if array.dtype.kind == "f":
+                return np.asarray(np.isinf(taken) & np.isfinite(array))
+            if np.can_cast(array.dtype, dtype):
+                return none
+            limit = float(1 << (np.finfo(dtype).nmant + 1))
+            if -limit <= float(array.min()) and float(array.max()) <= limit:
+                return none
+            flat = (not _holds_whole(dtype, int(one)) for one in array.reshape(-1))
+            return np.fromiter(flat, np.bool_, array.size).reshape(array.shape)
+        if dtype.kind == "b":
+            return np.asarray((array != 0) & (array != 1))
+        fraction = array != np.trunc(array) if array.dtype.kind == "f" else none
+        beyond = _misfits(array, dtype)
+        return np.asarray(fraction | np.broadcast_to(beyond, array.shape))
 
 
 def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     """
-    Numbers of a field's type; see `as_values`.
+    Numbers of a field's type as ExeTera makes them; see `as_values`.
 
     Whole numbers of a plain list that are out of range wrap around, as ExeTera's scripts expect;
     those of an array are an error. A float loses its fraction; one that is out of range, or no

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.errors import DataError, NameTakenError, listing
+from exetera_zarr.faces import EXETERA, NATIVE
 from exetera_zarr.fields.base import Field
 from exetera_zarr.settings import Settings, cache_limit, checked_folder, size_in_bytes
 from exetera_zarr.settings import memory_limit as limit_in_bytes
@@ -51,6 +52,11 @@ class Session(OfThisProcess, JoinFunctions):
     spill_dir
         Where what does not fit goes for a while; the system's temporary folder by default. One that
         cannot be written to is an error.
+    exetera
+        Whether to do as ExeTera does, to the letter, where that is not what one would expect:
+        missing values count as what is stored in their place, usually 0; whole numbers wrap;
+        and so on. docs/exetera.md has the whole list. What ExeTera does without a word is told by
+        an `ExeteraCompatibilityWarning`.
 
     Examples
     --------
@@ -70,6 +76,7 @@ class Session(OfThisProcess, JoinFunctions):
         row_block: int | None = None,
         memory_limit: float | str | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
+        exetera: bool = False,
     ) -> None:
         if row_block is not None and row_block < 1:
             raise ValueError(f"a block has at least one row, not {row_block}")
@@ -80,6 +87,7 @@ class Session(OfThisProcess, JoinFunctions):
             cache_limit=cache_limit(memory_limit),
             row_block=row_block,
             spill_dir=None if spill_dir is None else checked_folder(spill_dir),
+            face=EXETERA if exetera else NATIVE,
         )
         self.datasets: dict[str, Dataset] = {}
 

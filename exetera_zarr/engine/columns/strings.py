@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Unique",
     "as_strings",
+    "compare",
     "compress",
     "concat",
     "decode",
@@ -318,6 +319,30 @@ def exceeds(a: pa.LargeBinaryArray, b: pa.LargeBinaryArray) -> BoolArray:
     import pyarrow.compute as pc
 
     return _numpy_bool(pc.greater(a, b))
+
+
+def compare(name: str, left: Any, right: Any) -> BoolArray:
+    """
+    Compare strings row by row, by their bytes.
+
+    Parameters
+    ----------
+    name
+        Of a comparison of `pyarrow.compute`, such as ``less_equal``.
+    left, right
+        Columns of strings, fixed or not, arrays of bytes, or bytes that are compared with all rows.
+    """
+    import pyarrow.compute as pc
+
+    return _numpy_bool(pc.call_function(name, [_comparable(left), _comparable(right)]))
+
+
+def _comparable(side: Any) -> pa.Array | pa.Scalar:
+    if isinstance(side, bytes):
+        return pa.scalar(side, _BINARY)
+    if isinstance(side, np.ndarray):
+        return from_fixed(side) if side.dtype.kind == "S" else encode(side.tolist())
+    return side
 
 
 def isin(arr: pa.LargeBinaryArray, values: Iterable[Any]) -> BoolArray:

@@ -1,0 +1,224 @@
+"""Arithmetic and comparison of whole numbers that never wraps and never rounds.
+
+The result has 64 bits whatever the operands have: int64, or uint64 where one of the operands is
+uint64 and none can be negative. A number beyond that is an OverflowError. A division by zero has
+no result: it is missing.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.fields.missing import both
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["compared", "of"]
+
+Part = tuple[Any, "AnyArray | None"]
+_CHECKED = (
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.floordiv,
+    operator.mod,
+    divmod,
+    operator.pow,
+    operator.neg,
+    operator.pos,
+    operator.abs,
+)
+_BEYOND = "a result is beyond 64 bits: convert to float64 first, by multiplying with 1.0"
+
+
+def of(
+    function: Callable[..., Any], dtypes: Sequence[np.dtype[Any]], operands: Sequence[Any]
+) -> Callable[[Sequence[Part]], list[Part]] | None:
+    """
+    The exact form of a function of whole numbers.
+
+    Parameters
+    ----------
+    function
+        Of `operator`, or `divmod`.
+    dtypes, operands
+        Of all operands.
+
+    Returns
+    -------
+    callable or None
+        None where an operand is a float, or the function is another one.
+    """
+    if function not in _CHECKED or not all(
+        _is_whole(o, d) for o, d in zip(operands, dtypes, strict=True)
+    ):
+        return None
+    if function is operator.pow and _negative_power(operands[1]):
+        raise TypeError("whole numbers have no negative powers: multiply with 1.0 first")
+    unsigned = any(dtype == np.uint64 for dtype in dtypes) and all(
+        dtype.kind in "bu"
+        or (np.ndim(operand) == 0 and not hasattr(operand, "reader") and operand >= 0)
+        for operand, dtype in zip(operands, dtypes, strict=True)
+    )
+    wide = np.dtype(np.uint64 if unsigned and function is not operator.sub else np.int64)
+
+    def apply(parts: Sequence[Part]) -> list[Part]:
+        mask = None
+        for _, one in parts:
+            mask = both(mask, one)
+        values = [_widened(value, wide, part_mask) for value, part_mask in parts]
+        return _results(function, values, wide, mask)
+
+    return apply
+
+
+def _is_whole(operand: Any, dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biu" or (dtype.kind == "O" and type(operand) is int)
+
+
+def _negative_power(operand: Any) -> bool:
+    return np.ndim(operand) == 0 and not hasattr(operand, "reader") and operand < 0
+
+
+def _widened(value: Any, wide: np.dtype[Any], mask: AnyArray | None) -> AnyArray:
+    """The values in the wide type; OverflowError where it does not hold one that is present."""
+    limits = np.iinfo(wide)
+    if type(value) is int:
+        if not limits.min <= value <= limits.max:
+            raise OverflowError(f"{value} is beyond {wide.name}")
+        return np.asarray(value, wide)
+    array = np.asarray(value)
+    if array.dtype == np.uint64 and wide == np.int64:
+        beyond = array > np.uint64(limits.max)
+        if (beyond if mask is None else beyond & mask).any():
+            raise OverflowError(f"{array[beyond][0]} does not go together with negative numbers")
+    return array.astype(wide)
+
+
+def _results(
+    function: Callable[..., Any], values: Sequence[AnyArray], wide: np.dtype[Any], mask: Any
+) -> list[Part]:
+    with np.errstate(all="ignore"):
+        if function is operator.pos:
+            return [(values[0], mask)]
+        if function in (operator.neg, operator.abs):
+            _check(values[0] == np.iinfo(wide).min if wide.kind == "i" else False, mask)
+            if function is operator.neg and wide.kind == "u":
+                raise OverflowError("uint64 numbers have no negatives of their type")
+            return [(function(values[0]), mask)]
+        left, right = values
+        if function in (operator.floordiv, operator.mod, divmod):
+            return _divided(function, left, right, wide, mask)
+        if function is operator.pow:
+            return [(_power(left, right, wide, mask), mask)]
+        result = function(left, right)
+        _check(_wrapped(function, left, right, result, wide), mask)
+        return [(np.asarray(result), mask)]
+
+
+def _divided(
+    function: Callable[..., Any], left: AnyArray, right: AnyArray, wide: np.dtype[Any], mask: Any
+) -> list[Part]:
+    zero = np.asarray(right == 0)
+    if wide.kind == "i" and function is not operator.mod:
+        _check((left == np.iinfo(wide).min) & (right == -1), mask)
+    safe = np.where(zero, np.ones((), wide), right)
+    if zero.any():
+        there = np.broadcast_to(~zero, np.broadcast_shapes(np.shape(left), np.shape(right)))
+        mask = both(mask, np.asarray(there))
+    found = np.divmod(left, safe) if function is divmod else (function(left, safe),)
+    return [(np.where(zero, np.zeros((), wide), part), mask) for part in found]
+
+
+def _power(left: AnyArray, right: AnyArray, wide: np.dtype[Any], mask: Any) -> AnyArray:
+    negative = np.asarray(right < 0) if wide.kind == "i" else np.zeros((), np.bool_)
+    if (negative if mask is None else negative & mask).any():
+        raise TypeError("whole numbers have no negative powers: multiply with 1.0 first")
+    right = np.where(negative, np.zeros((), wide), right)
+    size = np.abs(left.astype(np.float64)) ** right.astype(np.float64)
+    # Beyond doubt, or near enough to the limit that Python's own numbers have to tell.
+    limits = np.iinfo(wide)
+    near = np.broadcast_to(size >= float(limits.max) * 0.999, np.broadcast(left, right).shape)
+    if near.any():
+        pairs = np.broadcast_arrays(left, right)
+        beyond = np.array(near)
+        for at in np.flatnonzero(near):
+            exact = int(pairs[0].flat[at]) ** min(int(pairs[1].flat[at]), 64)
+            beyond.flat[at] = not limits.min <= exact <= limits.max
+        _check(beyond, mask)
+    return np.asarray(np.power(left, right))
+
+
+def _wrapped(
+    function: Callable[..., Any], left: Any, right: Any, result: Any, wide: np.dtype[Any]
+) -> Any:
+    """Where a sum, a difference or a product has wrapped around."""
+    if function is operator.mul:
+        return _product_wrapped(left, right, result, wide)
+    if wide.kind == "u":
+        return result < left if function is operator.add else right > left
+    if function is operator.add:
+        return ((left ^ result) & (right ^ result)) < 0
+    return ((left ^ right) & (left ^ result)) < 0
+
+
+def _product_wrapped(left: Any, right: Any, result: Any, wide: np.dtype[Any]) -> Any:
+    if np.size(left) == 0 or np.size(right) == 0:
+        return False
+    largest = [max(abs(int(np.max(side))), abs(int(np.min(side)))) for side in (left, right)]
+    if largest[0] * largest[1] <= np.iinfo(wide).max:
+        return False
+    divisor = np.where(left == 0, np.ones((), wide), left)
+    wrong = (left != 0) & (result // divisor != right)
+    if wide.kind == "i":
+        wrong |= (left == -1) & (right == np.iinfo(wide).min)
+    return wrong
+
+
+def _check(wrong: Any, mask: Any) -> None:
+    if np.any(wrong if mask is None else wrong & mask):
+        raise OverflowError(_BEYOND)
+
+
+def compared(ufunc: Any, left: Any, right: Any) -> Any:
+    """
+    Compare numbers of any types by their values.
+
+    numpy compares int64 with float64, and uint64 with int64 in older versions, as floats, of which
+    2^53 + 1 is none.
+    """
+    sides = [np.asarray(side) for side in (left, right)]
+    kinds = {side.dtype.kind for side in sides}
+    wide = any(side.dtype.kind in "iu" and side.dtype.itemsize == 8 for side in sides)
+    if "f" not in kinds or not wide:
+        return ufunc(left, right)
+    whole = 0 if sides[0].dtype.kind in "iu" else 1
+    integers, floats = sides[whole], sides[1 - whole].astype(np.float64)
+    found = np.asarray(ufunc(left, right))
+    doubtful = np.abs(floats) >= float(1 << 53)
+    if not np.any(doubtful):
+        return found
+    shape = np.broadcast_shapes(integers.shape, floats.shape)
+    integers, floats = np.broadcast_to(integers, shape), np.broadcast_to(floats, shape)
+    found = np.array(np.broadcast_to(found, shape))
+    for at in np.flatnonzero(np.broadcast_to(doubtful, shape) & np.isfinite(floats)):
+        pair = int(integers.flat[at]), int(floats.flat[at])
+        one, other = pair if whole == 0 else pair[::-1]
+        found.flat[at] = _PYTHON[ufunc](one, other)
+    return found
+
+
+_PYTHON = {
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+}

@@ -1,0 +1,161 @@
+"""Missing values: the companion of a field, a bool field that says which rows have a value.
+
+A float that is NaN is missing as well, with or without a companion. The link from a field to its
+companion is an attribute of the field; where that is absent, as in files of ExeTera and older
+datasets, the name decides: ``age_valid`` of ``age``, ``date_set`` of ``date``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.engine import is_strings
+from exetera_zarr.errors import DataError
+from exetera_zarr.fieldtypes import numeric_attributes
+
+if TYPE_CHECKING:
+    from exetera_zarr.engine import Column
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = [
+    "COMPANION",
+    "COMPANION_OF",
+    "MaskedRead",
+    "add_companion",
+    "both",
+    "companion_name",
+    "companion_of",
+    "holds_nan",
+    "in_place_of_missing",
+    "masked_reader",
+    "present",
+]
+
+COMPANION = "companion"
+"""The attribute of a field that names its companion, a field of the same table."""
+COMPANION_OF = "companion_of"
+"""The attribute of a companion that was made by itself: it goes, and gives way, with its field."""
+_SUFFIXES = {"numeric": ("_valid",), "timestamp": ("_set", "_valid")}
+
+MaskedRead = "Callable[[int, int], tuple[Column, AnyArray | None]]"
+
+
+def companion_of(field: Field) -> Field | None:
+    """
+    The companion of a stored field.
+
+    Returns
+    -------
+    NumericField of bool, or None
+        None where every row has a value, but for NaN.
+
+    Raises
+    ------
+    DataError
+        The companion has another number of rows than the field, so that nobody knows which of its
+        rows have a value.
+    """
+    frame = field.dataframe
+    if frame is None or field.name is None:
+        return None
+    named = field.group.attributes.get(COMPANION)
+    if named is not None:
+        if named not in frame:
+            raise DataError(
+                f"{field.describe()} says that {named!r} tells which of its rows have a value, and "
+                "the table has no such field"
+            )
+        return _as_long(field, frame[named])
+    for suffix in _SUFFIXES.get(field.type_name, ()):
+        name = field.name + suffix
+        if name in frame:
+            found: Field = frame[name]
+            if found.type_name == "numeric" and found.data.dtype == np.bool_:
+                return _as_long(field, found)
+    return None
+
+
+def _as_long(field: Field, companion: Field) -> Field:
+    rows, others = len(field), len(companion)
+    if rows != others:
+        raise DataError(
+            f"{field.describe()} has {rows} rows, but {companion.describe()}, which says which of "
+            f"them have a value, has {others}: write as many rows to both"
+        )
+    return companion
+
+
+def companion_name(field: Field, name: str) -> str:
+    """The name that the companion of a field called `name` has by default."""
+    return name + _SUFFIXES.get(field.type_name, ("_valid",))[0]
+
+
+def masked_reader(field: Field) -> tuple[int, Any]:
+    """
+    How many rows a field has, and a function that reads some of them with what is missing.
+
+    The function takes the first row and the one after the last, and gives a column, and an array
+    of bool that says which of its rows have a value, or None where all have.
+    """
+    length, read = field.reader()
+    companion = field.validity
+    if companion is None:
+
+        def plain(start: int, stop: int) -> tuple[Column, AnyArray | None]:
+            column = read(start, stop)
+            return column, present(column, None)
+
+        return length, plain
+    _, read_mask = companion.reader()
+
+    def masked(start: int, stop: int) -> tuple[Column, AnyArray | None]:
+        column = read(start, stop)
+        return column, present(column, np.asarray(read_mask(start, stop)))
+
+    return length, masked
+
+
+def present(column: Column, mask: AnyArray | None) -> AnyArray | None:
+    """Which rows have a value: those of the mask that are not NaN; None for all."""
+    if not is_strings(column) and column.dtype.kind == "f":
+        nan = np.isnan(column)
+        if nan.any():
+            mask = ~nan if mask is None else mask & ~nan
+    return None if mask is None or mask.all() else mask
+
+
+def both(first: AnyArray | None, second: AnyArray | None) -> AnyArray | None:
+    """Rows in which two things have a value."""
+    if first is None or second is None:
+        return second if first is None else first
+    both_present: AnyArray = first & second
+    return both_present
+
+
+def holds_nan(column: Column) -> bool:
+    """Whether a column can say by itself that a row is missing."""
+    return not is_strings(column) and column.dtype.kind == "f"
+
+
+def add_companion(field: Field) -> Field:
+    """A new companion of a column of a table, without rows, and the link to it."""
+    frame = field.dataframe
+    assert frame is not None
+    name = companion_name(field, str(field.name))
+    while name in frame:
+        name += "_"
+    attributes = {**numeric_attributes("bool"), COMPANION_OF: str(field.name)}
+    made: Field = frame.create_field(name, attributes)
+    field.group.update_attributes({COMPANION: name})
+    return made
+
+
+def in_place_of_missing(column: Column, mask: AnyArray | None) -> Column:
+    """A column with 0, False or NaN where nothing is; strings, which have no such rows, as is."""
+    if mask is None or is_strings(column):
+        return column
+    nothing: Any = np.nan if column.dtype.kind == "f" else np.zeros((), column.dtype)
+    return np.where(mask, column, nothing).astype(column.dtype, copy=False)
