@@ -15,6 +15,8 @@ from exetera_zarr.engine.group import aggregate
 from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
 from exetera_zarr.fields import filters, missing
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.missing import any_missing
+from exetera_zarr.fields.present_spans import present_spans
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.values import as_values, in_a_row, split_missing
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.engine import Column
+    from exetera_zarr.engine.streams.row_gather import RowNumbers
     from exetera_zarr.faces import Face
     from exetera_zarr.fields.rows import Read
     from exetera_zarr.settings import Settings
@@ -614,7 +617,7 @@ class Field(Rows):
         with workspace(self.settings) as work:
             with about(self.describe):
                 rows = filters.filter_rows(filter_to_apply, len(self), work)
-            return self.deliver(filters.chosen(self, rows), target, in_place)
+            return self._deliver_rows(rows, target, in_place)
 
     def apply_index(
         self, index_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -637,7 +640,7 @@ class Field(Rows):
         with workspace(self.settings) as work:
             with about(self.describe):
                 rows = filters.index_rows(index_to_apply, len(self), work)
-            return self.deliver(filters.chosen(self, rows), target, in_place)
+            return self._deliver_rows(rows, target, in_place)
 
     def apply_spans_first(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -663,11 +666,51 @@ class Field(Rows):
         """The greatest value of each span, strings by their bytes; else as in `apply_filter`."""
         return self._over_spans("max", spans_to_apply, target, in_place)
 
+    def _deliver_rows(self, rows: RowNumbers, target: Field | None, in_place: bool) -> Field:
+        """Put chosen rows where the caller wants them, and what is missing of them as well."""
+        companion = self.validity
+        result = self.deliver(filters.chosen(self, rows), target, in_place)
+        if companion is None or (result is self and self.stored):
+            return result  # of a column in a table, the companion is a column of its own
+        if result is self or result.validity is None:
+            result.set_companion(filters.chosen(companion, rows))
+        return result
+
+    def set_companion(self, masks: Iterable[Column]) -> None:
+        """Say anew which rows have a value."""
+        if self._dataframe is None:
+            self._companion = self.numeric_like("bool")
+            self._companion.replace(masks)
+        else:
+            companion = self.validity
+            if companion is None:
+                companion = missing.add_companion(self)
+            companion.replace(masks)
+
     def _over_spans(self, what: str, given: Any, target: Field | None, in_place: bool) -> Field:
         with workspace(self.settings) as work:
-            source = source_of([self])
-            results = aggregate.over_spans(what, self._spans(given), source, work)
-            return self.deliver(results, target, in_place)
+            spans_of = self._spans(given)
+            source, masks = source_of([self]), None
+            if any_missing(self):
+                source, masks = present_spans(self, source, what)
+            results = aggregate.over_spans(what, spans_of, source, work)
+            if masks is None:
+                return self.deliver(results, target, in_place)
+            counts = aggregate.over_spans("sum", spans_of, masks, work)
+            there = [np.asarray(count) > 0 for count in counts]
+            result = self.deliver(results, target, in_place)
+            mask = np.concatenate(there) if there else np.zeros(0, np.bool_)
+            result.hide(mask)
+            return result
+
+    def hide(self, mask: AnyArray) -> None:
+        """Make the rows missing for which the mask is false, of a field that was just written."""
+        if mask.all() or len(mask) != len(self):
+            return
+        if missing.holds_nan(self.empty_column()):
+            self.replace([missing.in_place_of_missing(self.read(0, len(self)), mask)])
+        else:
+            self.set_companion([mask])
 
     def _spans(self, given: Any) -> AnyArray:
         with about(self.describe):

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
-from exetera_zarr.fields import create
+from exetera_zarr.fields import create, missing
 from exetera_zarr.fields.base import Field, new_field
 from exetera_zarr.fields.names import Names
 from exetera_zarr.fieldtypes import (
@@ -17,6 +17,7 @@ from exetera_zarr.fieldtypes import (
     numeric_attributes,
     timestamp_attributes,
 )
+from exetera_zarr.settings import face_of
 from exetera_zarr.storage import names
 from exetera_zarr.storage.base import OfThisProcess
 
@@ -83,6 +84,8 @@ class FieldContainer(OfThisProcess):
         """
         _check_text(name)
         arguments = self._field_arguments()
+        if self._gives_way(name):
+            self.group.delete_group(normal(name))
         field = new_field(
             arguments["session"],
             {"timestamp": self._default_timestamp(), **attributes},
@@ -181,6 +184,11 @@ class FieldContainer(OfThisProcess):
             attributes["chunksize"] = int(chunksize)
         return self.create_field(name, attributes)
 
+    def _gives_way(self, name: str) -> bool:
+        """Whether there is a companion of that name that was made by itself, not by the user."""
+        group, name = self.group, normal(name)
+        return name in group and missing.COMPANION_OF in group.group(name).attributes
+
     # -- finding
 
     def keys(self) -> Names:
@@ -227,11 +235,56 @@ class FieldContainer(OfThisProcess):
     # -- changing
 
     def _delete_field(self, name: str) -> None:
-        self.group.delete_group(normal(name))
+        """Delete a field, and the companion that was made for it alone."""
+        name, face = normal(name), face_of(self._field_arguments()["session"])
+        group = self.group
+        if not face.sees_missing or name not in group:
+            group.delete_group(name)
+            return
+        made = group.group(name).attributes.get(missing.COMPANION)
+        users = self._users_of(name)
+        if users:
+            raise DataError(
+                f"{name!r} of {self._describe()} says which rows of {listing(users)} have a value: "
+                "delete these first, or put what fillna() gives in their place"
+            )
+        group.delete_group(name)
+        if made is None or made not in group or self._users_of(made):
+            return
+        if group.group(made).attributes.get(missing.COMPANION_OF) == name:
+            group.delete_group(made)
+
+    def _users_of(self, companion: str) -> list[str]:
+        """The fields that an attribute links to a companion."""
+        group = self.group
+        return [
+            name
+            for name in group
+            if name != companion
+            and group.group(name).attributes.get(missing.COMPANION) == companion
+        ]
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
-        """Rename fields; the objects that somebody has follow."""
-        self.group.rename_groups({normal(old): new for old, new in renames.items()})
+        """Rename fields; the objects that somebody has follow, and so do links to companions."""
+        links = self._companions()
+        new = {normal(old): new for old, new in renames.items()}
+        self.group.rename_groups(new)
+        for name, companion in links.items():
+            if name in new or companion in new:
+                field = self.group.group(normal(new.get(name, name)))
+                field.update_attributes({missing.COMPANION: normal(new.get(companion, companion))})
+
+    def _companions(self) -> dict[str, str]:
+        """The name of the companion of each field that has one, by attribute or by name."""
+        if not face_of(self._field_arguments()["session"]).sees_missing:
+            return {}
+        found = {}
+        for name in self._field_names():
+            field = self._field(name)
+            companion = missing.companion_of(field) if field.dataframe is not None else None
+            if companion is not None:
+                found[name] = str(companion.name)
+        return found
 
     def replace_field(
         self, name: str, attributes: Mapping[str, Any], columns: Iterable[Column]

@@ -25,6 +25,7 @@ __all__ = [
     "COMPANION_OF",
     "MaskedRead",
     "add_companion",
+    "any_missing",
     "both",
     "companion_name",
     "companion_of",
@@ -159,3 +160,13 @@ def in_place_of_missing(column: Column, mask: AnyArray | None) -> Column:
         return column
     nothing: Any = np.nan if column.dtype.kind == "f" else np.zeros((), column.dtype)
     return np.where(mask, column, nothing).astype(column.dtype, copy=False)
+
+
+def any_missing(field: Field) -> bool:
+    """Whether a row of the field has no value; reads the companion, and of floats the values."""
+    companion = field.validity
+    if companion is not None and not all(block.all() for block in companion.blocks()):
+        return True
+    if not holds_nan(field.empty_column()):
+        return False
+    return any(bool(np.isnan(block).any()) for block in field.blocks())

@@ -18,16 +18,17 @@ from exetera_zarr.errors import (
     about,
     listing,
 )
-from exetera_zarr.fields import filters
+from exetera_zarr.fields import filters, missing
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
-from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.keys import directions, key_source
+from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage import together
 
 if TYPE_CHECKING:
     import contextlib
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from typing import IO
 
@@ -301,7 +302,30 @@ class DataFrame(FieldContainer):
                     other = field.create_like(target, name)
                     for column in columns:
                         other.append(column, given=True)
+            if target is not self:
+                self.link_companions(target)
         return target
+
+    def link_companions(self, target: DataFrame, names: Iterable[str] | None = None) -> None:
+        """
+        Have copies of fields know their companions, which were copied as well, as these do.
+
+        Parameters
+        ----------
+        target
+            The table of the copies, of the same names.
+        names
+            Which fields; all by default.
+        """
+        for name in self.keys() if names is None else names:
+            for attribute in (missing.COMPANION, missing.COMPANION_OF):
+                other = self[name].group.attributes.get(attribute)
+                if other is not None and other in target:
+                    target[name].group.update_attributes({attribute: other})
+
+    def copy_rows(self, ddf: DataFrame) -> DataFrame:
+        """Write all rows to another table, as new fields, all or none."""
+        return self._rewrite(None, ddf)
 
     def atomic(self) -> contextlib.AbstractContextManager[None]:
         """A ``with`` block that leaves the dataset as it was when an exception leaves it."""
@@ -327,7 +351,7 @@ class DataFrame(FieldContainer):
         axis, kind
             0 and ``"stable"``, as in pandas.
         ascending
-            For all keys, or for each. NaN comes last in either direction.
+            For all keys, or for each. What is missing comes last in either direction.
 
         Returns
         -------
@@ -339,8 +363,8 @@ class DataFrame(FieldContainer):
         names = self.selected(by)
         self.length()
         with workspace(self._dataset.settings) as work:
-            keys = source_of([self[name] for name in names])
-            numbers = sorting.sort_rows(keys, ascending, work)
+            (keys,), split = key_source([self[name] for name in names])
+            numbers = sorting.sort_rows(keys, directions(ascending, split), work)
             rows = None if numbers is None else RowNumbers(work, numbers)
             return self._rewrite(rows, ddf)
 
@@ -622,8 +646,8 @@ def copy(field: Field, ddf: DataFrame, name: str) -> Any:
     with ddf.group.exclusive():
         result = field.create_like(ddf, name)
         try:
-            for column in field.blocks():
-                result.append(column)
+            for column, mask in field.masked_blocks():
+                result.append_masked(column, mask)
         except BaseException:
             ddf.delete_field(result)
             raise

@@ -302,8 +302,7 @@ class Dataset(FieldContainer):
             group = self.group.create_group(name, row_block=block)
             frame = DataFrame(self, group)
             if dataframe is not None:
-                for field in dataframe.values():
-                    frame.add(field)
+                dataframe.copy_rows(frame)
         self._frames[group.key] = frame
         return frame
 

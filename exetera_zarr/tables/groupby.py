@@ -11,9 +11,10 @@ from exetera_zarr.engine.group.aggregate_states import NUMERIC
 from exetera_zarr.engine.streams.sorted_runs import DisorderError
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.categorical import CategoricalField
-from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.sources import workspace
 from exetera_zarr.fields.timestamp import TimestampField
 from exetera_zarr.fieldtypes import numeric_attributes
+from exetera_zarr.tables import present_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ class DataFrameGroupBy:
         self._frame = frame
         self._by = by
         self._keys_sorted = keys_sorted
+        self._present = frame.dataset.settings.face.sees_missing
         frame.length(by)
 
     # -- aggregates that ExeTera has
@@ -170,21 +172,23 @@ class DataFrameGroupBy:
             raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
         targets = self._checked(wanted)
         fields = [self._frame[name] for name in self._by]
-        keys = source_of(fields)
-        values = source_of([self._frame[name] for name in targets], keys.rows)
+        values = [self._frame[name] for name in targets]
         columns = [(targets.index(target) if target else 0, name) for target, name in wanted]
         # The sources hold the arrays as they are now, so it may write to the table it reads.
         with workspace(self._frame.dataset.settings) as work, ddf.atomic():
             key_fields, result_fields = self._create(ddf, write_keys, wanted)
             ordered = True if self._keys_sorted else None
-            found = aggregate.grouped(keys, values, columns, work, ordered=ordered)
+            grouped = present_groups.grouped if self._present else present_groups.as_stored
+            found = grouped(fields, values, columns, work, ordered=ordered)
             try:
                 with closing(found):
                     for groups in found:
-                        for field, column in zip(key_fields, groups.keys, strict=False):
-                            field.append(column)
-                        for field, column in zip(result_fields, groups.results, strict=True):
-                            field.append(column)
+                        for field, (column, mask) in zip(key_fields, groups.keys, strict=False):
+                            field.append_masked(column, mask)
+                        for field, (column, mask) in zip(
+                            result_fields, groups.results, strict=True
+                        ):
+                            field.append_masked(column, mask)
             except DisorderError as error:
                 raise DataError(
                     f"hint_keys_is_sorted, but row {error.row} of {self._frame.name!r} has a key "

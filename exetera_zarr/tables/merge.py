@@ -10,11 +10,13 @@ from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.errors import DataError, NameTakenError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.keys import key_source
+from exetera_zarr.fields.missing import COMPANION, add_companion, holds_nan, in_place_of_missing
+from exetera_zarr.fields.sources import workspace
 from exetera_zarr.tables.dataframe import DataFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
@@ -153,10 +155,10 @@ def _pairs(
     """Row numbers of both sides of the result, -1 where a side has none, some at a time."""
     if how == "cross":
         return row_pairs.cross_pairs(left.length(), right.length())
-    sources = source_of(left_keys), source_of(right_keys)
-    if hinted:
-        return merge_join.ordered_pairs(*sources, how, work)  # type: ignore[arg-type]
-    return unsorted_join.join_rows(*sources, how, work)  # type: ignore[arg-type]
+    (left_source, right_source), split = key_source(left_keys, right_keys)
+    if hinted and not any(split):
+        return merge_join.ordered_pairs(left_source, right_source, how, work)  # type: ignore[arg-type]
+    return unsorted_join.join_rows(left_source, right_source, how, work)  # type: ignore[arg-type]
 
 
 def _refuse_different_categories(left: Sequence[Field], right: Sequence[Field]) -> None:
@@ -186,21 +188,59 @@ def _write(
 ) -> None:
     shared = set(sides[0][1]) & set(sides[1][1])
     for frame, names, rows, suffix in sides:
+        flag = f"valid{suffix}" if rows.incomplete else None
+        if flag is not None and flag in dest:
+            raise NameTakenError(
+                f"the merge has to say in {flag!r} for which rows there is a partner, and "
+                f"{dest.name!r} has a field of that name: give left_suffix or right_suffix "
+                "another value"
+            )
+        written = {}
         for name in names:
             clash = name in dest if only_on_clash else name in shared
             field = frame[name]
             result = field.create_like(dest, name + suffix if clash else name)
-            with closing(filters.chosen(field, rows)) as columns:
-                for column in columns:
-                    result.append(column, given=True)
-    for _, _, rows, suffix in sides:
-        if rows.incomplete:
-            flag = f"valid{suffix}"
-            if flag in dest:
-                raise NameTakenError(
-                    f"{flag!r} exists already in {dest.name!r}, from an earlier merge: give "
-                    "left_suffix or right_suffix another value"
-                )
+            written[name] = result
+            _append_chosen(result, field, rows)
+        if flag is not None:
             there = dest.create_numeric(flag, "bool")
             for numbers in rows.blocks():
                 there.append(numbers >= 0)
+        if frame.dataset.settings.face.sees_missing:
+            _link(frame, written, rows, flag)
+
+
+def _append_chosen(result: Field, field: Field, rows: RowNumbers) -> None:
+    """The chosen rows of a field; a float that has no partner is NaN, unless ExeTera says 0."""
+    of_floats = holds_nan(field.empty_column()) and field.face.sees_missing
+    start = 0
+    with closing(filters.chosen(field, rows)) as columns:
+        for column in columns:
+            stop = start + len(column)
+            if of_floats and (alone := rows.read(start, stop) < 0).any():
+                column = in_place_of_missing(column, ~alone)  # noqa: PLW2901
+            result.append(column, given=True)
+            start = stop
+
+
+def _link(
+    frame: DataFrame, written: Mapping[str, Field], rows: RowNumbers, flag: str | None
+) -> None:
+    """Have each field of the result know which field says what is missing of it."""
+    for name, result in written.items():
+        companion = frame[name].validity
+        if companion is not None and companion.name in written:
+            named = written[str(companion.name)].name
+            result.group.update_attributes({COMPANION: named})
+        elif companion is not None:
+            made = add_companion(result)
+            with closing(filters.chosen(companion, rows)) as masks:
+                for mask in masks:
+                    made.append(mask)
+        elif flag is not None and not holds_nan(result.empty_column()):
+            is_companion = any(
+                other.validity is not None and other.validity.name == name
+                for other in (frame[each] for each in written)
+            )
+            if not is_companion:
+                result.group.update_attributes({COMPANION: flag})

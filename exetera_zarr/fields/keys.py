@@ -1,0 +1,110 @@
+"""Fields as keys of sorts, groups and merges, with what is missing in them.
+
+A missing value is equal to others that are missing, and comes last. So a key with missing values is
+two columns: whether it is missing, and the value, which is the same for all rows that have none. A
+float says by itself, as NaN, that it is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exetera_zarr.engine import is_strings
+from exetera_zarr.engine.columns import selection, strings
+from exetera_zarr.engine.streams.source import Source, beside
+from exetera_zarr.fields.missing import any_missing, holds_nan, in_place_of_missing
+from exetera_zarr.fields.sources import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exetera_zarr.engine import Column
+    from exetera_zarr.fields.base import Field
+    from exetera_zarr.storage.base import AnyArray
+
+__all__ = ["directions", "key_source", "whole_keys"]
+
+
+def _is_split(field: Field) -> bool:
+    return not holds_nan(field.empty_column()) and any_missing(field)
+
+
+def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
+    """
+    Keys as the engine compares them.
+
+    Parameters
+    ----------
+    sides
+        The keys of each table, as many on each side; those of a side of one length.
+
+    Returns
+    -------
+    sources : list of Source
+        Of each side.
+    split : list of bool
+        For each key, whether a column before it says that it is missing.
+    """
+    split = [any(_is_split(field) for field in fields) for fields in zip(*sides, strict=True)]
+    return [_side(fields, split) for fields in sides], split
+
+
+def _side(fields: Sequence[Field], split: Sequence[bool]) -> Source:
+    if not any(split) and all(field.validity is None for field in fields):
+        return source_of(fields)
+    return beside(
+        [_one(field, also_absent=wanted) for field, wanted in zip(fields, split, strict=True)]
+    )
+
+
+def _one(field: Field, *, also_absent: bool) -> Source:
+    plain, companion = source_of([field]), field.validity
+    masks = None if companion is None else source_of([companion], plain.rows)
+
+    def read(start: int, stop: int) -> list[Column]:
+        (column,) = plain.read(start, stop)
+        mask = None if masks is None else np.asarray(masks.read(start, stop)[0])
+        absent = np.zeros(len(column), np.bool_) if mask is None else ~mask
+        value = _blank(column, mask)
+        return [absent, value] if also_absent else [value]
+
+    empty = [np.zeros(0, np.bool_), *plain.empty] if also_absent else plain.empty
+    return replace(plain, empty=empty, read=read)
+
+
+def _blank(column: Column, mask: AnyArray | None) -> Column:
+    """The column with one and the same value in all rows that have none."""
+    if mask is None or mask.all():
+        return column
+    if not is_strings(column):
+        return in_place_of_missing(column, mask)
+    with_blank = selection.concat([column, strings.encode([""])])
+    return selection.take(with_blank, np.where(mask, np.arange(len(mask)), len(mask)))
+
+
+def whole_keys(
+    columns: Sequence[Column], split: Sequence[bool]
+) -> list[tuple[Column, AnyArray | None]]:
+    """The columns of keys as the engine gives them, put together again: values, and which exist."""
+    found: list[tuple[Column, AnyArray | None]] = []
+    left = iter(columns)
+    for is_split in split:
+        mask = ~np.asarray(next(left)) if is_split else None
+        found.append((next(left), None if mask is None or mask.all() else mask))
+    return found
+
+
+def directions(ascending: Sequence[bool] | bool, split: Sequence[bool]) -> list[bool] | bool:
+    """The directions of a sort for the columns of `key_source`: what is missing comes last."""
+    if not any(split):
+        return ascending if isinstance(ascending, bool) else list(ascending)
+    each = [ascending] * len(split) if isinstance(ascending, bool) else list(ascending)
+    if len(each) != len(split):
+        return each  # the engine says what is wrong
+    found: list[bool] = []
+    for direction, is_split in zip(each, split, strict=True):
+        found += [True, direction] if is_split else [direction]
+    return found
