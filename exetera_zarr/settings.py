@@ -51,6 +51,15 @@ class Settings:
     face: Face = NATIVE
     leniencies: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often ExeTera's face let something pass, by what it was and where."""
+    on_error: str | None = None
+
+    def undoes(self, error: BaseException) -> bool:
+        """Whether an exception that leaves a ``with`` block undoes what was not committed."""
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            return False
+        if self.on_error is None:
+            return self.face.rolls_back_on_error
+        return self.on_error == "rollback"
 
 
 @runtime_checkable

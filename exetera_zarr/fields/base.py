@@ -19,6 +19,7 @@ from exetera_zarr.fields.missing import any_missing
 from exetera_zarr.fields.present_spans import present_spans
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.statistical import Statistical
 from exetera_zarr.fields.values import as_values, in_a_row, split_missing
 from exetera_zarr.fieldtypes import (
     TYPE_ATTRIBUTES,
@@ -52,7 +53,7 @@ FIELD_CLASSES: dict[str, type[Field]] = {}
 """The class of each kind of field."""
 
 
-class Field(Rows):
+class Field(Statistical, Rows):
     """
     A column: typed values with a name, in a table of a dataset or in memory.
 
@@ -271,10 +272,14 @@ class Field(Rows):
         if not exact:
             return as_values(values, dtype, where, exact=False), None
         values, mask = split_missing(values)
-        found = self._encoded(values, dtype, where)
-        if mask is not None and dtype.kind == "f":
-            return np.where(mask, found, np.nan).astype(dtype), None
-        return found, mask
+        if mask is not None and not mask.any():
+            found = np.zeros(mask.shape, dtype)
+        else:
+            found = self._encoded(values, dtype, where)
+        if mask is None:
+            return found, None
+        found = np.asarray(missing.in_place_of_missing(found, mask))
+        return found, None if dtype.kind == "f" else mask
 
     def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         return as_values(values, dtype, where)
@@ -707,9 +712,8 @@ class Field(Rows):
         """Make the rows missing for which the mask is false, of a field that was just written."""
         if mask.all() or len(mask) != len(self):
             return
-        if missing.holds_nan(self.empty_column()):
-            self.replace([missing.in_place_of_missing(self.read(0, len(self)), mask)])
-        else:
+        self.replace([missing.in_place_of_missing(self.read(0, len(self)), mask)])
+        if not missing.holds_nan(self.empty_column()):
             self.set_companion([mask])
 
     def _spans(self, given: Any) -> AnyArray:

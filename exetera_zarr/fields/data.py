@@ -12,6 +12,7 @@ import pyarrow as pa
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import DataError, about
 from exetera_zarr.fields.rows import Rows
+from exetera_zarr.fields.values import in_a_row, split_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.rows import Read
     from exetera_zarr.storage.base import AnyArray, Array
 
-__all__ = ["RawData", "StringData"]
+__all__ = ["RawData", "StringData", "blank_missing"]
 
 
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
@@ -292,6 +293,12 @@ def take_rows(array: Array, rows: AnyArray) -> AnyArray:
     return out
 
 
+def blank_missing(column: pa.LargeBinaryArray, mask: AnyArray) -> pa.LargeBinaryArray:
+    """The strings with none where there is no value."""
+    with_blank = selection.concat([column, strings.encode([""])])
+    return selection.take(with_blank, np.where(mask, np.arange(len(mask)), len(mask)))
+
+
 class StringData(Rows):
     """
     The values of an indexed string field, as text.
@@ -411,9 +418,16 @@ class StringData(Rows):
         else:
             if isinstance(part, (str, bytes)):
                 raise TypeError(f"{self._field.describe()} takes a list of str, not one {part!r}")
+            part, mask = split_missing(in_a_row(part, self._field.describe()))
+            if mask is not None and not mask.any():
+                part = [""] * len(mask)
             with about(self._field.describe):
                 column = strings.encode(part)
-            self._field.append(column)
+            if mask is None:
+                self._field.extend_companion(len(column))
+                self._field.append(column)
+            else:
+                self._field.append_masked(blank_missing(column, mask), mask)
 
     def write(self, part: Iterable[str]) -> None:
         """Append strings, and `complete`."""

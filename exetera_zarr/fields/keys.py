@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.engine import is_strings
-from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.streams.source import Source, beside
+from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.missing import any_missing, holds_nan, in_place_of_missing
 from exetera_zarr.fields.sources import source_of
 
@@ -81,8 +81,7 @@ def _blank(column: Column, mask: AnyArray | None) -> Column:
         return column
     if not is_strings(column):
         return in_place_of_missing(column, mask)
-    with_blank = selection.concat([column, strings.encode([""])])
-    return selection.take(with_blank, np.where(mask, np.arange(len(mask)), len(mask)))
+    return blank_missing(column, mask)
 
 
 def whole_keys(

@@ -74,26 +74,30 @@ def split_missing(values: Any) -> tuple[Any, AnyArray | None]:
     Returns
     -------
     values
-        As given where nothing is missing; else with 0 or the empty string in these places.
+        As given where nothing is missing; else with some value in these places.
     mask : ndarray of bool, or None
         None where every row has a value.
     """
+    mask: AnyArray
     if isinstance(values, np.ma.MaskedArray):
         mask = ~np.ma.getmaskarray(values)
-        return (values.data, None) if mask.all() else (values.filled(_nothing(values.dtype)), mask)
-    if isinstance(values, np.ndarray):
-        if values.dtype.kind != "O":
-            return values, None
-        values = values.tolist()
-    if not isinstance(values, (list, tuple)):
-        return (0, np.zeros((), np.bool_)) if _is_nothing(values) else (values, None)
-    gone = [_is_nothing(value) for value in values]
-    if not any(gone):
+        values = values.data
+    elif isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return values, None
-    present = next((v for v, out in zip(values, gone, strict=True) if not out), 0)
-    nothing = "" if isinstance(present, str) else b"" if isinstance(present, bytes) else 0
-    filled = [nothing if out else value for value, out in zip(values, gone, strict=True)]
-    return filled, ~np.asarray(gone)
+    else:
+        if isinstance(values, np.ndarray):
+            values = values.tolist()
+        if not isinstance(values, (list, tuple)):
+            return (0, np.zeros((), np.bool_)) if _is_nothing(values) else (values, None)
+        mask = np.asarray([not _is_nothing(value) for value in values], np.bool_)
+    if mask.all():
+        return values, None
+    if mask.ndim != 1 or not mask.any():
+        return np.zeros(mask.shape), mask
+    there = values[int(np.flatnonzero(mask)[0])]
+    if isinstance(values, np.ndarray):
+        return np.where(mask, values, there), mask
+    return [value if has else there for value, has in zip(values, mask, strict=True)], mask
 
 
 _NOTHING = ("NAType", "NaTType", "MaskedConstant")
@@ -101,10 +105,6 @@ _NOTHING = ("NAType", "NaTType", "MaskedConstant")
 
 def _is_nothing(value: object) -> bool:
     return value is None or type(value).__name__ in _NOTHING
-
-
-def _nothing(dtype: np.dtype[Any]) -> Any:
-    return np.zeros((), dtype)[()] if dtype.kind != "O" else None
 
 
 def exact_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:

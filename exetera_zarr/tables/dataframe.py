@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import (
@@ -23,7 +21,6 @@ from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
 from exetera_zarr.fields.keys import directions, key_source
 from exetera_zarr.fields.sources import workspace
-from exetera_zarr.storage import together
 
 if TYPE_CHECKING:
     import contextlib
@@ -514,9 +511,7 @@ class DataFrame(FieldContainer):
             raise ValueError("as_of needs a table to write to: ddf")
         return self.apply_filter(self.valid_at(moment), ddf)
 
-    def describe(
-        self, include: Any = None, exclude: Any = None, output: str = "terminal"
-    ) -> dict[str, list[Any]]:
+    def describe(self, include: Any = None, exclude: Any = None, output: str = "terminal") -> Any:
         """
         Summarise fields, reading them a block at a time.
 
@@ -524,21 +519,20 @@ class DataFrame(FieldContainer):
         ----------
         include
             ``'all'``, a name, a number type such as ``np.int32`` or ``np.number``, or a list of
-            names or of types, of which names that there are not are left out. By default the
-            numeric and timestamp fields.
+            names or of types, of which names that do not exist are left out. By default all fields
+            but those that say what is missing of others.
         exclude
             A name, a type, or a list of either; the other of what `include` is.
         output
-            ``'terminal'`` prints a table as well; anything else does not.
+            Heeded in ExeTera's face alone.
 
         Returns
         -------
-        dict
-            Lists with an entry for each field: ``fields`` (their names), ``count``, ``mean``,
-            ``std`` (of the population), ``min``, ``25%``, ``50%``, ``75%`` and ``max``, as text
-            with two decimals; where a categorical or string field is among them also ``unique``,
-            ``top`` (of several the least) and ``freq``. ``'NaN'`` stands where there is nothing to
-            say.
+        Summary
+            For each field ``count`` (of values), ``missing``; of numbers and points in time
+            ``mean``, ``std`` (with ``n - 1``), ``min``, the quartiles ``25%``, ``50%``, ``75%``,
+            and ``max``; of others ``unique``, ``top`` (the most frequent, of several the least) and
+            ``freq``. It is shown as a table, as text or in a notebook.
 
         Raises
         ------
@@ -547,12 +541,20 @@ class DataFrame(FieldContainer):
 
         Notes
         -----
-        As in ExeTera the percentiles are those of 0.25, 0.5 and 0.75 *percent* of the rows, which
-        scripts may rely on. Of a field with a NaN all of them are ``'nan'``.
+        In ExeTera's face it returns a dict of lists of text, which ``output="terminal"`` prints as
+        well, of numeric and timestamp fields by default; its percentiles are those of 0.25, 0.5 and
+        0.75 *percent* of the rows, and its ``std`` is that of the population, as scripts may rely
+        on.
         """
-        from exetera_zarr.tables.summary import describe
+        from exetera_zarr.tables import exetera_summary, summary
 
-        return describe(self, include, exclude, output)
+        if self._dataset.settings.face.describes_percentiles:
+            return summary.describe(self, include, exclude)
+        return exetera_summary.describe(self, include, exclude, output)
+
+    def companions(self) -> dict[str, str]:
+        """For each field that has a companion, which says what is missing of it, its name."""
+        return self._companions()
 
     def to_csv(
         self,
@@ -566,8 +568,14 @@ class DataFrame(FieldContainer):
         """
         Write a CSV file, reading the fields a block at a time.
 
-        Categories are written as their codes, timestamps as seconds since 1970, bool as ``True``
-        and ``False``, and fixed strings as text (ExeTera writes ``b'text'``).
+        Missing values are empty, categories have their names, points in time are in UTC as
+        ``2020-05-06 07:08:09`` with a fraction if they have one, bool is ``True`` and ``False``,
+        and what could be taken for something else is in quotes: an import reads the same table.
+        Fields that say what is missing of others are not written unless they are asked for.
+
+        In ExeTera's face what is stored is written: categories as their codes, timestamps as
+        seconds since 1970, whether there is a value or not; but fixed strings as text, where
+        ExeTera writes ``b'text'``.
 
         Parameters
         ----------
@@ -600,6 +608,10 @@ class DataFrame(FieldContainer):
         """
         The table as a pandas DataFrame, in memory.
 
+        Missing values are missing: whole numbers and bool of which some are come as pandas'
+        nullable types, strings as None, floats and seconds as NaN. Fields that say what is missing
+        of others are left out unless they are asked for. In ExeTera's face what is stored comes.
+
         Parameters
         ----------
         row_filter : Field or ndarray of bool, or row numbers
@@ -607,21 +619,9 @@ class DataFrame(FieldContainer):
         col_filter
             Which fields; all by default.
         """
-        import pandas as pd
+        from exetera_zarr.tables.pandas_frame import pandas_frame
 
-        names = self.keys() if col_filter is None else self.selected(col_filter)
-        self.length(names)
-        fields = [self[name] for name in names]
-        at_once = max((a.at_once for f in fields for a in f.arrays().values()), default=1)
-        read = together(lambda field: field.data[:], fields, at_once)
-        columns: dict[str, Any] = {}
-        for name, data in zip(names, read, strict=True):
-            values = np.asarray(data, dtype=object) if isinstance(data, list) else data
-            values = values.astype(object) if values.dtype.kind == "S" else values
-            if row_filter is not None:
-                values = values[np.asarray(row_filter)]
-            columns[name] = values
-        return pd.DataFrame(columns)
+        return pandas_frame(self, row_filter, col_filter)
 
 
 def copy(field: Field, ddf: DataFrame, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ from exetera_zarr.fields.base import column_of
 from exetera_zarr.fields.container import FieldContainer, normal, stands_for
 from exetera_zarr.fields.create import is_field_group
 from exetera_zarr.fields.names import Names
+from exetera_zarr.settings import let_pass
 from exetera_zarr.tables.dataframe import DataFrame
 
 if TYPE_CHECKING:
@@ -264,7 +266,31 @@ class Dataset(FieldContainer):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and self._settings.undoes(error):
+            self.undo(error)
         close_after(error, self.close)
+
+    def undo(self, error: BaseException) -> None:
+        """
+        Return to the last commit since an exception has left the ``with`` block, and say so.
+
+        A dataset that others in this process write as well keeps its draft, which is theirs, too.
+        """
+        if self.closed or not self._storage.changed:
+            return
+        try:
+            self.rollback()
+        except Exception as failure:  # noqa: BLE001 - the script's own error stays the primary one
+            error.add_note(f"the changes of {self.url} could not be undone: {failure!r}")
+            return
+        told = (
+            f"what was not committed of {self.url} is undone, back to version {self.version}; "
+            "Session(on_error='commit') keeps what had completed"
+        )
+        if isinstance(error, SystemExit):  # of which nobody sees the notes
+            print(f"exetera_zarr: {told}", file=sys.stderr)  # noqa: T201
+        else:
+            error.add_note(told)
 
     # -- tables
 
@@ -349,9 +375,10 @@ class Dataset(FieldContainer):
     def __setitem__(self, name: str, dataframe: DataFrame) -> None:
         if not isinstance(name, str) or not isinstance(dataframe, DataFrame):
             raise TypeError("a dataset takes tables by name: ds[str] = DataFrame")
-        if dataframe.dataset is self:
+        if dataframe.dataset is self and self._settings.face.assignment_renames:
+            let_pass(self._settings, "renamed the table that was assigned", f"ds[{name!r}]")
             self.group.rename_groups({dataframe.name: name})
-        else:
+        elif dataframe.dataset is not self or dataframe.name != normal(name):
             self.copy(dataframe, name)
 
     def copy(self, dataframe: DataFrame, name: str) -> None:

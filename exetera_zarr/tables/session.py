@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import uuid
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from exetera_zarr.errors import DataError, NameTakenError, listing
 from exetera_zarr.faces import EXETERA, NATIVE
@@ -52,6 +52,10 @@ class Session(OfThisProcess, JoinFunctions):
     spill_dir
         Where what does not fit goes for a while; the system's temporary folder by default. One that
         cannot be written to is an error.
+    on_error
+        What happens to changes that were not committed when an exception leaves ``with Session()``:
+        ``"rollback"``, the default, undoes them; ``"commit"``, the default in ExeTera's face,
+        commits what had completed. `SystemExit` without a status, or with 0, is no error.
     exetera
         Whether to do as ExeTera does, to the letter, where that is not what one would expect:
         missing values count as what is stored in their place, usually 0; whole numbers wrap;
@@ -76,10 +80,13 @@ class Session(OfThisProcess, JoinFunctions):
         row_block: int | None = None,
         memory_limit: float | str | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
+        on_error: Literal["rollback", "commit"] | None = None,
         exetera: bool = False,
     ) -> None:
         if row_block is not None and row_block < 1:
             raise ValueError(f"a block has at least one row, not {row_block}")
+        if on_error not in (None, "rollback", "commit"):
+            raise ValueError(f"on_error is 'rollback' or 'commit', not {on_error!r}")
         self.chunksize = chunksize
         self.settings = Settings(
             timestamp=_now() if timestamp is None else _timestamp(timestamp),
@@ -88,6 +95,7 @@ class Session(OfThisProcess, JoinFunctions):
             row_block=row_block,
             spill_dir=None if spill_dir is None else checked_folder(spill_dir),
             face=EXETERA if exetera else NATIVE,
+            on_error=on_error,
         )
         self.datasets: dict[str, Dataset] = {}
 
@@ -95,6 +103,9 @@ class Session(OfThisProcess, JoinFunctions):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and self.settings.undoes(error):
+            for dataset in self.datasets.values():
+                dataset.undo(error)
         close_after(error, self.close)
 
     def __repr__(self) -> str:

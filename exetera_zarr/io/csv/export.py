@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.missing import masked_reader
 from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fieldtypes import label_text
 from exetera_zarr.storage import open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import AnyArray
@@ -38,7 +41,11 @@ def write_csv(
     """See `DataFrame.to_csv`."""
     if chunk_row_size < 1:
         raise DataError(f"chunk_row_size is at least 1, not {chunk_row_size}")
+    as_stored = not frame.dataset.settings.face.sees_missing
     names = frame.keys() if column_filter is None else frame.selected(column_filter)
+    if column_filter is None and not as_stored:
+        hidden = set(frame.companions().values())
+        names = [name for name in names if name not in hidden]
     if getattr(row_filter, "dataframe", None) is frame:
         names = [name for name in names if name != row_filter.name]
     fields = [frame[name] for name in names]
@@ -47,11 +54,18 @@ def write_csv(
     if row_filter is not None:
         mask = selection.as_mask(_filter_values(row_filter), length)
     with _text_file(filepath, storage_options) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        for columns in _blocks(fields, length, mask):
-            for start in range(0, len(columns[0]), chunk_row_size):
-                part = [_cells(column[start : start + chunk_row_size]) for column in columns]
+        # Numbers are not quoted, and text is where `_text_cells` says so: before Python 3.12.3 the
+        # module itself leaves a bare CR alone, which readers take for the end of the line.
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        writer.writerow(_text_cells(names))
+        makers = [_stored_cells if as_stored else _maker(field) for field in fields]
+        for columns in _blocks(fields, length, mask, as_stored=as_stored):
+            for start in range(0, len(columns[0][0]), chunk_row_size):
+                stop = start + chunk_row_size
+                part = [
+                    make(column[start:stop], None if there is None else there[start:stop])
+                    for make, (column, there) in zip(makers, columns, strict=True)
+                ]
                 writer.writerows(zip(*part, strict=True))
 
 
@@ -84,26 +98,100 @@ def _text_file(
 
 
 def _blocks(
-    fields: Sequence[Field], length: int, mask: AnyArray | None
-) -> Iterator[Sequence[Column]]:
-    """The rows that the mask keeps, a block of the table at a time."""
+    fields: Sequence[Field], length: int, mask: AnyArray | None, *, as_stored: bool
+) -> Iterator[list[tuple[Column, AnyArray | None]]]:
+    """The rows that the mask keeps, a block of the table at a time, and which have a value."""
     if not fields:
         return
     source = source_of(fields, length)
+    readers = [None if as_stored else masked_reader(field)[1] for field in fields]
     for start, stop in source.cuts():
         if mask is not None and not mask[start:stop].any():
             continue
-        columns = source.read(start, stop)
+        columns: list[tuple[Column, AnyArray | None]]
+        if as_stored:
+            columns = [(column, None) for column in source.read(start, stop)]
+        else:
+            columns = [read(start, stop) for read in readers if read is not None]
         if mask is not None:
-            columns = [selection.compress(column, mask[start:stop]) for column in columns]
+            kept = mask[start:stop]
+            columns = [
+                (selection.compress(column, kept), None if there is None else there[kept])
+                for column, there in columns
+            ]
         yield columns
 
 
-def _cells(column: Column) -> list[Any]:
+# -- cells
+
+
+class _Unquoted(str):
+    """Text that needs no quotes: the csv module takes what has a float for a number."""
+
+    __slots__ = ()
+
+    def __float__(self) -> float:
+        raise ValueError("this is text")
+
+
+_NOTHING = _Unquoted("")
+_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
+_EPOCH = np.datetime64(0, "us")
+
+
+def _text_cells(texts: Iterable[str]) -> list[str]:
+    return [text if _NEEDS_QUOTES.search(text) else _Unquoted(text) for text in texts]
+
+
+def _stored_cells(column: Column, _there: AnyArray | None) -> list[Any]:
+    """Cells of what is stored: codes, seconds, and nothing that is missing."""
     if is_strings(column):
-        return strings.decode(column)
+        return _text_cells(strings.decode(column))
     values = np.asarray(column)
     if values.dtype.kind == "S":
-        return strings.decode(strings.from_fixed(values))
+        return _text_cells(strings.decode(strings.from_fixed(values)))
+    return _number_cells(values)
+
+
+def _number_cells(values: AnyArray) -> list[Any]:
     found: list[Any] = values.tolist()
-    return found
+    if values.dtype.kind == "b":
+        return [_Unquoted(truth) for truth in found]
+    # The shortest decimals that are read as the same float32.
+    return (
+        [_Unquoted(value) for value in values.astype(str)] if values.dtype == np.float32 else found
+    )
+
+
+def _maker(field: Field) -> Callable[[Column, AnyArray | None], list[Any]]:
+    """What makes the cells of a field as a person reads them, and an import does again."""
+    make: Callable[[Column], list[Any]] = lambda column: _stored_cells(column, None)  # noqa: E731
+    if field.type_name == "timestamp":
+        make = _moment_cells
+    elif field.type_name == "categorical":
+        names = {int(code): label_text(name) for code, name in cast("Any", field).keys.items()}
+        cells = dict(zip(names, _text_cells(names.values()), strict=True))
+        make = lambda column: [cells.get(code, code) for code in np.asarray(column).tolist()]  # noqa: E731
+
+    def masked(column: Column, there: AnyArray | None) -> list[Any]:
+        found = make(column)
+        if there is None:
+            return found
+        return [cell if has else _NOTHING for cell, has in zip(found, there.tolist(), strict=True)]
+
+    return masked
+
+
+def _moment_cells(column: Column) -> list[Any]:
+    """Points in time in UTC, to the microsecond, or the nanosecond where that is not enough."""
+    seconds = np.asarray(column)
+    there = np.isfinite(seconds)
+    plain = np.where(there, seconds, 0.0)
+    micro = np.rint(plain * 1e6).astype("timedelta64[us]")
+    texts = np.char.replace((_EPOCH + micro).astype(str), "T", " ").tolist()
+    inexact = there & (micro.astype(np.int64) / 1e6 != plain)
+    for row in np.flatnonzero(inexact).tolist():
+        whole, part = divmod(float(plain[row]), 1.0)
+        moment = (_EPOCH + np.timedelta64(int(whole), "s")).astype("datetime64[s]")
+        texts[row] = f"{str(moment).replace('T', ' ')}.{round(part * 1e9):09d}"
+    return [_Unquoted(text.removesuffix(".000000")) for text in texts]
