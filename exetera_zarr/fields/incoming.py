@@ -10,7 +10,7 @@ import numpy as np
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.categorical import CategoricalField
-from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fields.keys import blank_source
 from exetera_zarr.fieldtypes import categorical_attributes, label_bytes, label_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Incoming:
 
     def source(self) -> Source:
         """The rows, to be compared with those of the other field."""
-        plain = source_of([self.field])
+        plain = blank_source(self.field)
         if self._taken is None:
             return plain
         return replace(

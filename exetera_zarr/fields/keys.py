@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["directions", "key_source", "whole_keys"]
+__all__ = ["blank_source", "directions", "key_source", "whole_keys"]
 
 
 def _is_split(field: Field) -> bool:
@@ -58,6 +58,11 @@ def _side(fields: Sequence[Field], split: Sequence[bool]) -> Source:
     return beside(
         [_one(field, also_absent=wanted) for field, wanted in zip(fields, split, strict=True)]
     )
+
+
+def blank_source(field: Field) -> Source:
+    """A field in which all rows that have no value are the same: 0, False, NaN or no text."""
+    return source_of([field]) if field.validity is None else _one(field, also_absent=False)
 
 
 def _one(field: Field, *, also_absent: bool) -> Source:

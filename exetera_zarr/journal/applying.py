@@ -17,6 +17,8 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.incoming import Incoming
+from exetera_zarr.fields.keys import blank_source
+from exetera_zarr.fields.missing import add_companion, holds_nan
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.journal.snapshots import (
     END,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.streams.workspace import Spill, Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
+    from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = ["Journaled", "journal", "valid_at"]
@@ -106,8 +109,11 @@ def journal(
     since = moment_in_order(table, snapshot, keys, valid_from)
     rows = table.length()
     with workspace(table.dataset.settings) as work, table.atomic():
-        incoming = {name: _incoming(table, snapshot[name], name, rows) for name in names}
+        before = set(table.keys())
+        incoming = {name: _incoming(table, snapshot, name, rows, before) for name in names}
         _with_validity(table)
+        snapshot.link_companions(table, names)
+        _tell_missing(table, [name for name in _ours(table) if name not in incoming], rows)
         if compare is None:
             # What the snapshot lacks is empty in it.
             compared += [name for name in _ours(table) if name not in incoming]
@@ -150,13 +156,16 @@ class _Run:
         self._table, self._incoming = table, incoming
         self._since, self._work, self._progress = since, work, progress
         self._rows = max(len(theirs.field) for theirs in incoming.values())
+        self._owners = {companion: name for name, companion in table.companions().items()}
         self._done = 0
 
     def match(self, keys: Sequence[str]) -> comparison.Matches:
         """Pair the rows that are valid still with those of the snapshot."""
         table = self._table
-        old = [source_of([table[key]]) for key in keys]
-        new = [self._incoming[key].source() for key in keys]
+        # A key that may be missing is also compared by whether it is.
+        told = [companion for companion, key in self._owners.items() if key in keys]
+        old = [blank_source(table[key]) for key in [*keys, *told]]
+        new = [self._theirs(key) for key in [*keys, *told]]
         version = source_of([table[VALID_FROM]])
         try:
             return comparison.match(old, new, version, self._open_rows(), self._work)
@@ -168,6 +177,15 @@ class _Run:
                 f"the key {shown} occurs more than once in the snapshot "
                 f"{frame.name if frame is not None else ''!r}; a key stands for one row"
             ) from error
+
+    def _theirs(self, name: str) -> Source:
+        """What the snapshot has for a field of the journal, which it may lack."""
+        if (theirs := self._incoming.get(name)) is not None:
+            return theirs.source()
+        owner = self._incoming.get(self._owners.get(name, ""))
+        if owner is not None:  # it has the field, and so may say in another way what is missing
+            return _presence(owner.field)
+        return _nothing(self._table[name], self._rows)
 
     def _open_rows(self) -> RowNumbers | None:
         """The rows that are valid after the moment; None if all are."""
@@ -188,11 +206,9 @@ class _Run:
 
         def pairs() -> Iterator[tuple[Source, Source, comparison.Tolerance]]:
             for name in compared:
-                ours = self._table[name]
-                theirs = self._incoming.get(name)
                 yield (
-                    source_of([ours]),
-                    _nothing(ours, self._rows) if theirs is None else theirs.source(),
+                    blank_source(self._table[name]),
+                    self._theirs(name),
                     tolerances.get(name, comparison.Tolerance()),
                 )
                 self._step()
@@ -250,12 +266,11 @@ class _Run:
             value = self._since if name == VALID_FROM else END
             for numbers in rows.blocks():
                 field.append(np.full(len(numbers), value))
-        elif (theirs := self._incoming.get(name)) is None:
-            _append_empty(field, len(rows))
         elif len(rows):
-            with closing(ahead(rows.of(theirs.source()))) as columns:
+            theirs = self._incoming.get(name)
+            with closing(ahead(rows.of(self._theirs(name)))) as columns:
                 for column in columns:
-                    field.append(theirs.stored(column))
+                    field.append(column if theirs is None else theirs.stored(column))
 
 
 # -- fields
@@ -273,11 +288,41 @@ def _ours(table: DataFrame) -> list[str]:
     return [name for name in table if name not in (VALID_FROM, VALID_TO)]
 
 
-def _incoming(table: DataFrame, theirs: Field, name: str, rows: int) -> Incoming:
+def _incoming(
+    table: DataFrame, snapshot: DataFrame, name: str, rows: int, before: set[str]
+) -> Incoming:
     """A field of the snapshot, and that of the journal, made if it is not there."""
+    theirs: Field = snapshot[name]
     if name not in table:
-        _append_empty(theirs.create_like(table, name), rows)
+        made = theirs.create_like(table, name)
+        owner = next((o for o, c in snapshot.companions().items() if c == name), None)
+        if owner is not None and owner in before:  # all of its rows so far have a value
+            for start in range(0, rows, _STEP):
+                made.append(np.ones(min(_STEP, rows - start), np.bool_))
+        else:
+            _append_empty(made, rows)
+            if owner is None and snapshot.companions().get(name) is None:
+                _tell_missing(table, [name], rows, np.zeros)
     return Incoming(theirs, table[name])
+
+
+def _tell_missing(
+    table: DataFrame,
+    names: Sequence[str],
+    rows: int,
+    present: Callable[[int, type[np.bool_]], AnyArray] = np.ones,
+) -> None:
+    """Have fields of a journal say which of their rows have a value, so that some may have none."""
+    if not table.dataset.settings.face.sees_missing or rows == 0:
+        return
+    companions = table.companions()
+    for name in names:
+        field: Field = table[name]
+        if name in companions or name in companions.values() or holds_nan(field.empty_column()):
+            continue
+        made = add_companion(field)
+        for start in range(0, rows, _STEP):
+            made.append(present(min(_STEP, rows - start), np.bool_))
 
 
 def _append_empty(field: Field, rows: int) -> None:
@@ -287,15 +332,28 @@ def _append_empty(field: Field, rows: int) -> None:
 
 
 def _nothing(field: Field, rows: int) -> Source:
-    """Empty rows of the type of a field."""
+    """Empty rows of the type of a field; a float that has none is NaN, unless ExeTera says 0."""
     empty = field.empty_column()
+    of_nan = holds_nan(empty) and field.face.sees_missing
+    default = np.nan if of_nan else None
     return Source(
         rows,
         [empty],
-        lambda start, stop: [selection.take_or_default(empty, np.full(stop - start, -1))],
+        lambda start, stop: [selection.take_or_default(empty, np.full(stop - start, -1), default)],
         offsets=(lambda start, stop: np.zeros(stop - start + 1, np.int64))
         if field.indexed
         else None,
+    )
+
+
+def _presence(field: Field) -> Source:
+    """Which rows of a field have a value."""
+    if field.validity is not None:
+        return source_of([field.validity])
+    return Source(
+        len(field),
+        [np.zeros(0, np.bool_)],
+        lambda start, stop: [np.ones(stop - start, np.bool_)],
     )
 
 
