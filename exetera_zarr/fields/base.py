@@ -536,10 +536,29 @@ class Field(Statistical, Rows):
         Returns
         -------
         ndarray of int32, or int64 from 2^31 - 1 rows
-            ``[0, ..., len(self)]``; each NaN is a run of its own.
+            ``[0, ..., len(self)]``; each NaN is a run of its own, other missing values that follow
+            each other are one.
         """
-        result = spans.find_in_blocks([column] for column in self.blocks())
+        result = spans.find_in_blocks(
+            [column] if mask is None and self.validity is None else self._with_absence(column, mask)
+            for column, mask in self.masked_blocks()
+        )
         return result.astype(np.int32) if len(self) < 2**31 - 1 else result
+
+    def _valued_blocks(self) -> Iterator[Column]:
+        """The rows of which the companion says that they have a value, some at a time."""
+        companion = self.validity
+        for start, stop in source_of([self]).cuts():
+            column = self.read(start, stop)
+            kept = None if companion is None else np.asarray(companion.read(start, stop))
+            yield column if kept is None else selection.compress(column, kept)
+
+    def _with_absence(self, column: Column, mask: AnyArray | None) -> list[Column]:
+        """The rows, and which are missing: a run of missing values is one, and none of zeros."""
+        if missing.holds_nan(column):
+            return [column]
+        absent = np.zeros(len(column), np.bool_) if mask is None else ~mask
+        return [absent, missing.in_place_of_missing(column, mask)]
 
     def isin(self, test_elements: Any) -> AnyArray:
         """
@@ -587,14 +606,18 @@ class Field(Statistical, Rows):
     def unique(
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
     ) -> Any:
-        """The distinct values in ascending order; the arguments are those of `numpy.unique`."""
+        """
+        The distinct values in ascending order, without what is missing but for one NaN.
+
+        The arguments are those of `numpy.unique`, with which all rows count as they are stored.
+        """
         wanted: dict[str, Any] = {
             "return_index": return_index,
             "return_inverse": return_inverse,
             "return_counts": return_counts,
         }
         if not any(wanted.values()):
-            return membership.distinct(self.blocks(), self.empty_column())
+            return membership.distinct(self._valued_blocks(), self.empty_column())
         return np.unique(self.data[:], **wanted)
 
     # -- rows chosen

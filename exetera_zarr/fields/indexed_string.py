@@ -126,7 +126,7 @@ class IndexedStringField(Text, Field):
     ) -> Any:
         """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
         if not (return_index or return_inverse or return_counts):
-            return _as_text(membership.distinct(self.blocks(), self.empty_column()))
+            return _as_text(membership.distinct(self._valued_blocks(), self.empty_column()))
         found = strings.unique(self.read(0, len(self)), return_index, return_inverse, return_counts)
         parts = [_as_text(found.values)]
         for wanted, part in (
@@ -140,6 +140,17 @@ class IndexedStringField(Text, Field):
 
 
 def _as_text(values: Column) -> AnyArray:
-    """An array of text; of objects where numpy's own would lose NULs at the end."""
+    """
+    An array of text; of objects where numpy's own would lose NULs, or take far more memory.
+
+    All elements of numpy's text have the room of the longest.
+    """
     text = strings.decode(values)
-    return np.asarray(text, object if any(one.endswith("\0") for one in text) else str)
+    longest = max(map(len, text), default=0)
+    wasteful = longest * len(text) > _WIDE + 16 * sum(map(len, text))
+    of_objects = wasteful or any(one.endswith("\0") for one in text)
+    return np.asarray(text, object if of_objects else str)
+
+
+_WIDE = 1 << 20
+"""Characters that an array of text may waste in any case."""

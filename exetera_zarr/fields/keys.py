@@ -15,17 +15,23 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.streams.source import Source, beside
 from exetera_zarr.fields.data import blank_missing
-from exetera_zarr.fields.missing import any_missing, holds_nan, in_place_of_missing
+from exetera_zarr.fields.missing import (
+    any_missing,
+    both,
+    holds_nan,
+    in_place_of_missing,
+    masked_reader,
+)
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["blank_source", "directions", "key_source", "whole_keys"]
+__all__ = ["apart", "blank_source", "directions", "key_source", "whole_keys"]
 
 
 def _is_split(field: Field) -> bool:
@@ -99,6 +105,52 @@ def whole_keys(
         mask = ~np.asarray(next(left)) if is_split else None
         found.append((next(left), None if mask is None or mask.all() else mask))
     return found
+
+
+def apart(
+    fields: Sequence[Field], keys: Source, *, odd: bool
+) -> tuple[Source, Callable[[AnyArray], AnyArray]]:
+    """
+    Keys of which those that are missing are equal to none.
+
+    Parameters
+    ----------
+    fields, keys
+        The keys of a table, and what `key_source` made of them.
+    odd
+        Whether the numbers that keep them apart are odd: those of the other table are even.
+
+    Returns
+    -------
+    source : Source
+        The keys, with one more, by which rows with a missing key differ from all others.
+    lacks : callable
+        Takes row numbers, and says for which of them a key is missing; False for -1.
+    """
+    readers = [masked_reader(field)[1] for field in fields]
+
+    def lacking(start: int, stop: int) -> AnyArray:
+        mask = None
+        for reader in readers:
+            mask = both(mask, reader(start, stop)[1])
+        return np.zeros(stop - start, np.bool_) if mask is None else ~mask
+
+    def read(start: int, stop: int) -> list[Column]:
+        numbers = 2 * np.arange(start + 1, stop + 1) + odd
+        return [np.where(lacking(start, stop), numbers, 0), *keys.read(start, stop)]
+
+    def lacks(rows: AnyArray) -> AnyArray:
+        found = np.zeros(len(rows), np.bool_)
+        there = np.flatnonzero(rows >= 0)
+        for start in range(0, keys.rows, keys.block):
+            stop = min(start + keys.block, keys.rows)
+            within = there[(rows[there] >= start) & (rows[there] < stop)]
+            if len(within):
+                found[within] = lacking(start, stop)[rows[within] - start]
+        return found
+
+    empty = [np.zeros(0, np.int64), *keys.empty]
+    return replace(keys, empty=empty, read=read), lacks
 
 
 def directions(ascending: Sequence[bool] | bool, split: Sequence[bool]) -> list[bool] | bool:

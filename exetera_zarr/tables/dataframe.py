@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from exetera_zarr.journal.applying import Journaled
     from exetera_zarr.storage.base import Group
     from exetera_zarr.tables.dataset import Dataset
-    from exetera_zarr.tables.groupby import DataFrameGroupBy
+    from exetera_zarr.tables.groupby import DataFrameGroupBy, MissingGroups
 
 __all__ = ["DataFrame", "copy", "move"]
 
@@ -383,7 +383,12 @@ class DataFrame(FieldContainer):
             self._field(name)
         return names
 
-    def groupby(self, by: str | list[str], hint_keys_is_sorted: bool = False) -> DataFrameGroupBy:
+    def groupby(
+        self,
+        by: str | list[str],
+        hint_keys_is_sorted: bool = False,
+        missing_keys: MissingGroups = "equal",
+    ) -> DataFrameGroupBy:
         """
         Group the rows by keys.
 
@@ -393,6 +398,9 @@ class DataFrame(FieldContainer):
             Name of the key, or names. Any field type.
         hint_keys_is_sorted
             The rows are sorted by the keys already; a wrong hint is an error.
+        missing_keys
+            ``"equal"``: the rows whose key is missing are one group, the last one; ``"drop"``:
+            they are in no group.
 
         Returns
         -------
@@ -401,7 +409,7 @@ class DataFrame(FieldContainer):
         """
         from exetera_zarr.tables.groupby import DataFrameGroupBy
 
-        return DataFrameGroupBy(self, self.selected(by), hint_keys_is_sorted)
+        return DataFrameGroupBy(self, self.selected(by), hint_keys_is_sorted, missing_keys)
 
     def drop_duplicates(
         self, by: str | list[str], ddf: DataFrame | None = None, hint_keys_is_sorted: bool = False

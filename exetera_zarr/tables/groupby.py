@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.engine.group.aggregate import NAMES, result_of
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.tables.dataframe import DataFrame
 
-__all__ = ["DataFrameGroupBy"]
+__all__ = ["DataFrameGroupBy", "MissingGroups"]
+
+MissingGroups: TypeAlias = Literal["equal", "drop"]
 
 #: Aggregates whose result is of the field's own type.
 _LIKE = ("min", "max", "first", "last")
@@ -47,9 +49,20 @@ class DataFrameGroupBy:
         Names of the keys.
     keys_sorted
         The rows are sorted by the keys already; a wrong hint is an error.
+    missing_keys
+        See `DataFrame.groupby`.
     """
 
-    def __init__(self, frame: DataFrame, by: list[str], keys_sorted: bool = False) -> None:
+    def __init__(
+        self,
+        frame: DataFrame,
+        by: list[str],
+        keys_sorted: bool = False,
+        missing_keys: MissingGroups = "equal",
+    ) -> None:
+        if missing_keys not in get_args(MissingGroups):
+            raise ValueError(f"missing_keys is 'equal' or 'drop', not {missing_keys!r}")
+        self._missing_keys = missing_keys
         self._frame = frame
         self._by = by
         self._keys_sorted = keys_sorted
@@ -183,6 +196,8 @@ class DataFrameGroupBy:
             try:
                 with closing(found):
                     for groups in found:
+                        if self._missing_keys == "drop":
+                            groups = groups.with_keys()  # noqa: PLW2901
                         for field, (column, mask) in zip(key_fields, groups.keys, strict=False):
                             field.append_masked(column, mask)
                         for field, (column, mask) in zip(

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from exetera_zarr.engine.join import merge_join, row_pairs, unsorted_join
 from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.errors import DataError, NameTakenError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.keys import key_source
+from exetera_zarr.fields.keys import apart, key_source
 from exetera_zarr.fields.missing import COMPANION, add_companion, holds_nan, in_place_of_missing
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.tables.dataframe import DataFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["merge"]
+__all__ = ["MissingKeys", "merge"]
+
+MissingKeys: TypeAlias = Literal["equal", "never", "drop"]
 
 _HOW = ("left", "right", "inner", "outer", "cross")
 Keys = str | tuple[str, ...] | Field | tuple[Field, ...]
@@ -43,6 +45,7 @@ def merge(
     hint_right_keys_ordered: bool | None = None,
     hint_right_keys_unique: bool | None = None,
     chunk_size: int = 1 << 20,
+    missing_keys: MissingKeys = "equal",
 ) -> None:
     """
     Write the rows of two tables whose keys are equal, side by side, to a third one.
@@ -70,6 +73,10 @@ def merge(
     hint_left_keys_unique, hint_right_keys_unique, chunk_size
         Accepted for ExeTera's sake; not needed.
 
+    missing_keys
+        ``"equal"``: a key that is missing is equal to others that are; ``"never"``: it is equal to
+        none, so its row has no partner; ``"drop"``: such rows are not in the result at all.
+
     Raises
     ------
     ValueError
@@ -86,6 +93,8 @@ def merge(
     for side, frame in (("left", left), ("right", right), ("dest", dest)):
         if not isinstance(frame, DataFrame):
             raise ValueError(f"{side} is a {type(frame).__name__}, not a DataFrame")
+    if missing_keys not in get_args(MissingKeys):
+        raise ValueError(f"missing_keys is 'equal', 'never' or 'drop', not {missing_keys!r}")
     if how not in _HOW:
         raise ValueError(f"how is {how!r}; it can be one of {', '.join(map(repr, _HOW))}")
     left_names = _chosen(left, left_fields)
@@ -104,7 +113,7 @@ def merge(
         _refuse_different_categories(left_keys, right_keys)
     single = len(left_keys) == 1 and how != "outer"
     with workspace(dest.dataset.settings) as work:
-        pairs = _pairs(left, right, left_keys, right_keys, how, hinted, work)
+        pairs = _pairs(left, right, left_keys, right_keys, how, hinted, work, missing_keys)
         left_rows, right_rows = both_sides(work, pairs)
         sides = [
             (left, left_names, left_rows, left_suffix),
@@ -151,14 +160,32 @@ def _pairs(
     how: str,
     hinted: bool,
     work: Workspace,
+    missing_keys: MissingKeys,
 ) -> Generator[tuple[AnyArray, AnyArray]]:
     """Row numbers of both sides of the result, -1 where a side has none, some at a time."""
     if how == "cross":
         return row_pairs.cross_pairs(left.length(), right.length())
     (left_source, right_source), split = key_source(left_keys, right_keys)
+    if missing_keys != "equal":
+        left_source, left_lacks = apart(left_keys, left_source, odd=True)
+        right_source, right_lacks = apart(right_keys, right_source, odd=False)
+        found = unsorted_join.join_rows(left_source, right_source, how, work)  # type: ignore[arg-type]
+        return _without(found, left_lacks, right_lacks) if missing_keys == "drop" else found
     if hinted and not any(split):
         return merge_join.ordered_pairs(left_source, right_source, how, work)  # type: ignore[arg-type]
     return unsorted_join.join_rows(left_source, right_source, how, work)  # type: ignore[arg-type]
+
+
+def _without(
+    pairs: Generator[tuple[AnyArray, AnyArray]],
+    left_lacks: Callable[[AnyArray], AnyArray],
+    right_lacks: Callable[[AnyArray], AnyArray],
+) -> Generator[tuple[AnyArray, AnyArray]]:
+    """The pairs without the rows, which have no partner, whose key is missing."""
+    with closing(pairs):
+        for left, right in pairs:
+            kept = ~((right < 0) & left_lacks(left)) & ~((left < 0) & right_lacks(right))
+            yield left[kept], right[kept]
 
 
 def _refuse_different_categories(left: Sequence[Field], right: Sequence[Field]) -> None:

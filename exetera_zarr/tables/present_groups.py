@@ -17,7 +17,7 @@ from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.engine.streams.source import Source, beside
 from exetera_zarr.fields.keys import key_source, whole_keys
-from exetera_zarr.fields.missing import any_missing, masked_reader
+from exetera_zarr.fields.missing import any_missing, both, masked_reader, present
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,24 @@ class PresentGroups(NamedTuple):
 
     keys: list[tuple[Column, AnyArray | None]]
     results: list[tuple[Column, AnyArray | None]]
+
+    def with_keys(self) -> PresentGroups:
+        """The groups of which no key is missing."""
+        kept = None
+        for column, mask in self.keys:
+            kept = both(kept, present(column, mask))
+        if kept is None:
+            return self
+        return PresentGroups(*(_compressed(parts, kept) for parts in self))
+
+
+def _compressed(
+    parts: list[tuple[Column, AnyArray | None]], kept: AnyArray
+) -> list[tuple[Column, AnyArray | None]]:
+    return [
+        (selection.compress(column, kept), None if mask is None else mask[kept])
+        for column, mask in parts
+    ]
 
 
 def grouped(
