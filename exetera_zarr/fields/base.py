@@ -29,7 +29,7 @@ from exetera_zarr.fieldtypes import (
     label_text,
     numeric_attributes,
 )
-from exetera_zarr.settings import face_of, settings_of
+from exetera_zarr.settings import face_of, let_pass, settings_of
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ class Field(Statistical, Rows):
                 "& for and, | for or, ~ for not, with each comparison in parentheses, as in "
                 "(a > 1) & (a < 3); whether a field is there is asked by `is not None`"
             )
+        let_pass(self.settings, "was true as a whole, whatever its rows are", self.describe())
         return True
 
     def __len__(self) -> int:
@@ -270,7 +271,7 @@ class Field(Statistical, Rows):
         exact, where, dtype = self.face.writes_exactly, self.describe(), self.dtype_of_rows
         values = in_a_row(values, where)
         if not exact:
-            return as_values(values, dtype, where, exact=False), None
+            return self._made_to_fit(values, dtype, where), None
         values, mask = split_missing(values)
         if mask is not None and not mask.any():
             found = np.zeros(mask.shape, dtype)
@@ -280,6 +281,17 @@ class Field(Statistical, Rows):
             return found, None
         found = np.asarray(missing.in_place_of_missing(found, mask))
         return found, None if dtype.kind == "f" else mask
+
+    def _made_to_fit(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+        """Values as ExeTera makes them fit; what is not exact is told."""
+        if isinstance(values, np.ma.MaskedArray):
+            values = values.data
+        try:
+            return as_values(values, dtype, where)
+        except DataError:
+            fitted = as_values(values, dtype, where, exact=False)
+            let_pass(self.settings, f"made numbers fit {dtype.name}", where, fitted.size)
+            return fitted
 
     def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         return as_values(values, dtype, where)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.text import Text
+from exetera_zarr.fields.values import as_fixed
+from exetera_zarr.settings import let_pass
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["FixedStringField"]
 
@@ -21,6 +26,15 @@ class FixedStringField(Text, Field):
     def length(self) -> int:
         """Bytes of the longest string that fits."""
         return int(self.group.attributes["strlen"])
+
+    def _made_to_fit(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+        """As of the other types; a string that is too long is cut, as ExeTera cuts it."""
+        whole = as_fixed(values, np.dtype("S0"), where)
+        if whole.dtype.itemsize > dtype.itemsize:
+            rows = int(np.count_nonzero(np.char.str_len(whole) > dtype.itemsize))
+            if rows:
+                let_pass(self.settings, f"cut strings to {dtype.itemsize} bytes", where, rows)
+        return whole.astype(dtype)
 
     def _elements(self, elements: Any) -> Any:
         """As of the other types: TypeError if there is anything but text."""

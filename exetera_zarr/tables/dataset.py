@@ -266,9 +266,18 @@ class Dataset(FieldContainer):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and self._settings.undoes(error):
-            self.undo(error)
+        if error is not None:
+            self.end_by(error)
         close_after(error, self.close)
+
+    def end_by(self, error: BaseException) -> None:
+        """Undo what was not committed, or tell that it is kept, when an exception ends the work."""
+        if self._settings.undoes(error):
+            self.undo(error)
+        elif self._settings.on_error is None and not self.closed and self._storage.changed:
+            if not isinstance(error, SystemExit):
+                what = "committed what had completed, although an exception has ended the work"
+                let_pass(self._settings, what, self.url)
 
     def undo(self, error: BaseException) -> None:
         """

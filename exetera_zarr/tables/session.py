@@ -103,9 +103,9 @@ class Session(OfThisProcess, JoinFunctions):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and self.settings.undoes(error):
+        if error is not None:
             for dataset in self.datasets.values():
-                dataset.undo(error)
+                dataset.end_by(error)
         close_after(error, self.close)
 
     def __repr__(self) -> str:
