@@ -274,10 +274,11 @@ class Dataset(FieldContainer):
         """Undo what was not committed, or tell that it is kept, when an exception ends the work."""
         if self._settings.undoes(error):
             self.undo(error)
-        elif self._settings.on_error is None and not self.closed and self._storage.changed:
-            if not isinstance(error, SystemExit):
-                what = "committed what had completed, although an exception has ended the work"
-                let_pass(self._settings, what, self.url)
+            return
+        asked = self._settings.on_error is not None or isinstance(error, SystemExit)
+        if not (asked or self.closed) and self._storage.changed:
+            what = "committed what had completed, although an exception has ended the work"
+            let_pass(self._settings, what, self.url)
 
     def undo(self, error: BaseException) -> None:
         """
