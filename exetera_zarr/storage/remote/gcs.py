@@ -6,6 +6,8 @@ import asyncio
 import datetime as dt
 import json
 import os
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,13 +21,23 @@ from google.oauth2.credentials import Credentials
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.remote.client import (
+    ABSENT,
+    BucketClient,
+    Entry,
+    Page,
+    Part,
+    Upload,
+    total_in,
+)
 from exetera_zarr.storage.remote.credentials import GoogleToken, Provider
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
-from exetera_zarr.storage.stores.base import Entry
-from exetera_zarr.storage.stores.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.remote.resolving import RESOLVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from exetera_zarr.storage.remote.requests import Requests
 
 __all__ = ["GoogleClient"]
 
@@ -55,6 +67,13 @@ class _FileSystem(OfThisProcess, GCSFileSystem):  # type: ignore[misc]
         # What tries again is a decorator, below which there is the request itself.
         request = GCSFileSystem._request.__wrapped__  # noqa: SLF001
         return await request(self, *given, **options)
+
+    session_kwargs: dict[str, Any]
+
+    async def _set_session(self) -> Any:
+        if not (self.session_kwargs or getattr(self, "_use_client_cert", False)):
+            self.session_kwargs = {"connector": aiohttp.TCPConnector(resolver=RESOLVER)}
+        return await super()._set_session()
 
 
 class GoogleClient(BucketClient):
@@ -107,6 +126,32 @@ class GoogleClient(BucketClient):
         headers, data = self._call("GET", "b/{}/o/{}", self.bucket, name, alt="media")
         return data, headers["X-Goog-Generation"]
 
+    def part(self, name: str, start: int, stop: int) -> Part:
+        asked = {"Range": f"bytes={start}-{stop - 1}"}
+        headers, data = self._call(
+            "GET", "b/{}/o/{}", self.bucket, name, headers=asked, alt="media"
+        )
+        size = total_in(headers["Content-Range"]) if "Content-Range" in headers else len(data)
+        return Part(data, size, headers["X-Goog-Generation"])
+
+    def upload(self, name: str, requests: Requests) -> Upload:
+        return _Upload(self, name, requests)
+
+    def _begin(self, name: str) -> str:
+        """Begin an upload in pieces; the URL where it goes on."""
+        headers, _ = self._call(
+            "POST",
+            f"{self._uploads}?uploadType=resumable",
+            headers={"Content-Type": "application/json; charset=UTF-8"},
+            data=json.dumps({"name": name}).encode(),
+        )
+        return str(headers["Location"])
+
+    @property
+    def _uploads(self) -> str:
+        base = self.fs.base.removesuffix("storage/v1/")
+        return f"{base}upload/storage/v1/b/{quote(self.bucket, safe='')}/o"
+
     def put(self, name: str, data: bytes, tag: str | None = None) -> None:
         # Name and bytes in one request, and a condition with them: gcsfs itself knows only that
         # of absence. https://cloud.google.com/storage/docs/uploading-objects#uploading-an-object
@@ -116,10 +161,9 @@ class GoogleClient(BucketClient):
             f"--{_BORDER}\r\nContent-Type: application/octet-stream\r\n\r\n"
         )
         condition = {} if tag is None else {"ifGenerationMatch": "0" if tag == ABSENT else tag}
-        base = self.fs.base.removesuffix("storage/v1/")
         self._call(
             "POST",
-            f"{base}upload/storage/v1/b/{quote(self.bucket, safe='')}/o",
+            self._uploads,
             uploadType="multipart",
             headers={"Content-Type": f'multipart/related; boundary="{_BORDER}"'},
             data=b"".join([head.encode(), data, f"\r\n--{_BORDER}--".encode()]),
@@ -177,10 +221,10 @@ class GoogleClient(BucketClient):
     # -- credentials
 
     def _credentials(self) -> Credentials:
-        first = self._given = self._ask(GoogleToken)
+        first = self._ask(GoogleToken)
 
         def refresh(*_: Any, **__: Any) -> tuple[str, dt.datetime | None]:
-            fresh = self._given = self._ask(GoogleToken)
+            fresh = self._ask(GoogleToken)
             return fresh.token, _naive(fresh.expires_at)
 
         return Credentials(  # type: ignore[no-untyped-call]
@@ -217,6 +261,54 @@ class GoogleClient(BucketClient):
         if status == 401:
             return Failure(Kind.EXPIRED, f"the credentials are not valid (any more): {reason}")
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
+
+
+class _Upload(Upload):
+    """
+    The pieces of one object, one after the other.
+
+    What the service has not kept of a piece is sent with the next one, and of what comes twice it
+    takes no notice. https://cloud.google.com/storage/docs/performing-resumable-uploads
+
+    Parameters
+    ----------
+    client
+        Of the bucket.
+    name
+        Of the object, from the bucket on.
+    requests
+        Made again while that may help.
+    """
+
+    def __init__(self, client: GoogleClient, name: str, requests: Requests) -> None:
+        self._client, self._requests = client, requests
+        self._url = self._make(partial(client._begin, name))  # noqa: SLF001 - of this module
+        self._kept, self._waiting = 0, b""
+
+    def _make(self, request: Callable[[], Any]) -> Any:
+        return self._requests.make("write", "", request)
+
+    def _put(self, asked: str, data: bytes) -> Any:
+        headers = {"Content-Range": f"bytes {asked}", "Content-Length": str(len(data))}
+        call = self._client._call  # noqa: SLF001 - of this module
+        return self._make(partial(call, "PUT", self._url, headers=headers, data=data))[0]
+
+    def send(self, data: bytes) -> None:
+        data = self._waiting + data
+        reply = self._put(f"{self._kept}-{self._kept + len(data) - 1}/*", data)
+        kept = int(reply["Range"].rpartition("-")[2]) + 1 if "Range" in reply else 0
+        self._waiting = data[kept - self._kept :]
+        self._kept = kept
+
+    def finish(self, data: bytes) -> None:
+        data = self._waiting + data
+        total = self._kept + len(data)
+        self._put(f"{self._kept}-{total - 1}/{total}" if data else f"*/{total}", data)
+
+    def abort(self) -> None:
+        with suppress(Exception):
+            call = self._client._call  # noqa: SLF001 - of this module
+            self._requests.make("delete", "", partial(call, "DELETE", self._url), once=True)
 
 
 def _token(given: Any) -> Any:
