@@ -267,8 +267,9 @@ class _Upload(Upload):
     """
     The pieces of one object, one after the other.
 
-    What the service has not kept of a piece is sent with the next one, and of what comes twice it
-    takes no notice. https://cloud.google.com/storage/docs/performing-resumable-uploads
+    After a failure the service is asked how much it has: the reply may be what was lost. What it
+    has not kept of a piece is sent with the next one.
+    https://cloud.google.com/storage/docs/performing-resumable-uploads
 
     Parameters
     ----------
@@ -281,29 +282,56 @@ class _Upload(Upload):
     """
 
     def __init__(self, client: GoogleClient, name: str, requests: Requests) -> None:
-        self._client, self._requests = client, requests
+        self._client, self._name, self._requests = client, name, requests
         self._url = self._make(partial(client._begin, name))  # noqa: SLF001 - of this module
         self._kept, self._waiting = 0, b""
+        self._unsure = False
 
     def _make(self, request: Callable[[], Any]) -> Any:
         return self._requests.make("write", "", request)
 
-    def _put(self, asked: str, data: bytes) -> Any:
+    def _put(self, asked: str, data: bytes = b"") -> Any:
         headers = {"Content-Range": f"bytes {asked}", "Content-Length": str(len(data))}
         call = self._client._call  # noqa: SLF001 - of this module
-        return self._make(partial(call, "PUT", self._url, headers=headers, data=data))[0]
+        return call("PUT", self._url, headers=headers, data=data)[0]
+
+    def _note(self, reply: Any) -> None:
+        """Have what the service has kept no longer waiting; all, where it says nothing of that."""
+        kept = int(reply["Range"].rpartition("-")[2]) + 1 if "Range" in reply else 0
+        self._waiting = self._waiting[max(kept - self._kept, 0) :]
+        self._kept = max(kept, self._kept)
+
+    def _pass_on(self, total: int | None) -> None:
+        """Send what is waiting, once; all of it is there with this where the total is known."""
+        size = "*" if total is None else str(total)
+        if self._unsure:
+            reply = self._put(f"*/{size}")
+            if total is not None and "Range" not in reply:
+                return  # complete: it was the reply that was lost
+            self._note(reply)
+        self._unsure = True
+        if self._waiting:
+            last = self._kept + len(self._waiting) - 1
+            reply = self._put(f"{self._kept}-{last}/{size}", self._waiting)
+        else:
+            reply = self._put(f"*/{size}")
+        self._unsure = False
+        if total is None:
+            self._note(reply)
 
     def send(self, data: bytes) -> None:
-        data = self._waiting + data
-        reply = self._put(f"{self._kept}-{self._kept + len(data) - 1}/*", data)
-        kept = int(reply["Range"].rpartition("-")[2]) + 1 if "Range" in reply else 0
-        self._waiting = data[kept - self._kept :]
-        self._kept = kept
+        self._waiting += data
+        self._make(partial(self._pass_on, None))
 
     def finish(self, data: bytes) -> None:
-        data = self._waiting + data
-        total = self._kept + len(data)
-        self._put(f"{self._kept}-{total - 1}/{total}" if data else f"*/{total}", data)
+        self._waiting += data
+        total = self._kept + len(self._waiting)
+        try:
+            self._make(partial(self._pass_on, total))
+        except FileNotFoundError:
+            # What a first try has completed, of which the reply was lost, may be forgotten by now.
+            if self._make(partial(self._client.part, self._name, 0, 1)).size != total:
+                raise
 
     def abort(self) -> None:
         with suppress(Exception):
