@@ -14,7 +14,7 @@ from urllib.parse import quote
 import aiohttp
 import google.auth.exceptions as google
 import requests.exceptions
-from fsspec.asyn import FSTimeoutError
+from fsspec.asyn import FSTimeoutError, sync
 from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError
 from google.oauth2.credentials import Credentials
@@ -52,6 +52,8 @@ _NETWORK = (
 )
 _WORDS = frozenset(["anon", "browser", "cache", "cloud", "google_default"])
 """What gcsfs takes for a token and is none."""
+_INCOMPLETE = 308
+"""The status of a reply to a piece that is not the last."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
 
 
@@ -267,8 +269,8 @@ class _Upload(Upload):
     """
     The pieces of one object, one after the other.
 
-    After a failure the service is asked how much it has: the reply may be what was lost. What it
-    has not kept of a piece is sent with the next one.
+    A piece is sent again after a failure: of bytes that the service has already it takes no notice.
+    What it has not kept of a piece is sent with the next one.
     https://cloud.google.com/storage/docs/performing-resumable-uploads
 
     Parameters
@@ -285,39 +287,31 @@ class _Upload(Upload):
         self._client, self._name, self._requests = client, name, requests
         self._url = self._make(partial(client._begin, name))  # noqa: SLF001 - of this module
         self._kept, self._waiting = 0, b""
-        self._unsure = False
 
     def _make(self, request: Callable[[], Any]) -> Any:
         return self._requests.make("write", "", request)
 
-    def _put(self, asked: str, data: bytes = b"") -> Any:
+    def _put(self, asked: str, data: bytes = b"") -> tuple[bool, Any]:
+        """Whether the object is complete with this, and the headers of the reply."""
         headers = {"Content-Range": f"bytes {asked}", "Content-Length": str(len(data))}
-        call = self._client._call  # noqa: SLF001 - of this module
-        return call("PUT", self._url, headers=headers, data=data)[0]
-
-    def _note(self, reply: Any) -> None:
-        """Have what the service has kept no longer waiting; all, where it says nothing of that."""
-        kept = int(reply["Range"].rpartition("-")[2]) + 1 if "Range" in reply else 0
-        self._waiting = self._waiting[max(kept - self._kept, 0) :]
-        self._kept = max(kept, self._kept)
+        fs = self._client.fs
+        request = partial(fs._request, "PUT", self._url, headers=headers, data=data)  # noqa: SLF001
+        status, said, _, _ = sync(fs.loop, request)
+        return status != _INCOMPLETE, said
 
     def _pass_on(self, total: int | None) -> None:
         """Send what is waiting, once; all of it is there with this where the total is known."""
         size = "*" if total is None else str(total)
-        if self._unsure:
-            reply = self._put(f"*/{size}")
-            if total is not None and "Range" not in reply:
-                return  # complete: it was the reply that was lost
-            self._note(reply)
-        self._unsure = True
-        if self._waiting:
-            last = self._kept + len(self._waiting) - 1
-            reply = self._put(f"{self._kept}-{last}/{size}", self._waiting)
-        else:
-            reply = self._put(f"*/{size}")
-        self._unsure = False
-        if total is None:
-            self._note(reply)
+        last = self._kept + len(self._waiting) - 1
+        asked = f"{self._kept}-{last}/{size}" if self._waiting else f"*/{size}"
+        complete, reply = self._put(asked, self._waiting)
+        if complete:
+            return
+        kept = int(reply["Range"].rpartition("-")[2]) + 1 if "Range" in reply else 0
+        self._waiting = self._waiting[max(kept - self._kept, 0) :]
+        self._kept = max(kept, self._kept)
+        if total is not None:
+            raise ConnectionError(f"the service has {self._kept} of {total} bytes")
 
     def send(self, data: bytes) -> None:
         self._waiting += data

@@ -8,6 +8,7 @@ together.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -209,16 +210,17 @@ class Requests(OfThisProcess):
             Anything else, when no other try would help or the time is up.
         """
         used: object = None
+        began = 0.0
 
         def attempt() -> _R:
-            nonlocal used
-            used = self._client.in_use
+            nonlocal used, began
+            used, began = self._client.in_use, time.monotonic()
             return request()
 
         tries = Retrying(
             retry=retry_if_exception(lambda error: not once and self._may_pass(error, used)),
             wait=wait_random_exponential(patience.shortest, patience.longest),
-            stop=self._is_time_up,
+            stop=lambda state: self._is_time_up(state, time.monotonic() - began),
             reraise=True,
         )
         try:
@@ -238,10 +240,13 @@ class Requests(OfThisProcess):
             return self._client.renew(used)
         return kind in _PASSING
 
-    def _is_time_up(self, state: RetryCallState) -> bool:
+    def _is_time_up(self, state: RetryCallState, took: float) -> bool:
+        """Whether there is no time for another try; a first contact has to end in time as well."""
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
         deadline = patience.deadline if self._deadline is None else self._deadline
-        return spent > (deadline if self._answered else min(deadline, patience.first_contact))
+        if self._answered:
+            return spent > deadline
+        return spent + took > min(deadline, patience.first_contact)
 
     def _fail(self, verb: str, key: str, error: Exception) -> NoReturn:
         if isinstance(error, (AccessDeniedError, DataError)):  # of a provider of credentials
