@@ -28,18 +28,21 @@ from exetera_zarr.errors import (
     StorageError,
     UnsupportedError,
 )
+from exetera_zarr.settings import size_in_bytes
+from exetera_zarr.storage.options import OpenOptions
 from exetera_zarr.storage.remote.credentials import set_credentials
 from exetera_zarr.storage.remote.options import GCSOptions, S3Options
 from exetera_zarr.tables.dataframe import DataFrame
 from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.tables.merge import merge
-from exetera_zarr.tables.session import Session
+from exetera_zarr.tables.session import Session, cache_folder
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
     from exetera_zarr.io.importer import import_csv
+    from exetera_zarr.storage.options import Durability, Mode
 
 __all__ = [
     "AccessDeniedError",
@@ -70,11 +73,11 @@ __all__ = [
 
 def open_dataset(
     dataset_path: Any,
-    mode: str = "r",
+    mode: Mode = "r",
     name: str | None = None,
     *,
     storage_options: Mapping[str, Any] | None = None,
-    durability: str = "fsync",
+    durability: Durability = "fsync",
     single_writer: bool = False,
     version: int | None = None,
     external: bool = False,
@@ -106,19 +109,16 @@ def open_dataset(
     ...     ds.name
     'study'
     """
-    session = Session(**session_options)
-    return session.open_dataset(
-        dataset_path,
-        mode,
-        name,
-        storage_options=storage_options,
+    options = OpenOptions(
+        storage_options=storage_options or {},
         durability=durability,
         single_writer=single_writer,
         version=version,
         external=external,
-        cache=cache,
-        cache_size=cache_size,
+        cache=None if cache is None else cache_folder(cache),
+        cache_size=size_in_bytes(cache_size, "cache size"),
     )
+    return Session(**session_options).open_with(dataset_path, mode, name, options)
 
 
 def __getattr__(name: str) -> Any:

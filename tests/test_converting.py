@@ -13,6 +13,7 @@ from exetera_zarr.conversion import copying, datasets
 from exetera_zarr.conversion.datasets import convert
 from exetera_zarr.errors import StorageError
 from exetera_zarr.storage.staging import Staging
+from exetera_zarr.storage.stores.bucket import BucketStore
 
 pytest.importorskip("h5py")
 sys.path.insert(0, str(Path(__file__).parent / "storage"))
@@ -188,16 +189,16 @@ def test_the_remains_of_something_else_are_not_completed(tmp_path, monkeypatch):
 def test_a_move_within_a_store_that_fails_leaves_nothing(tmp_path, s3_place, monkeypatch, moved):
     hdf5_files.made_by_06(tmp_path / "old.hdf5")
     url, options = s3_place.url("new.zarr"), s3_place.storage_options
-    real, left = Staging._copy_one, [moved]
+    real, left = BucketStore.copy, [moved]
 
-    def copy_one(self, path):
+    def copy(self, source, target):
         left[0] -= 1
         if left[0] < 0:
             raise OSError("the connection is lost")
-        real(self, path)
+        real(self, source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_copy_one", copy_one)
+        patch.setattr(BucketStore, "copy", copy)
         with pytest.raises(OSError, match="lost"):
             convert(tmp_path / "old.hdf5", url, destination_options=options)
     assert not place_has(s3_place, "new.zarr")

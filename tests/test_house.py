@@ -36,6 +36,7 @@ FLOORS: dict[str, int] = {
     "engine": 8,
     "storage.names": 2,
     "storage.keys": 2,
+    "storage.options": 2,
     "storage.base": 2,
     "storage.concurrency": 3,
     "storage.memory": 3,

@@ -10,12 +10,13 @@ from typing import Any
 
 from benchmarks.contestants.bucket import COUNTS, Bucket, Shape
 from exetera_zarr import Session
+from exetera_zarr.storage import Mode
 
 SUFFIX = ".zarr"
 
 
 @contextmanager
-def opened(bucket: dict[str, str], path: Path | str, mode: str = "r") -> Iterator[Any]:
+def opened(bucket: dict[str, str], path: Path | str, mode: Mode = "r") -> Iterator[Any]:
     place = Bucket(**bucket)
     with Session() as session:
         yield session.open_dataset(place.url(path), mode, "d", storage_options=place.options)

@@ -103,12 +103,13 @@ def import_files(
         ),
     ] = False,
     storage_option: StorageOptions = None,
-    csv_storage_option: Annotated[
+    source_storage_option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            envvar="EXETERA_ZARR_CSV_STORAGE_OPTION",
-            help="The same for the CSV files and rejects, where they live elsewhere.",
+            envvar="EXETERA_ZARR_SOURCE_STORAGE_OPTION",
+            help="For the URLs of the source files (CSV, schema, rejects), where they live "
+            "elsewhere than the dataset; those of --storage-option by default.",
         ),
     ] = None,
     quiet: Annotated[
@@ -134,7 +135,7 @@ def import_files(
     if rejects is not None and on_error is not OnError.SKIP:
         raise UsageError("--rejects is where skipped rows go: it needs --on-error skip")
     options = parse_storage_options(storage_option)
-    csv_options = parse_storage_options(csv_storage_option, "--csv-storage-option")
+    sources = parse_storage_options(source_storage_option, "--source-storage-option")
     # Messages call the dataset so.
     name = PurePath(dataset).name
     began = time.monotonic()
@@ -156,7 +157,7 @@ def import_files(
                     rejects=rejects,
                     commit_each_table=commit_each_table,
                     storage_options=options,
-                    csv_storage_options=csv_options or None,
+                    source_options=sources or None,
                     progress=progress,
                 )
         except KeyboardInterrupt:

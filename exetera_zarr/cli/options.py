@@ -15,6 +15,7 @@ from exetera_zarr.errors import DatasetNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exetera_zarr.storage import Mode
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.session import Session
 
@@ -71,7 +72,7 @@ StorageOptions: TypeAlias = Annotated[
 def opened(
     session: Session,
     url: str,
-    mode: str,
+    mode: Mode,
     options: Sequence[str] | None,
     version: int | None = None,
 ) -> Dataset:

@@ -11,6 +11,7 @@ from exetera_zarr.tables.dataframe import DataFrame, copy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exetera_zarr.storage import Mode
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.session import Session
 
@@ -83,7 +84,9 @@ def journal_test_harness(
     """
     opened: list[Dataset] = []
     try:
-        for path, mode in ((old_file, "r"), (new_file, "r"), (dest_file, "w")):
+        modes: tuple[tuple[Any, Mode], ...]
+        modes = ((old_file, "r"), (new_file, "r"), (dest_file, "w"))
+        for path, mode in modes:
             opened.append(session.open_dataset(path, mode, f"journal {len(opened)}"))
         old, new, dest = opened
         if set(old) != set(new):

@@ -75,7 +75,8 @@ def read_csv(
             "'schema_dict' and 'schema_file', one and only one of them should be provided."
         )
     if schema_dictionary is None:
-        schema_dictionary = _one_table(schema_file, schema_key, options.get("storage_options"))
+        sources = ImportOptions(**options).for_sources
+        schema_dictionary = _one_table(schema_file, schema_key, sources)
     elif not isinstance(schema_dictionary, Mapping):
         raise TypeError(f"'schema_dict' must be a dict, not a {type(schema_dictionary).__name__}")
     settings = _settings(ddf, timestamp, include, exclude, chunk_row_size, options)
@@ -148,13 +149,13 @@ def _read(
 
 
 def _one_table(
-    source: Any, key: str | None, storage_options: Mapping[str, Any] | None
+    source: Any, key: str | None, source_options: Mapping[str, Any] | None
 ) -> Mapping[str, Definition]:
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
         raise TypeError(
             f"'schema_file' must be a path or an open file, not a {type(source).__name__}"
         )
-    tables = read_schema(source, storage_options)
+    tables = read_schema(source, source_options)
     if key is None:
         if len(tables) == 1:
             return next(iter(tables.values()))

@@ -84,7 +84,8 @@ def import_csv(
     include, exclude
         Columns to import, or not to.
     options
-        See `ImportOptions`.
+        See `ImportOptions`. The dataset is open already, so `storage_options` and `source_options`
+        are both for the source files (CSV, schema and rejects).
 
     Returns
     -------
@@ -112,7 +113,7 @@ def import_csv(
         exclude=None if exclude is None else {table: exclude},
         **options,
     )
-    definitions = {table: definitions_of(schema, table, settings.storage_options)}
+    definitions = {table: definitions_of(schema, table, settings.for_sources)}
     summary = _import_into(dataset, definitions, {table: csv}, settings, paths_of(schema))
     if rejected := summary.rejected:
         place = summary[table].rejects
@@ -156,7 +157,8 @@ def import_with_schema(
     overwrite
         Whether the dataset is replaced; otherwise tables are added to it.
     include, exclude, timestamp, chunk_row_size, options
-        See `ImportOptions`; `storage_options` also open the dataset.
+        See `ImportOptions`: `storage_options` open the dataset, and the source files as well unless
+        `source_options` do.
 
     Returns
     -------
@@ -177,14 +179,14 @@ def import_with_schema(
         chunk_row_size=chunk_row_size,
         **options,
     )
-    schema = read_schema(schema_file, settings.storage_options)
+    schema = read_schema(schema_file, settings.for_sources)
     with ExitStack() as stack:
         plans = plan_tables(stack, schema, files, settings, paths_of(schema_file))
         dataset = session.open_dataset(
             dataset_filename,
             "w" if overwrite else "a",
             dataset_alias,
-            storage_options=settings.storage_options,
+            storage_options=settings.for_dataset,
         )
         complete = False
         try:
@@ -227,7 +229,7 @@ def import_tables(
     include, exclude
         ``{table: columns}`` to import, or not to.
     options
-        See `ImportOptions`.
+        See `ImportOptions`; storage options as of `import_csv`.
 
     Returns
     -------
@@ -270,21 +272,21 @@ def _save_rejects(plans: Sequence[TablePlan], options: ImportOptions) -> None:
         plan.save_rejects()
 
 
-def read_schema(source: Any, storage_options: Mapping[str, Any] | None = None) -> Schema:
+def read_schema(source: Any, source_options: Mapping[str, Any] | None = None) -> Schema:
     """Read a schema as `load_schema` does, from a URL as well."""
     if isinstance(source, str | os.PathLike) and "://" in os.fspath(source):
-        file, _ = open_binary(source, storage_options)
+        file, _ = open_binary(source, source_options)
         with file:
             return load_schema(file)
     return load_schema(source)
 
 
 def definitions_of(
-    schema: Any, table: str, storage_options: Mapping[str, Any] | None = None
+    schema: Any, table: str, source_options: Mapping[str, Any] | None = None
 ) -> dict[str, Definition]:
     """Return the definitions of one table, from any form of schema."""
     if not isinstance(schema, Mapping):
-        schema = read_schema(schema, storage_options)
+        schema = read_schema(schema, source_options)
     elif all(isinstance(value, Definition) for value in schema.values()):
         return dict(schema)
     elif not all(isinstance(value, Mapping) for value in schema.values()):

@@ -138,7 +138,7 @@ class SourceKeywords(TypedDict, total=False):
     rejects: PathLike | None
     commit_each_table: bool
     storage_options: Mapping[str, Any] | None
-    csv_storage_options: Mapping[str, Any] | None
+    source_options: Mapping[str, Any] | None
     progress: ProgressCallback | None
     block_bytes: int
 
@@ -175,10 +175,13 @@ class ImportOptions:
     commit_each_table
         Commit each table when it is complete, so that an error keeps those before it.
     storage_options
-        Passed to fsspec, for URLs.
-    csv_storage_options
-        The same for the CSV files and the rejects, where they live elsewhere than the dataset;
-        `storage_options` by default.
+        For the URLs on both sides: the dataset, where the import opens it, and the source files,
+        unless `source_options` are given. An import into a dataset that is open already has no
+        other use for them than the source files.
+    source_options
+        For the URLs of the source files alone: the CSV files, the schema, and the file of rejects,
+        which lies beside them. The dataset is never opened with these. `storage_options` by
+        default.
     progress
         Called after each block with a `Progress`.
     chunk_row_size
@@ -201,7 +204,7 @@ class ImportOptions:
     commit_each_table: bool = False
     # Not shown: there may be secrets in them.
     storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
-    csv_storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
+    source_options: Mapping[str, Any] | None = field(default=None, repr=False)
     progress: ProgressCallback | None = None
     chunk_row_size: int = ROWS_PER_WRITE
     block_bytes: int = BLOCK_BYTES
@@ -225,11 +228,14 @@ class ImportOptions:
         return self.on_error == "skip"
 
     @property
-    def csv_options(self) -> Mapping[str, Any] | None:
-        """What fsspec is told for the CSV files."""
-        if self.csv_storage_options is None:
-            return self.storage_options
-        return self.csv_storage_options
+    def for_sources(self) -> Mapping[str, Any] | None:
+        """The options for the source files: CSV, schema and rejects."""
+        return self.storage_options if self.source_options is None else self.source_options
+
+    @property
+    def for_dataset(self) -> Mapping[str, Any] | None:
+        """The options for the dataset."""
+        return self.storage_options
 
     @property
     def valid_from(self) -> float:

@@ -78,7 +78,7 @@ class CsvInput:
             file.close()
 
     def _open(self) -> tuple[InputFile, CsvText]:
-        file = InputFile(self._path, self._options.csv_options)
+        file = InputFile(self._path, self._options.for_sources)
         try:
             return file, CsvText(file, self._options.block_bytes)
         except BaseException:
@@ -184,7 +184,7 @@ def plan_tables(
         For each table of which a file has columns that the schema does not know.
     """
     _check_tables(schema, files, options.include or {}, options.exclude or {})
-    names = {table: expand(paths, options.csv_options) for table, paths in files.items()}
+    names = {table: expand(paths, options.for_sources) for table, paths in files.items()}
     places = _reject_places(names, kept, options)
     plans = []
     for table in files:
@@ -240,7 +240,7 @@ def _rejects(place: str, inputs: Iterable[CsvInput], options: ImportOptions) -> 
     columns = dict.fromkeys(name for file in inputs for name in _own_columns(file))
     if clash := [name for name in columns if name in REJECT_COLUMNS]:
         raise SchemaError(f"column {listing(clash)} has the name of a column of rejects")
-    return Rejects(place, tuple(columns), options.csv_options)
+    return Rejects(place, tuple(columns), options.for_sources)
 
 
 def _is_rejects(file: CsvInput) -> bool:

@@ -3,15 +3,22 @@
 from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
 from exetera_zarr.storage.concurrency import together
 from exetera_zarr.storage.memory import MemoryGroup
-from exetera_zarr.storage.registry import list_files, open_file, open_storage, shown
+from exetera_zarr.storage.options import Durability, Mode, OpenOptions
+from exetera_zarr.storage.registry import open_storage, shown
+from exetera_zarr.storage.remote.files import create_file, file_exists, list_files, open_file
 
 __all__ = [
     "Array",
     "Capability",
     "Commit",
+    "Durability",
     "Group",
     "MemoryGroup",
+    "Mode",
+    "OpenOptions",
     "Storage",
+    "create_file",
+    "file_exists",
     "list_files",
     "open_file",
     "open_storage",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Any, cast
-
-import fsspec
+from typing import TYPE_CHECKING, Any, cast
 
 from exetera_zarr.errors import DataError, DatasetNotFoundError, UnsupportedError
 from exetera_zarr.storage import sharing
+from exetera_zarr.storage.options import OpenOptions
+from exetera_zarr.storage.remote.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.base import Storage
     from exetera_zarr.storage.hdf5.places import Place, RemotePlace
 
-__all__ = ["MODES", "list_files", "open_file", "open_storage", "shown"]
+__all__ = ["MODES", "open_storage", "shown"]
 
 MODES = {"r": "r", "r+": "r+", "w": "w", "a": "a", "x": "x", "w-": "x"}
 HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 
 
-def open_storage(
-    place: object, mode: str, options: Mapping[str, Any] | None = None, **settings: Any
-) -> Storage:
+def open_storage(place: object, mode: str, options: OpenOptions | None = None) -> Storage:
     """
     Open the dataset at a place with the back end for it.
 
@@ -35,9 +33,7 @@ def open_storage(
     mode
         One of `MODES`.
     options
-        Passed to the fsspec file system.
-    settings
-        See `storage.zarr.backend.open_zarr` and `storage.hdf5.backend.open_hdf5`.
+        How; by default as `OpenOptions` is.
 
     Raises
     ------
@@ -50,26 +46,25 @@ def open_storage(
     """
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
-    hdf5 = _hdf5_place(place, mode, options)
-    cache = settings.pop("cache", None)
+    options = options or OpenOptions()
+    hdf5 = _hdf5_place(place, mode, options.storage_options)
     if hdf5 is not None:
         from exetera_zarr.storage.hdf5.backend import open_hdf5
 
-        return open_hdf5(hdf5, MODES[mode], **settings)
+        return open_hdf5(hdf5, MODES[mode], options)
     from exetera_zarr.storage.zarr.backend import open_zarr
 
-    settings.pop("external", None)
+    url = os.fspath(cast("str", place))
     try:
-        url = os.fspath(cast("str", place))
-        return open_zarr(url, MODES[mode], options, cache=cache, **settings)
+        return open_zarr(url, MODES[mode], options)
     except DatasetNotFoundError:
         # Only now, since looking costs a request that no dataset of ours should have to wait for.
-        remote = _remote_hdf5(os.fspath(cast("str", place)), options)
+        remote = _remote_hdf5(url, options.storage_options)
         if remote is None:
             raise
     from exetera_zarr.storage.hdf5.backend import open_hdf5
 
-    return open_hdf5(remote, MODES[mode], **settings)
+    return open_hdf5(remote, MODES[mode], options)
 
 
 def shown(url: str) -> str:
@@ -81,12 +76,10 @@ def shown(url: str) -> str:
     url
         URL or path.
     """
-    from exetera_zarr.storage.remote.urls import without_secrets
-
     return without_secrets(url)
 
 
-def _hdf5_place(place: object, mode: str, options: Mapping[str, Any] | None) -> Place | None:
+def _hdf5_place(place: object, mode: str, options: Mapping[str, Any]) -> Place | None:
     """Where there is or will be an HDF5 file; None for a dataset of another kind."""
     if not isinstance(place, (str, os.PathLike)):
         if not all(hasattr(place, name) for name in ("read", "seek", "tell")):
@@ -134,46 +127,15 @@ def _is_named(path: str, mode: str) -> bool:
     return path.lower().endswith(HDF5_SUFFIXES) and MODES[mode] in ("w", "x", "a")
 
 
-def _remote_hdf5(url: str, options: Mapping[str, Any] | None) -> RemotePlace | None:
+def _remote_hdf5(url: str, options: Mapping[str, Any]) -> RemotePlace | None:
     """The HDF5 file at a URL; None where there is none."""
     from exetera_zarr.storage.hdf5.places import RemotePlace, holds_hdf5
 
     if "://" not in url:
         return None
-    place = RemotePlace(url, options or {}, shown(url))
     try:
+        place = RemotePlace(url, options)
         with place.file() as file:
             return place if holds_hdf5(file) else None
-    except (OSError, ValueError):
-        return None
-
-
-def open_file(url: str, options: Mapping[str, Any] | None = None, mode: str = "rb") -> IO[bytes]:
-    """
-    A binary file at a path or any fsspec URL, for reading or writing tables in other formats.
-
-    Parameters
-    ----------
-    url
-        Path or URL.
-    options
-        Passed to the fsspec file system.
-    mode
-        ``rb`` or ``wb``.
-    """
-    return cast("IO[bytes]", fsspec.open(url, mode, **(options or {})).open())
-
-
-def list_files(pattern: str, options: Mapping[str, Any] | None = None) -> list[str]:
-    """
-    The files that a URL with ``*``, ``?`` or ``[]`` stands for, as URLs, sorted.
-
-    Parameters
-    ----------
-    pattern
-        The URL.
-    options
-        Passed to the fsspec file system.
-    """
-    found = fsspec.open_files(pattern, "rb", expand=True, **(options or {}))
-    return sorted(found.fs.unstrip_protocol(file.path) for file in found)
+    except (FileNotFoundError, PermissionError, UnsupportedError, DataError):
+        return None  # of which the other back end has more to say

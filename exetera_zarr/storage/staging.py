@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import fsspec
-
 from exetera_zarr.errors import DatasetExistsError
 from exetera_zarr.storage.registry import HDF5_SUFFIXES, shown
+from exetera_zarr.storage.remote.files import create_file, file_exists
+from exetera_zarr.storage.remote.urls import check_writable, is_local, local_path
+from exetera_zarr.storage.stores.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
+
+    from exetera_zarr.storage.stores.base import Entry
 
 __all__ = ["Staging"]
 
@@ -31,105 +36,189 @@ class Staging:
     url
         Path or URL.
     options
-        Passed to the fsspec file system.
+        Of its file system, and of ours.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None) -> None:
-        self.url = shown(url)
-        stem, suffix = os.path.splitext(url.rstrip("/"))
+        check_writable(url)
+        url = url.rstrip("/")
+        stem, suffix = os.path.splitext(url)
         if "/" in suffix or suffix.lower() not in (".zarr", *HDF5_SUFFIXES):
-            stem, suffix = url.rstrip("/"), ""
+            stem, suffix = url, ""
+        self.url = shown(url)
         self.partial = f"{stem}.partial{suffix}"
         """Where the dataset is made."""
         self.shown = shown(self.partial)
-        self._fs, self._path = fsspec.url_to_fs(url.rstrip("/"), **(options or {}))
-        self._made = fsspec.url_to_fs(self.partial, **(options or {}))[1]
+        self._there: _Folder
+        if is_local(url):
+            folder, self._name = os.path.split(os.path.abspath(local_path(url)))
+            self._there = _LocalFolder(folder)
+        else:
+            folder, _, self._name = url.rpartition("/")
+            self._there = _RemoteFolder(folder, options or {})
+        self._made = self._name[: len(self._name) - len(suffix)] + f".partial{suffix}"
         self._note = f"{self._made.removesuffix(suffix)}.json"
-        self._local = "file" in self._fs.protocol
 
     def check_free(self) -> None:
         """Raise DatasetExistsError if there is something."""
-        self._fs.invalidate_cache()
-        if self._fs.exists(self._path):
+        if self._there.has(self._name):
             raise DatasetExistsError(f"there is something at {self.url} already; it is left alone")
 
     def check_source(self, url: str) -> None:
         """Raise DatasetExistsError if what is converted is where its copy would be made."""
-        if url == self.partial or (self._local and os.path.realpath(url) == self._real()):
+        if url == self.partial or self._there.is_at(self._made, url):
             raise DatasetExistsError(
                 f"{self.shown} is what is converted, and where its copy would be made: give that "
                 "another name"
             )
 
-    def _real(self) -> str:
-        return str(os.path.realpath(self._made))
-
     def has_remains(self) -> bool:
         """Whether something was begun beside it; DatasetExistsError if that is none of ours."""
-        self._fs.invalidate_cache()
         noted = self.noted()
-        for path in (self._made, self._note):
-            if noted is None and self._fs.exists(path):
+        for name in (self._made, self._note):
+            if noted is None and self._there.has(name):
                 raise DatasetExistsError(
-                    f"{shown(path)} is in the way, and was not made by a conversion to "
-                    f"{self.url}; it is left alone"
+                    f"{self._there.shown}/{name} is in the way, and was not made by a conversion "
+                    f"to {self.url}; it is left alone"
                 )
-        return bool(self._fs.exists(self._made))
+        return self._there.has(self._made)
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Keep what somebody should know who goes on with what was begun."""
-        if self._local:
-            os.makedirs(os.path.dirname(self._note), exist_ok=True)
-        self._fs.pipe_file(self._note, json.dumps({_ABOUT: facts}).encode())
+        self._there.write(self._note, json.dumps({_ABOUT: facts}).encode())
 
     def noted(self) -> dict[str, Any] | None:
         """What was kept; None if nothing was."""
         try:
-            facts = json.loads(self._fs.cat_file(self._note))[_ABOUT]
+            facts = json.loads(self._there.read(self._note))[_ABOUT]
         except (FileNotFoundError, IsADirectoryError, ValueError, TypeError, KeyError):
             return None
         return facts if isinstance(facts, dict) else None
 
     def clear(self) -> None:
         """Remove what was begun."""
-        self._fs.invalidate_cache()
-        for path in (self._made, self._note):  # the note last: without it nobody may remove these
-            if self._fs.exists(path):
-                self._fs.rm(path, recursive=True)
+        for name in (self._made, self._note):  # the note last: without it nobody may remove these
+            self._there.remove(name)
 
     def finish(self) -> None:
         """Have the dataset in its place."""
         self.check_free()
-        if self._local:
-            os.rename(self._made, self._path)
-        else:
-            self._copy()
+        self._there.move(self._made, self._name)
         self.clear()
 
-    def _copy(self) -> None:
-        """Copy every object, those last by which a dataset is found."""
-        objects = self._fs.find(self._made)
-        last = {path for path in objects if "/__exetera__/" in path[len(self._made) :]}
-        root = f"{self._made}/zarr.json"
-        rest = [path for path in objects if path not in last and path != root]
+
+class _Folder(ABC):
+    """Where the dataset, the one that is made and the note beside it are; names are in there."""
+
+    shown: str
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether there is a file or a folder of that name."""
+
+    @abstractmethod
+    def is_at(self, name: str, url: str) -> bool:
+        """Whether a URL is of what has that name, spelled in another way."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """A file; FileNotFoundError where there is none."""
+
+    @abstractmethod
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all that is in it; none there is no error."""
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Move a file or a folder to where there is nothing."""
+
+
+class _LocalFolder(_Folder):
+    def __init__(self, path: str) -> None:
+        self.shown = self._path = path
+
+    def _at(self, name: str) -> str:
+        return os.path.join(self._path, name)
+
+    def has(self, name: str) -> bool:
+        return os.path.lexists(self._at(name))
+
+    def is_at(self, name: str, url: str) -> bool:
+        return os.path.realpath(local_path(url)) == os.path.realpath(self._at(name))
+
+    def read(self, name: str) -> bytes:
+        with open(self._at(name), "rb") as file:
+            return file.read()
+
+    def write(self, name: str, data: bytes) -> None:
+        os.makedirs(self._path, exist_ok=True)
+        with create_file(self._at(name)) as file:
+            file.write(data)
+
+    def remove(self, name: str) -> None:
+        path = self._at(name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def move(self, source: str, target: str) -> None:
+        os.rename(self._at(source), self._at(target))
+
+
+class _RemoteFolder(_Folder):
+    """A place of a store of ours, so that credentials, options and patience are those of one."""
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self._url, self._options = url, options
+        self._store = open_store(url, options, durable=False, single_writer=True)
+        self.shown = shown(url)
+
+    def has(self, name: str) -> bool:
+        if next(self._store.everything(name), None) is not None:
+            return True
+        return file_exists(f"{self._url}/{name}", self._options)
+
+    def is_at(self, name: str, url: str) -> bool:
+        return url == f"{self._store.url}/{name}"
+
+    def read(self, name: str) -> bytes:
+        return self._store.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._store.put(name, data)
+
+    def remove(self, name: str) -> None:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(self._store.delete, [entry.key for entry in self._below(name)]))
+        self._store.delete(name)
+
+    def _below(self, name: str) -> Iterator[Entry]:
+        """What is in a folder; a file of that name is in it where file systems list it so."""
+        return (each for each in self._store.everything(name) if each.key.startswith(f"{name}/"))
+
+    def move(self, source: str, target: str) -> None:
+        """Copy every object, those last by which a dataset is found; who asked removes the rest."""
+        objects = [entry.key for entry in self._below(source)]
+        last = sorted(key for key in objects if "/__exetera__/" in key[len(source) :])
+        root = f"{source}/zarr.json"
+        rest = [key for key in objects if key not in {*last, root}]
+
+        def copy(key: str) -> None:
+            self._store.copy(key, target + key[len(source) :])
+
         try:
             with ThreadPoolExecutor(_AT_A_TIME) as pool:
-                list(pool.map(self._copy_one, rest))
-            for path in [*sorted(last), *([root] if root in objects else [])]:
-                self._copy_one(path)
+                list(pool.map(copy, rest))
+            for key in [*last, *([root] if root in objects else [])]:
+                copy(key)
         except BaseException:
-            self._remove_copied(objects)
+            for key in objects:  # what cannot be removed is not worth another error
+                with contextlib.suppress(Exception):
+                    self._store.delete(target + key[len(source) :])
             raise
-
-    def _remove_copied(self, objects: Iterable[str]) -> None:
-        """Leave nothing of what was copied; what cannot be removed is not worth another error."""
-        self._fs.invalidate_cache()
-        for path in objects:
-            with contextlib.suppress(Exception):
-                self._fs.rm_file(self._target(path))
-
-    def _target(self, path: str) -> str:
-        return str(self._path) + path[len(self._made) :]
-
-    def _copy_one(self, path: str) -> None:
-        self._fs.cp_file(path, self._target(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from exetera_zarr.errors import DataError, NameTakenError, listing
@@ -12,7 +13,7 @@ from exetera_zarr.faces import EXETERA, NATIVE
 from exetera_zarr.fields.base import Field
 from exetera_zarr.settings import Settings, cache_limit, checked_folder, size_in_bytes
 from exetera_zarr.settings import memory_limit as limit_in_bytes
-from exetera_zarr.storage import Group, open_storage
+from exetera_zarr.storage import Group, OpenOptions, open_storage
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.tables import redirects
 from exetera_zarr.tables.dataframe import DataFrame
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from exetera_zarr.storage import Durability, Mode
 
 __all__ = ["Session"]
 
@@ -130,11 +132,11 @@ class Session(OfThisProcess, JoinFunctions):
     def open_dataset(
         self,
         dataset_path: Any,
-        mode: str = "r",
+        mode: Mode = "r",
         name: str | None = None,
         *,
         storage_options: Mapping[str, Any] | None = None,
-        durability: str = "fsync",
+        durability: Durability = "fsync",
         single_writer: bool = False,
         version: int | None = None,
         external: bool = False,
@@ -189,28 +191,44 @@ class Session(OfThisProcess, JoinFunctions):
         ValueError
             The mode is another one, or the session has a dataset of that name.
         """
-        name = _default_name(dataset_path) if name is None else name
-        dataset_path, storage_options = redirects.resolve(dataset_path, storage_options)
-        if name in self.datasets:
-            raise NameTakenError(
-                f"this session has an open dataset {name!r} already: close it, or give another name"
-            )
-        kept = None
-        if cache is not None:
-            kept = os.path.abspath(os.path.expanduser(os.fspath(cache)))
-        storage = open_storage(
-            dataset_path,
-            mode,
-            storage_options,
-            row_block=self.settings.row_block,
-            cache_limit=self.settings.cache_limit,
-            spill_dir=self.settings.spill_dir,
+        options = OpenOptions(
+            storage_options=storage_options or {},
             durability=durability,
             single_writer=single_writer,
             version=version,
             external=external,
-            cache=kept and (kept, size_in_bytes(cache_size, "cache size")),
+            cache=None if cache is None else cache_folder(cache),
+            cache_size=size_in_bytes(cache_size, "cache size"),
         )
+        return self.open_with(dataset_path, mode, name, options)
+
+    def open_with(
+        self, dataset_path: Any, mode: Mode, name: str | None, options: OpenOptions
+    ) -> Dataset:
+        """
+        Open or create a dataset: see `open_dataset`, of which the options are one object here.
+
+        Parameters
+        ----------
+        dataset_path, mode, name
+            As of `open_dataset`.
+        options
+            The rest; how much memory there is, and where to spill, the session says.
+        """
+        name = _default_name(dataset_path) if name is None else name
+        if name in self.datasets:
+            raise NameTakenError(
+                f"this session has an open dataset {name!r} already: close it, or give another name"
+            )
+        dataset_path, given = redirects.resolve(dataset_path, options.storage_options or None)
+        options = replace(
+            options,
+            storage_options=given or {},
+            row_block=self.settings.row_block,
+            cache_limit=self.settings.cache_limit,
+            spill_dir=self.settings.spill_dir,
+        )
+        storage = open_storage(dataset_path, mode, options)
         dataset = self.datasets[name] = Dataset(self, storage, name, self.settings)
         return dataset
 
@@ -329,6 +347,11 @@ class Session(OfThisProcess, JoinFunctions):
         step = chunksize or self.chunksize
         for start in range(0, length, step):
             yield start, min(start + step, length)
+
+
+def cache_folder(place: str | os.PathLike[str]) -> str:
+    """Where a cache on the local disk is; ``~`` is the home folder."""
+    return os.path.abspath(os.path.expanduser(os.fspath(place)))
 
 
 def _timestamp(timestamp: Any) -> str:

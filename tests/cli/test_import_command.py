@@ -160,9 +160,9 @@ def test_a_missing_column_and_an_unknown_one(imported, values, study: Path) -> N
             "--storage-option number 1 is not KEY=VALUE",
         ),
         (
-            ["-i", "patients:p.csv", "--csv-storage-option", "hunter2"],
+            ["-i", "patients:p.csv", "--source-storage-option", "hunter2"],
             2,
-            "--csv-storage-option number 1 is not KEY=VALUE",
+            "--source-storage-option number 1 is not KEY=VALUE",
         ),
         (
             ["-i", "patients:p.csv", "--rejects", "r.csv"],

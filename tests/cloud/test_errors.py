@@ -146,7 +146,7 @@ def test_a_profile_and_the_environment(s3_bucket, monkeypatch, tmp_path):
 def test_without_the_package(monkeypatch):
     """What to install."""
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    monkeypatch.delitem(__import__("sys").modules, "exetera_zarr.storage.stores.s3", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "exetera_zarr.storage.remote.s3", raising=False)
     with pytest.raises(UnsupportedError, match=r"pip install 'exetera-zarr\[s3\]'"):
         read("s3://bucket/x.zarr", {})
 

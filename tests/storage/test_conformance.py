@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exetera_zarr.storage import open_storage
+from exetera_zarr.storage import OpenOptions, open_storage
 from exetera_zarr.testing.conformance import StorageConformance
 
 
@@ -13,7 +13,11 @@ class TestZarr(StorageConformance):
     @pytest.fixture
     def open_place(self, place):
         def open_it(mode, **settings):
-            return open_storage(place.url("x.zarr"), mode, place.storage_options, **settings)
+            return open_storage(
+                place.url("x.zarr"),
+                mode,
+                OpenOptions(storage_options=place.storage_options, **settings),
+            )
 
         return open_it
 
@@ -24,6 +28,6 @@ class TestHDF5(StorageConformance):
         pytest.importorskip("h5py")
 
         def open_it(mode, **settings):
-            return open_storage(tmp_path / "x.hdf5", mode, **settings)
+            return open_storage(tmp_path / "x.hdf5", mode, OpenOptions(**settings))
 
         return open_it

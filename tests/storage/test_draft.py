@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from exetera_zarr import ConflictError, Session, StorageError
-from exetera_zarr.storage import open_storage
+from exetera_zarr.storage import OpenOptions, open_storage
 from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.storage.zarr.block_cache import Buffer
 from exetera_zarr.testing import WrapperStore, as_another_process
@@ -32,7 +32,9 @@ def test_changed_blocks_beyond_the_limit_wait_on_disk(tmp_path):
     spill.mkdir()
     rows = 5000
     storage = open_storage(
-        str(tmp_path / "x.zarr"), "w", row_block=100, cache_limit=4000, spill_dir=str(spill)
+        str(tmp_path / "x.zarr"),
+        "w",
+        OpenOptions(row_block=100, cache_limit=4000, spill_dir=str(spill)),
     )
     group = storage.root.create_group("f", {"fieldtype": "numeric"})
     group.set_array("values", group.new_array("values", "int64"))
@@ -65,7 +67,9 @@ def test_columns_that_grow_in_turn_are_spilled_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Buffer, "spill", counted)
     columns, rows, part = 40, 4000, 100
     url = str(tmp_path / "x.zarr")
-    storage = open_storage(url, "w", row_block=3000, cache_limit=columns * part * 8 // 2)
+    storage = open_storage(
+        url, "w", OpenOptions(row_block=3000, cache_limit=columns * part * 8 // 2)
+    )
     arrays = []
     for number in range(columns):
         group = storage.root.create_group(f"f{number}", {"fieldtype": "numeric"})
@@ -236,7 +240,7 @@ class DraftMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.url = type(self).fresh_url()
-        self.storage = open_storage(self.url, "w", row_block=4)
+        self.storage = open_storage(self.url, "w", OpenOptions(row_block=4))
         self.model: dict[str, list[int]] = {}
         self.committed: dict[str, list[int]] = {}
 

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.missing import masked_reader
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.fieldtypes import label_text
-from exetera_zarr.storage import open_file
+from exetera_zarr.storage import create_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -90,11 +90,15 @@ def _text_file(
             raise DataError(f"expected a path or an open file, not a {type(place).__name__}")
         yield place
         return
-    with (
-        open_file(os.fspath(place), options, "wb") as binary,
-        io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="") as file,
-    ):
-        yield file
+    with create_file(os.fspath(place), options) as binary:
+        file = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
+        try:
+            yield file
+            file.detach()  # which passes on what it has, and leaves the rest to who opened it
+        except BaseException:
+            with suppress(Exception):  # so that it writes nothing when it is collected
+                file.detach()
+            raise
 
 
 def _blocks(

@@ -9,7 +9,7 @@ from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DataError, StorageError
+from exetera_zarr.errors import DataError, ExeteraError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,6 @@ CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 PATTERN = re.compile(r"[*?\[]")
 # What follows a "?" here is a query, and often a signature.
 HTTP = ("http://", "https://")
-NOT_FOUND = (404, 410)
 LOCAL = ("file://", "local://")
 
 
@@ -60,7 +59,7 @@ def suffix_of(name: str) -> str:
 
 
 def open_binary(
-    path: PathLike, storage_options: Mapping[str, Any] | None = None
+    path: PathLike, source_options: Mapping[str, Any] | None = None
 ) -> tuple[IO[bytes], int | None]:
     """
     Open a local file or a URL.
@@ -69,8 +68,8 @@ def open_binary(
     ----------
     path
         Where it is.
-    storage_options
-        Passed to fsspec, for a URL.
+    source_options
+        For the file system behind a URL.
 
     Returns
     -------
@@ -80,40 +79,18 @@ def open_binary(
         Its bytes, if known.
     """
     name = os.fspath(path)
-    if not is_url(name):
-        local = Path(name)
+    if name.startswith(LOCAL) or not is_url(name):
+        local = Path(name.partition("://")[2] or name)
         return local.open("rb"), local.stat().st_size or None
     from exetera_zarr.storage import open_file
 
-    options = dict(storage_options or {})
-    try:
-        file = open_file(name, options)
-        # A server that does not offer ranges can still be read from the start.
-        if name.startswith(HTTP) and not getattr(file, "details", {}).get("partial"):
-            file.close()
-            file = open_file(name, options | {"block_size": 0})
-    except FileNotFoundError as error:
-        # fsspec takes every answer for that one, and no answer too.
-        cause = error.__cause__
-        while isinstance(cause, FileNotFoundError):
-            cause = cause.__cause__
-        if cause is None or getattr(cause, "status", None) in NOT_FOUND:
-            raise
-        raise StorageError(f"{shown(name)} cannot be read: {_told(cause)}") from None
-    return file, getattr(file, "size", None)
-
-
-def _told(error: BaseException) -> str:
-    """Say what a server said; the whole message may hold a URL with credentials."""
-    status = getattr(error, "status", None)
-    words = " ".join(str(getattr(error, "message", "")).split())
-    if status is None or not words:
-        return type(error).__name__
-    return f"HTTP status {status} ({words})"
+    file = open_file(name, source_options)
+    raw = getattr(file, "raw", None)
+    return file, getattr(raw, "size", None)
 
 
 def expand(
-    paths: PathLike | Sequence[PathLike], storage_options: Mapping[str, Any] | None = None
+    paths: PathLike | Sequence[PathLike], source_options: Mapping[str, Any] | None = None
 ) -> list[str]:
     """
     List the files that are meant.
@@ -123,8 +100,8 @@ def expand(
     paths
         Path or URL, or several; one with ``*``, ``?`` or ``[]`` stands for all that it fits, in the
         order of their names, unless a local file is called just that.
-    storage_options
-        Passed to fsspec, for URLs.
+    source_options
+        For the file systems behind URLs.
 
     Returns
     -------
@@ -146,7 +123,7 @@ def expand(
         if not _is_pattern(name):
             found.append(name)
             continue
-        fitting = _fitting(name, storage_options)
+        fitting = _fitting(name, source_options)
         if not fitting:
             raise FileNotFoundError(f"no file fits the pattern {shown(name)}")
         found += fitting
@@ -169,14 +146,14 @@ def _is_pattern(name: str) -> bool:
     return bool(PATTERN.search(name)) and not Path(name).exists()
 
 
-def _fitting(pattern: str, storage_options: Mapping[str, Any] | None) -> list[str]:
+def _fitting(pattern: str, source_options: Mapping[str, Any] | None) -> list[str]:
     if not is_url(pattern):
         # Path.glob takes no absolute pattern.
         found = glob(pattern, recursive=True)  # noqa: PTH207
         return sorted(name for name in found if Path(name).is_file())
     from exetera_zarr.storage import list_files
 
-    return list_files(pattern, storage_options)
+    return list_files(pattern, source_options)
 
 
 class InputFile:
@@ -187,8 +164,8 @@ class InputFile:
     ----------
     path
         Path or URL.
-    storage_options
-        Passed to fsspec, for a URL.
+    source_options
+        For the file system behind a URL.
 
     Attributes
     ----------
@@ -198,9 +175,9 @@ class InputFile:
         Its bytes as they are stored, if known.
     """
 
-    def __init__(self, path: PathLike, storage_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: PathLike, source_options: Mapping[str, Any] | None = None) -> None:
         self.name = shown(os.fspath(path))
-        self._stored, self.size = open_binary(path, storage_options)
+        self._stored, self.size = open_binary(path, source_options)
         self._remote = is_url(os.fspath(path))
         self._codec = CODECS.get(suffix_of(os.fspath(path)))
         self._content = self._decompressed()
@@ -218,7 +195,7 @@ class InputFile:
     @property
     def seekable(self) -> bool:
         """Whether it could be opened again, which a pipe cannot."""
-        return self._stored.seekable()
+        return self._remote or self._stored.seekable()
 
     @property
     def position(self) -> int:
@@ -243,18 +220,14 @@ class InputFile:
         """
         try:
             data: bytes = self._content.read(size)
+        except ExeteraError:  # of what is behind a URL, and says which
+            raise
         except (OSError, EOFError, lzma.LZMAError) as error:
             if self._codec is None:
                 raise
             raise DataError(
                 f"{self.name} cannot be decompressed as {self._codec}: {error}"
             ) from None
-        except Exception as error:
-            if not self._remote:
-                raise
-            # What the libraries of fsspec raise is not always an OSError.
-            kind = type(error).__name__
-            raise StorageError(f"{self.name} cannot be read to its end: {kind}") from None
         self._count += len(data)
         return data
 

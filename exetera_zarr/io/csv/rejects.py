@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.io.csv.dialect import RecordText
@@ -112,8 +112,8 @@ class Rejects:
         Path or URL of the file.
     columns
         Names of the columns of the table's files.
-    storage_options
-        Passed to fsspec, for a URL.
+    source_options
+        For the file system behind a URL.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class Rejects:
         self,
         place: str,
         columns: Sequence[str],
-        storage_options: Mapping[str, Any] | None = None,
+        source_options: Mapping[str, Any] | None = None,
     ) -> None:
         if not is_url(place) and (
             Path(place).is_dir() or not Path(place).absolute().parent.is_dir()
@@ -133,7 +133,7 @@ class Rejects:
             raise DataError(f"rejects cannot be written to {place}: there is no such folder")
         self.place = shown(place)
         self._place = place
-        self._options = storage_options
+        self._options = source_options
         self._columns = columns
         self._spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close` does
         self._write([*REJECT_COLUMNS, *columns])
@@ -172,15 +172,10 @@ class Rejects:
     def save(self) -> None:
         """Write the file, in place of one that is there."""
         self._spool.seek(0)
-        with self._open() as file:
+        from exetera_zarr.storage import create_file
+
+        with create_file(self._place, self._options) as file:
             shutil.copyfileobj(self._spool, file)
-
-    def _open(self) -> IO[bytes]:
-        if not is_url(self._place):
-            return Path(self._place).open("wb")
-        from exetera_zarr.storage import open_file
-
-        return open_file(self._place, self._options, "wb")
 
     def close(self) -> None:
         """Forget what was kept aside."""

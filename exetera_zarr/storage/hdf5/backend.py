@@ -19,21 +19,12 @@ from exetera_zarr.storage.hdf5.storage import HDF5Storage
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.hdf5.places import Place
+    from exetera_zarr.storage.options import OpenOptions
 
 __all__ = ["open_hdf5"]
 
 
-def open_hdf5(
-    place: Place,
-    mode: str,
-    *,
-    row_block: int | None = None,
-    spill_dir: str | None = None,
-    durability: str = "fsync",
-    version: int | None = None,
-    external: bool = False,
-    **_: Any,
-) -> HDF5Storage:
+def open_hdf5(place: Place, mode: str, options: OpenOptions) -> HDF5Storage:
     """
     Open or create the file at a place.
 
@@ -43,24 +34,16 @@ def open_hdf5(
         Where it is.
     mode
         ``r`` read, ``r+`` read and write, ``w`` start empty, ``x`` create, ``a`` open or create.
-    row_block
-        Rows of a block of tables that do not say otherwise, when the file is created.
-    spill_dir
-        Where old values go that a rollback may want back.
-    durability
-        ``fsync``, or ``none`` where a commit need not survive a loss of power.
-    version
-        None: a file has no older ones.
-    external
-        Whether links, external storage and virtual datasets that lead out of the file are
-        followed.
+    options
+        How; a file has no older versions, so that there is none to be asked for.
 
     Raises
     ------
     DatasetNotFoundError, DatasetExistsError
         There is nothing, or there is something.
     """
-    if version is not None:
+    external = options.external
+    if options.version is not None:
         raise UnsupportedError(f"{place.url} is an HDF5 file, which has no older versions")
     if external and mode != "r":
         raise ValueError(f"what {place.url} has in other files can only be read: use mode 'r'")
@@ -68,9 +51,9 @@ def open_hdf5(
         place.create()
         raise ReadOnlyError(f"{place.url} can only be read")
     settings: dict[str, Any] = {
-        "row_block": row_block,
-        "spill_dir": spill_dir,
-        "durable": durability == "fsync",
+        "row_block": options.row_block,
+        "spill_dir": options.spill_dir,
+        "durable": options.durable,
         "external": external,
     }
     with sharing.opening(place.identity):

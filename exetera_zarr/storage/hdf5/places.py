@@ -7,19 +7,18 @@ import os
 import secrets
 import shutil
 from abc import ABC, abstractmethod
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import ConflictError, DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.errors import ConflictError, DatasetNotFoundError, UnsupportedError
 from exetera_zarr.storage.hdf5.library import SIGNATURE, opened
-from exetera_zarr.storage.stores.opening import file_system
+from exetera_zarr.storage.remote.files import open_at_random
+from exetera_zarr.storage.remote.places import NoPartsError, remote_file
+from exetera_zarr.storage.remote.requests import BeyondEndError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["FilePlace", "ObjectPlace", "Place", "RemotePlace", "holds_hdf5"]
-
-_BLOCK = 1 << 20
-_BLOCKS = 64
 
 
 def holds_hdf5(file: IO[bytes]) -> bool:
@@ -195,41 +194,36 @@ class RemotePlace(Place):
     url
         Any that fsspec knows.
     options
-        Passed to the fsspec file system.
-    shown
-        The URL without secrets.
+        Of its file system, and of ours.
     """
 
     writable = False
 
-    def __init__(self, url: str, options: Mapping[str, Any], shown: str) -> None:
-        self.url = shown
-        self._filesystem, self._path = file_system(url, options)
-        self.identity = f"hdf5:{hash(self._filesystem)}:{self._path}"
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self._given, self._options = url, options
+        self._remote = remote_file(url, options)
+        self.url = self._remote.url
+        self.identity = f"hdf5:{self._remote.identity}"
 
     def file(self) -> IO[bytes]:
         """The file, open for reading."""
-        kept = {"cache_type": "blockcache", "block_size": _BLOCK}
         try:
-            return cast(
-                "IO[bytes]",
-                self._filesystem.open(
-                    self._path, "rb", cache_options={"maxblocks": _BLOCKS}, **kept
-                ),
-            )
+            return open_at_random(self._given, self._options)
+        except DatasetNotFoundError:
+            raise
         except FileNotFoundError as error:
             raise DatasetNotFoundError(f"there is no dataset at {self.url}") from error
-        except OSError as error:
-            raise StorageError(f"{self.url} cannot be opened: {error}") from error
 
     def state(self) -> object:
-        self._filesystem.invalidate_cache()
         try:
-            return self._filesystem.ukey(self._path)
+            part = self._remote.part(0, 1)
         except FileNotFoundError:
             return None
-        except (OSError, NotImplementedError):  # as much as some servers say
+        except (BeyondEndError, NoPartsError):  # as much as some servers say
             return self.identity
+        finally:
+            self._remote.close()
+        return self.identity, part.size, part.tag
 
     def open(self, mode: str) -> Any:
         if mode != "r":

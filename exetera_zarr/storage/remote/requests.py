@@ -8,6 +8,7 @@ together.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "BeyondEndError",
     "Client",
     "Failure",
     "Kind",
     "Patience",
     "Requests",
     "by_status",
+    "deadline_of",
     "patience",
     "secrets_of",
+    "unresolved",
 ]
 
 _R = TypeVar("_R")
@@ -58,9 +62,15 @@ class Kind(Enum):
     BUSY = auto()
     """The store, or the way to it, is in trouble that may pass."""
     UNREACHABLE = auto()
-    """No connection was made: the same, unless the place is a wrong one."""
+    """No connection was made, or the host has no address: the same, unless the place is wrong."""
+    BEYOND = auto()
+    """The file has no bytes where some were asked for."""
     OTHER = auto()
     """Nothing that another try would change."""
+
+
+class BeyondEndError(StorageError):
+    """The file has no bytes where some were asked for: any of an empty one."""
 
 
 _PASSING = frozenset([Kind.BUSY, Kind.UNREACHABLE, Kind.EXPIRED])
@@ -123,6 +133,8 @@ def by_status(status: int) -> Kind:
         return Kind.DENIED
     if status == 412:
         return Kind.CONFLICT
+    if status == 416:
+        return Kind.BEYOND
     if status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505)):
         return Kind.BUSY
     return Kind.OTHER
@@ -137,8 +149,20 @@ class Client(Protocol):
     def explain(self, error: Exception) -> Failure:
         """What an error means."""
 
-    def renew(self) -> bool:
-        """Get other credentials for those that have expired; whether there are any."""
+    @property
+    def in_use(self) -> object:
+        """The credentials that a request would be made with now; None where that is not known."""
+
+    def renew(self, used: object) -> bool:
+        """
+        Have other credentials than those that have expired; whether there are any.
+
+        Parameters
+        ----------
+        used
+            What `in_use` was when the request was made. Where others are in use by now, another
+            request has renewed them already.
+        """
 
 
 class Requests(OfThisProcess):
@@ -180,37 +204,49 @@ class Requests(OfThisProcess):
             There is no such object.
         FileExistsError
             The condition of a write did not hold.
+        BeyondEndError
+            There are no such bytes.
         AccessDeniedError, StorageError
             Anything else, when no other try would help or the time is up.
         """
-        wait = wait_random_exponential(patience.shortest, patience.longest)
+        used: object = None
+        began = 0.0
+
+        def attempt() -> _R:
+            nonlocal used, began
+            used, began = self._client.in_use, time.monotonic()
+            return request()
+
         tries = Retrying(
-            retry=retry_if_exception(lambda error: not once and self._may_pass(error)),
-            wait=wait,
-            stop=self._is_time_up,
+            retry=retry_if_exception(lambda error: not once and self._may_pass(error, used)),
+            wait=wait_random_exponential(patience.shortest, patience.longest),
+            stop=lambda state: self._is_time_up(state, time.monotonic() - began),
             reraise=True,
         )
         try:
-            result = tries(request)
+            result = tries(attempt)
         except Exception as error:  # noqa: BLE001 - clients have errors of many kinds
             self._fail(verb, key, error)
         self._answered = True
         return result
 
-    def _may_pass(self, error: BaseException) -> bool:
+    def _may_pass(self, error: BaseException, used: object) -> bool:
         if not isinstance(error, Exception) or isinstance(error, ExeteraError):
             return False
         kind = self._client.explain(error).kind
         if kind not in (Kind.UNREACHABLE, Kind.EXPIRED):
             self._answered = True
         if kind is Kind.EXPIRED:
-            return self._client.renew()
+            return self._client.renew(used)
         return kind in _PASSING
 
-    def _is_time_up(self, state: RetryCallState) -> bool:
+    def _is_time_up(self, state: RetryCallState, took: float) -> bool:
+        """Whether there is no time for another try; a first contact has to end in time as well."""
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
         deadline = patience.deadline if self._deadline is None else self._deadline
-        return spent > (deadline if self._answered else min(deadline, patience.first_contact))
+        if self._answered:
+            return spent > deadline
+        return spent + took > min(deadline, patience.first_contact)
 
     def _fail(self, verb: str, key: str, error: Exception) -> NoReturn:
         if isinstance(error, (AccessDeniedError, DataError)):  # of a provider of credentials
@@ -232,11 +268,14 @@ class Requests(OfThisProcess):
             return FileNotFoundError(f"there is no {what}")
         if failure.kind is Kind.CONFLICT:
             return FileExistsError(f"{what} was written by somebody else")
-        message = f"could not {verb} {what}: {self._shown(failure.reason)}"
+        reason = unresolved(error) if failure.kind is Kind.UNREACHABLE else None
+        message = f"could not {verb} {what}: {self._shown(reason or failure.reason)}"
         if failure.kind is Kind.NO_BUCKET:
             return DatasetNotFoundError(message)
         if failure.kind in (Kind.DENIED, Kind.EXPIRED):
             return AccessDeniedError(message)
+        if failure.kind is Kind.BEYOND:
+            return BeyondEndError(message)
         return StorageError(message)
 
     def _what(self, key: str) -> str:
@@ -268,6 +307,51 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(each))
             yield each
             waiting += [each.__cause__, each.__context__]
+
+
+def unresolved(error: BaseException) -> str | None:
+    """
+    What to say of a host that has no address; None where that is not what went wrong.
+
+    Parameters
+    ----------
+    error
+        Of whatever library; those that led to it are looked at as well.
+    """
+    for each in _chain(error):
+        host = getattr(each, "host", None)  # of aiohttp's error
+        if host and type(each).__name__ == "ClientConnectorDNSError":
+            said = getattr(each, "os_error", None)
+            why = getattr(said, "strerror", None) or said or "unknown"
+            return (
+                f"the host {str(host)!r} could not be resolved to an address ({why}): check how it "
+                "is spelled, and the network"
+            )
+    return None
+
+
+def deadline_of(options: Mapping[str, Any]) -> float | None:
+    """
+    The option `retry_deadline`, in seconds; None where it is not given.
+
+    Parameters
+    ----------
+    options
+        Of a file system; those of the command line are texts.
+
+    Raises
+    ------
+    DataError
+        It is not a number of seconds.
+    """
+    given = options.get("retry_deadline")
+    try:
+        seconds = None if given is None else float(given)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if seconds is not None and not seconds >= 0:
+        raise DataError(f"retry_deadline is a number of seconds, not {given!r}")
+    return seconds
 
 
 _HARMLESS = frozenset(

@@ -7,16 +7,20 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "GOOGLE",
+    "S3",
     "WEB",
     "archive_of",
+    "check_login",
     "check_writable",
     "is_local",
+    "local_path",
     "scheme_of",
     "with_login",
     "without_secrets",
@@ -24,6 +28,9 @@ __all__ = [
 
 WEB = frozenset(["http", "https"])
 """Schemes of web servers, which are read only."""
+S3 = frozenset(["s3", "s3a"])
+GOOGLE = frozenset(["gs", "gcs"])
+_BUCKETS = S3 | GOOGLE | {"az", "abfs"}
 _LOCAL = frozenset(["", "file", "local"])
 
 
@@ -38,14 +45,30 @@ def is_local(url: str) -> bool:
     return scheme_of(url) in _LOCAL
 
 
+def local_path(url: str) -> str:
+    """The path that a URL of this machine, or a path, stands for; ``~`` is the home folder."""
+    scheme = scheme_of(url)
+    return os.path.expanduser(url.removeprefix(f"{scheme}://") if scheme else url)
+
+
 def without_secrets(url: str) -> str:
-    """A URL without what stands for a user before the host, and without its query."""
+    """A URL without what stands for a user before the host, and without its query if it has one."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         return url
-    rest = rest.partition("?")[0].partition("#")[0]
+    if scheme not in S3 | GOOGLE:  # where these are letters of a name as any other
+        rest = rest.partition("?")[0].partition("#")[0]
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def check_login(url: str) -> None:
+    """DataError for a bucket with credentials before it, which client libraries would log."""
+    if scheme_of(url) in _BUCKETS and "@" in url.partition("://")[2].partition("/")[0]:
+        raise DataError(
+            f"{without_secrets(url)}: credentials do not belong in a URL; give them as "
+            "storage_options, or by the environment"
+        )
 
 
 def with_login(url: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -84,13 +107,23 @@ def archive_of(url: str) -> str | None:
     return place if place != url or name.lower().endswith(".zip") else None
 
 
-def check_writable(url: str) -> None:
-    """UnsupportedError for a place that can only be read."""
+def check_writable(url: str, *, archives: bool = True) -> None:
+    """
+    UnsupportedError for a place that can only be read.
+
+    Parameters
+    ----------
+    url
+        Of a dataset, or of a file.
+    archives
+        Whether what is named like a zip archive is one that a dataset is in.
+    """
     kind = None
-    if archive_of(url) is not None:
+    if archives and archive_of(url) is not None:
         kind = "a zip archive"
     elif scheme_of(url) in WEB:
         kind = "a web server"
     if kind is not None:
         place = without_secrets(url.removeprefix("zip::"))
-        raise UnsupportedError(f"{place}: {kind} is read-only; open it with mode 'r'")
+        advice = "open it with mode 'r'" if archives else "nothing can be written there"
+        raise UnsupportedError(f"{place}: {kind} is read-only; {advice}")

@@ -7,24 +7,15 @@ requests at a time are the business of `transfer`, which calls these from thread
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.remote.client import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["Entry", "ObjectStore", "WrapperStore"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One object of a listing: its key, its bytes, and when it was written by the store's clock."""
-
-    key: str
-    size: int
-    modified: float
 
 
 class ObjectStore(OfThisProcess, ABC):

@@ -2,141 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage import keys
-from exetera_zarr.storage.base import OfThisProcess
-from exetera_zarr.storage.remote.credentials import AwsCredentials, GoogleToken, Provider, ask
+from exetera_zarr.storage.remote.client import ABSENT, Entry, Page
 from exetera_zarr.storage.remote.requests import Requests
-from exetera_zarr.storage.stores.base import Entry, ObjectStore
+from exetera_zarr.storage.stores.base import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exetera_zarr.storage.remote.requests import Failure
+    from exetera_zarr.storage.remote.client import BucketClient
 
-__all__ = ["ABSENT", "BucketClient", "BucketStore", "Page"]
+__all__ = ["BucketStore"]
 
 _R = TypeVar("_R")
-_C = TypeVar("_C", bound=AwsCredentials | GoogleToken)
 
-ABSENT = ""
-"""The tag of an object that is not there."""
-_of_parents: list[object] = []
-"""File systems of the process that this one was forked from: closing them would need its loop."""
 _TRIES = 20
 """How often a swap is tried: each one that fails says that another writer was faster."""
 _probed: dict[tuple[str, str], tuple[bool, bool]] = {}
 """By endpoint and bucket: whether writes heed that an object is absent, and what tag it has."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """A part of a listing, in byte order, and where the next one goes on (None after the last)."""
-
-    entries: list[Entry]
-    following: str | None
-
-
-class BucketClient(OfThisProcess, ABC):
-    """
-    Single requests to one bucket. Names of objects are whole, from the bucket on.
-
-    What goes wrong comes out as the client library raises it, at the first time; `explain` says
-    what it means.
-    """
-
-    bucket: str
-    endpoint: str
-    """Where the bucket is, for telling places apart."""
-    root: str
-    """What the names of the place's objects begin with."""
-    secret: frozenset[str]
-    """Values that no message may show."""
-
-    def __init__(self, provider: Provider | None) -> None:
-        self._provider = provider
-        self._given: AwsCredentials | GoogleToken | None = None  # what is in use
-        self._fs: Any = None
-        self._pid = 0
-
-    @property
-    def fs(self) -> Any:
-        """The file system; another one in a forked process, where event loops do not go on."""
-        if self._fs is None or self._pid != os.getpid():
-            forked = self._fs is not None
-            if forked:
-                _of_parents.append(self._fs)
-            self._fs = self._open(new=forked or self._provider is not None)
-            self._pid = os.getpid()
-        return self._fs
-
-    @abstractmethod
-    def _open(self, *, new: bool) -> Any:
-        """A file system, which nobody else uses where it has to be a new one."""
-
-    def _ask(self, kind: type[_C]) -> _C:
-        """What the provider gives now."""
-        assert self._provider is not None
-        given = ask(self._provider, kind)
-        self.secret |= given.secret
-        return given
-
-    def renew(self) -> bool:
-        """Get other credentials for those that have expired; whether there are any."""
-        if self._provider is None or self._given is None:
-            return False
-        if self._ask(type(self._given)) == self._given:
-            return False
-        self._fs = None
-        return True
-
-    @property
-    @abstractmethod
-    def trusted(self) -> bool:
-        """Whether this service is known to heed the conditions of writes; may make requests."""
-
-    @abstractmethod
-    def get(self, name: str) -> tuple[bytes, str]:
-        """A whole object, and its tag."""
-
-    @abstractmethod
-    def put(self, name: str, data: bytes, tag: str | None = None) -> None:
-        """Write an object; only if what is there has that tag, where one is given."""
-
-    @abstractmethod
-    def copy(self, source: str, target: str) -> None:
-        """Copy within the bucket."""
-
-    @abstractmethod
-    def delete(self, name: str) -> None:
-        """Remove an object."""
-
-    @abstractmethod
-    def list(
-        self,
-        prefix: str,
-        *,
-        deep: bool = False,
-        limit: int | None = None,
-        following: str | None = None,
-    ) -> Page:
-        """Objects whose names begin with `prefix`; without `deep` those with no ``/`` after it."""
-
-    @abstractmethod
-    def tag_of(self, data: bytes) -> str | None:
-        """The tag that an object of those bytes is likely to have; None if that is not known."""
-
-    @abstractmethod
-    def explain(self, error: Exception) -> Failure:
-        """What an error means."""
 
 
 class BucketStore(ObjectStore):

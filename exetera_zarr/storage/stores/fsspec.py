@@ -8,13 +8,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-import fsspec
-from fsspec.asyn import FSTimeoutError
 from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr.errors import UnsupportedError
 from exetera_zarr.storage import keys
-from exetera_zarr.storage.remote.requests import Failure, Kind, Requests, by_status, secrets_of
+from exetera_zarr.storage.remote.anywhere import AnyClient, file_system
+from exetera_zarr.storage.remote.requests import Requests, secrets_of
 from exetera_zarr.storage.remote.urls import WEB, scheme_of, with_login, without_secrets
 from exetera_zarr.storage.stores.base import Entry, ObjectStore
 
@@ -62,7 +61,7 @@ class FsspecStore(ObjectStore):
             url, mark, query = url.partition("?")
             self._query = mark + query
             secret |= {query} if query else set()
-        self._requests = Requests(self.url, _Explained(secret), deadline)
+        self._requests = Requests(self.url, AnyClient(secret), deadline)
         # A listing that is remembered hides the commits of others.
         self._given, self._options = url, {"use_listings_cache": False, **options}
         self._pid = os.getpid()
@@ -82,7 +81,7 @@ class FsspecStore(ObjectStore):
 
     def _open(self) -> tuple[Any, str]:
         """The file system, and the place in it."""
-        filesystem, root = fsspec.url_to_fs(self._given, **self._options)
+        filesystem, root = file_system(self._given, self._options)
         return filesystem, root.rstrip("/")
 
     @property
@@ -168,7 +167,7 @@ class FsspecStore(ObjectStore):
             moment = (
                 modified.timestamp() if hasattr(modified, "timestamp") else float(modified or 0)
             )
-            yield Entry(name[cut:], int(about["size"]), moment)
+            yield Entry(name[cut:].lstrip("/"), int(about["size"]), moment)
 
     def enclosing(self) -> str | None:
         bucket_or_folder, _, below = self.root.partition("/")
@@ -200,31 +199,3 @@ class FsspecStore(ObjectStore):
     def delete(self, key: str) -> None:
         with suppress(FileNotFoundError):
             self._make("delete", key, lambda: self._fs.rm_file(self._path(key)))
-
-
-class _Explained:
-    """What errors of file systems mean that nothing more is known of."""
-
-    def __init__(self, secret: frozenset[str]) -> None:
-        self.secret = secret
-
-    def explain(self, error: Exception) -> Failure:
-        reason = str(error) or type(error).__name__
-        status = getattr(error, "status", None)  # of aiohttp's errors
-        if isinstance(error, (FileNotFoundError, KeyError)):  # the latter is zipfile's
-            if isinstance(error.__cause__, Exception):  # of any kind, where a file is opened
-                return self.explain(error.__cause__)
-            return Failure(Kind.MISSING, reason)
-        if isinstance(error, PermissionError):
-            return Failure(Kind.DENIED, reason)
-        if isinstance(status, int) and status >= 400:
-            return Failure(by_status(status), reason)
-        if type(error).__name__ == "ClientConnectorError":
-            return Failure(Kind.UNREACHABLE, reason)
-        passing = (ConnectionError, TimeoutError, FSTimeoutError)
-        if isinstance(error, passing) or type(error).__module__.startswith("aiohttp"):
-            return Failure(Kind.BUSY, reason)
-        return Failure(Kind.OTHER, f"{type(error).__name__}: {reason}")
-
-    def renew(self) -> bool:
-        return False

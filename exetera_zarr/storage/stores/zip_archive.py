@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import weakref
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec.implementations.zip import ZipFileSystem
 
 from exetera_zarr.errors import DatasetNotFoundError
 from exetera_zarr.storage import keys
+from exetera_zarr.storage.remote.files import open_at_random
 from exetera_zarr.storage.remote.urls import is_local, without_secrets
 from exetera_zarr.storage.stores.fsspec import FsspecStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["ArchiveStore"]
 
@@ -30,8 +30,6 @@ class ArchiveStore(FsspecStore):
         Of the archive.
     options
         Of the file system that the archive is in; never shown.
-    find
-        Gives that file system, and the path of the archive in it.
     deadline
         Seconds after which a request is not made again; see `retrying.Patience`.
     """
@@ -40,47 +38,35 @@ class ArchiveStore(FsspecStore):
         self,
         url: str,
         options: Mapping[str, Any],
-        find: Callable[[], tuple[Any, str]],
         *,
         deadline: float | None = None,
     ) -> None:
-        self._find = find
+        self._archive_url = url
         super().__init__(url, options, deadline=deadline)
         self.url = self.identity = without_secrets(url)
         self.distant = not is_local(url)
 
     def _open(self) -> tuple[Any, str]:
         try:
-            filesystem = self._make("open", "", self._archive)
+            file = open_at_random(self._archive_url, self._options)
         except FileNotFoundError as error:
             raise DatasetNotFoundError(f"there is no dataset at {self.url}") from error
+        filesystem = self._make("open", "", lambda: self._archive(file))
         return filesystem, _top(filesystem)
 
-    def _archive(self) -> ZipFileSystem:
-        filesystem, path = self._find()
+    def _archive(self, file: IO[bytes]) -> ZipFileSystem:
         try:
-            try:
-                return ZipFileSystem(fo=filesystem.open(path, "rb"))
-            except ValueError:  # of a server that sends no parts of files
-                return _of_whole_file(filesystem, path)
+            archive = ZipFileSystem(fo=file)
         except zipfile.BadZipFile as error:
+            file.close()
             raise DatasetNotFoundError(
                 f"there is no dataset at {self.url}: it is not a zip archive"
             ) from error
-
-
-def _of_whole_file(filesystem: Any, path: str) -> ZipFileSystem:
-    """The content of an archive of which a copy is on the disk for as long."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the archive
-    try:
-        filesystem.get_file(path, file)
-        file.seek(0)
-        archive = ZipFileSystem(fo=file)
-    except BaseException:
-        file.close()
-        raise
-    weakref.finalize(archive, file.close)
-    return archive
+        except BaseException:
+            file.close()
+            raise
+        weakref.finalize(archive, file.close)
+        return archive
 
 
 def _top(filesystem: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import (
     ConflictError,
@@ -22,26 +23,13 @@ from exetera_zarr.storage.zarr.handles import ZarrStorage
 from exetera_zarr.storage.zarr.retention import kept_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from exetera_zarr.storage.options import OpenOptions
     from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = ["open_zarr"]
 
 
-def open_zarr(
-    url: str,
-    mode: str,
-    options: Mapping[str, Any] | None = None,
-    *,
-    row_block: int | None = None,
-    cache_limit: int = 1 << 30,
-    spill_dir: str | None = None,
-    durability: str = "fsync",
-    single_writer: bool = False,
-    version: int | None = None,
-    cache: tuple[str, int] | None = None,
-) -> ZarrStorage:
+def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
     """
     Open or create the dataset at a place.
 
@@ -52,21 +40,7 @@ def open_zarr(
     mode
         ``r`` read, ``r+`` read and write, ``w`` start empty, ``x`` create, ``a`` open or create.
     options
-        Passed to the fsspec file system.
-    row_block
-        Rows of a block of tables that do not say otherwise, when the dataset is created.
-    cache_limit
-        Bytes of changed blocks kept in memory.
-    spill_dir
-        Where changed blocks beyond that go.
-    durability
-        ``fsync``, or ``none`` where a local commit need not survive a loss of power.
-    single_writer
-        No other process writes: needed where create-if-absent is not known to be atomic.
-    version
-        An older version, for reading; the newest one if not given.
-    cache
-        Folder and bytes of a cache of chunks that were read from elsewhere.
+        How.
 
     Raises
     ------
@@ -75,32 +49,28 @@ def open_zarr(
     UnsupportedError
         The place can only be read, and the mode is another one.
     """
-    if durability not in ("fsync", "none"):
-        raise ValueError(f"durability is {durability!r}; it can be 'fsync' or 'none'")
     writable = mode != "r"
     if writable:
         check_writable(url)
     store = open_store(
-        url, options or {}, durable=durability == "fsync", single_writer=single_writer
+        url,
+        options.storage_options,
+        durable=options.durable,
+        single_writer=options.single_writer,
     )
-    if version is not None:
+    if options.version is not None:
         if writable:
             raise ValueError("an older version can only be read: use mode 'r'")
-        there = _at(store, version)
-        draft = Draft(cached(store, there, cache), there, writable=False)
+        there = _at(store, options.version)
+        draft = Draft(cached(store, there, _cache(options)), there, writable=False)
         return ZarrStorage(draft, writable=False)
     with sharing.opening(store.identity):
         shared = _shared(store.identity, writable=writable)
         if shared is not None and _is_there(shared):
-            if durability == "fsync":
+            if options.durable:
                 shared.draft.store.durable = True
             return _share(shared, mode)
-        settings: dict[str, Any] = {
-            "row_block": row_block,
-            "cache_limit": cache_limit,
-            "spill_dir": spill_dir,
-        }
-        draft = _load(store, mode, settings, cache)
+        draft = _load(store, mode, options)
         storage = ZarrStorage(draft, writable=writable)
         if writable:
             with sharing.lock:
@@ -159,9 +129,13 @@ def _share(shared: ZarrStorage, mode: str) -> ZarrStorage:
     return shared
 
 
-def _load(
-    store: ObjectStore, mode: str, settings: dict[str, Any], cache: tuple[str, int] | None
-) -> Draft:
+def _cache(options: OpenOptions) -> tuple[str, int] | None:
+    return None if options.cache is None else (options.cache, options.cache_size)
+
+
+def _load(store: ObjectStore, mode: str, options: OpenOptions) -> Draft:
+    cache = _cache(options)
+    limits = partial(Draft, cache_limit=options.cache_limit, spill_dir=options.spill_dir)
     try:
         version = manifests.load(store)
     except FileNotFoundError as error:  # not even the bucket
@@ -171,17 +145,16 @@ def _load(
             raise DatasetNotFoundError(_nothing(store))
         _check_free(store)
         store.prepare()
-        version = claim(store, settings.pop("row_block"))
+        version = claim(store, options.row_block)
         if version is not None:
-            return Draft(cached(store, version, cache), version, created=True, **settings)
+            return limits(cached(store, version, cache), version, created=True)
         version = manifests.load(store)  # another process was faster
         assert version is not None
     if mode == "x":
         raise DatasetExistsError(f"there is a dataset already at {store.url}")
-    settings.pop("row_block", None)
     if mode != "r":
         store.prepare()
-    draft = Draft(cached(store, version, cache), version, writable=mode != "r", **settings)
+    draft = limits(cached(store, version, cache), version, writable=mode != "r")
     if mode == "w":
         draft.start_empty()
     elif mode != "r":

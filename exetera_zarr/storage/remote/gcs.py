@@ -6,26 +6,38 @@ import asyncio
 import datetime as dt
 import json
 import os
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import aiohttp
 import google.auth.exceptions as google
 import requests.exceptions
-from fsspec.asyn import FSTimeoutError
+from fsspec.asyn import FSTimeoutError, sync
 from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError
 from google.oauth2.credentials import Credentials
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.remote.client import (
+    ABSENT,
+    BucketClient,
+    Entry,
+    Page,
+    Part,
+    Upload,
+    total_in,
+)
 from exetera_zarr.storage.remote.credentials import GoogleToken, Provider
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
-from exetera_zarr.storage.stores.base import Entry
-from exetera_zarr.storage.stores.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.remote.resolving import RESOLVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from exetera_zarr.storage.remote.requests import Requests
 
 __all__ = ["GoogleClient"]
 
@@ -40,6 +52,8 @@ _NETWORK = (
 )
 _WORDS = frozenset(["anon", "browser", "cache", "cloud", "google_default"])
 """What gcsfs takes for a token and is none."""
+_INCOMPLETE = 308
+"""The status of a reply to a piece that is not the last."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
 
 
@@ -55,6 +69,13 @@ class _FileSystem(OfThisProcess, GCSFileSystem):  # type: ignore[misc]
         # What tries again is a decorator, below which there is the request itself.
         request = GCSFileSystem._request.__wrapped__  # noqa: SLF001
         return await request(self, *given, **options)
+
+    session_kwargs: dict[str, Any]
+
+    async def _set_session(self) -> Any:
+        if not (self.session_kwargs or getattr(self, "_use_client_cert", False)):
+            self.session_kwargs = {"connector": aiohttp.TCPConnector(resolver=RESOLVER)}
+        return await super()._set_session()
 
 
 class GoogleClient(BucketClient):
@@ -107,6 +128,32 @@ class GoogleClient(BucketClient):
         headers, data = self._call("GET", "b/{}/o/{}", self.bucket, name, alt="media")
         return data, headers["X-Goog-Generation"]
 
+    def part(self, name: str, start: int, stop: int) -> Part:
+        asked = {"Range": f"bytes={start}-{stop - 1}"}
+        headers, data = self._call(
+            "GET", "b/{}/o/{}", self.bucket, name, headers=asked, alt="media"
+        )
+        size = total_in(headers["Content-Range"]) if "Content-Range" in headers else len(data)
+        return Part(data, size, headers["X-Goog-Generation"])
+
+    def upload(self, name: str, requests: Requests) -> Upload:
+        return _Upload(self, name, requests)
+
+    def _begin(self, name: str) -> str:
+        """Begin an upload in pieces; the URL where it goes on."""
+        headers, _ = self._call(
+            "POST",
+            f"{self._uploads}?uploadType=resumable",
+            headers={"Content-Type": "application/json; charset=UTF-8"},
+            data=json.dumps({"name": name}).encode(),
+        )
+        return str(headers["Location"])
+
+    @property
+    def _uploads(self) -> str:
+        base = self.fs.base.removesuffix("storage/v1/")
+        return f"{base}upload/storage/v1/b/{quote(self.bucket, safe='')}/o"
+
     def put(self, name: str, data: bytes, tag: str | None = None) -> None:
         # Name and bytes in one request, and a condition with them: gcsfs itself knows only that
         # of absence. https://cloud.google.com/storage/docs/uploading-objects#uploading-an-object
@@ -116,10 +163,9 @@ class GoogleClient(BucketClient):
             f"--{_BORDER}\r\nContent-Type: application/octet-stream\r\n\r\n"
         )
         condition = {} if tag is None else {"ifGenerationMatch": "0" if tag == ABSENT else tag}
-        base = self.fs.base.removesuffix("storage/v1/")
         self._call(
             "POST",
-            f"{base}upload/storage/v1/b/{quote(self.bucket, safe='')}/o",
+            self._uploads,
             uploadType="multipart",
             headers={"Content-Type": f'multipart/related; boundary="{_BORDER}"'},
             data=b"".join([head.encode(), data, f"\r\n--{_BORDER}--".encode()]),
@@ -177,10 +223,10 @@ class GoogleClient(BucketClient):
     # -- credentials
 
     def _credentials(self) -> Credentials:
-        first = self._given = self._ask(GoogleToken)
+        first = self._ask(GoogleToken)
 
         def refresh(*_: Any, **__: Any) -> tuple[str, dt.datetime | None]:
-            fresh = self._given = self._ask(GoogleToken)
+            fresh = self._ask(GoogleToken)
             return fresh.token, _naive(fresh.expires_at)
 
         return Credentials(  # type: ignore[no-untyped-call]
@@ -217,6 +263,74 @@ class GoogleClient(BucketClient):
         if status == 401:
             return Failure(Kind.EXPIRED, f"the credentials are not valid (any more): {reason}")
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
+
+
+class _Upload(Upload):
+    """
+    The pieces of one object, one after the other.
+
+    A piece is sent again after a failure: of bytes that the service has already it takes no notice.
+    What it has not kept of a piece is sent with the next one.
+    https://cloud.google.com/storage/docs/performing-resumable-uploads
+
+    Parameters
+    ----------
+    client
+        Of the bucket.
+    name
+        Of the object, from the bucket on.
+    requests
+        Made again while that may help.
+    """
+
+    def __init__(self, client: GoogleClient, name: str, requests: Requests) -> None:
+        self._client, self._name, self._requests = client, name, requests
+        self._url = self._make(partial(client._begin, name))  # noqa: SLF001 - of this module
+        self._kept, self._waiting = 0, b""
+
+    def _make(self, request: Callable[[], Any]) -> Any:
+        return self._requests.make("write", "", request)
+
+    def _put(self, asked: str, data: bytes = b"") -> tuple[bool, Any]:
+        """Whether the object is complete with this, and the headers of the reply."""
+        headers = {"Content-Range": f"bytes {asked}", "Content-Length": str(len(data))}
+        fs = self._client.fs
+        request = partial(fs._request, "PUT", self._url, headers=headers, data=data)  # noqa: SLF001
+        status, said, _, _ = sync(fs.loop, request)
+        return status != _INCOMPLETE, said
+
+    def _pass_on(self, total: int | None) -> None:
+        """Send what is waiting, once; all of it is there with this where the total is known."""
+        size = "*" if total is None else str(total)
+        last = self._kept + len(self._waiting) - 1
+        asked = f"{self._kept}-{last}/{size}" if self._waiting else f"*/{size}"
+        complete, reply = self._put(asked, self._waiting)
+        if complete:
+            return
+        kept = int(reply["Range"].rpartition("-")[2]) + 1 if "Range" in reply else 0
+        self._waiting = self._waiting[max(kept - self._kept, 0) :]
+        self._kept = max(kept, self._kept)
+        if total is not None:
+            raise ConnectionError(f"the service has {self._kept} of {total} bytes")
+
+    def send(self, data: bytes) -> None:
+        self._waiting += data
+        self._make(partial(self._pass_on, None))
+
+    def finish(self, data: bytes) -> None:
+        self._waiting += data
+        total = self._kept + len(self._waiting)
+        try:
+            self._make(partial(self._pass_on, total))
+        except FileNotFoundError:
+            # What a first try has completed, of which the reply was lost, may be forgotten by now.
+            if self._make(partial(self._client.part, self._name, 0, 1)).size != total:
+                raise
+
+    def abort(self) -> None:
+        with suppress(Exception):
+            call = self._client._call  # noqa: SLF001 - of this module
+            self._requests.make("delete", "", partial(call, "DELETE", self._url), once=True)
 
 
 def _token(given: Any) -> Any:

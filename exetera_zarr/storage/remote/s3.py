@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,13 +19,23 @@ from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
 
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.remote.client import (
+    ABSENT,
+    BucketClient,
+    Entry,
+    Page,
+    Part,
+    Upload,
+    total_in,
+)
 from exetera_zarr.storage.remote.credentials import AwsCredentials, Provider
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
-from exetera_zarr.storage.stores.base import Entry
-from exetera_zarr.storage.stores.bucket import ABSENT, BucketClient, Page
+from exetera_zarr.storage.remote.resolving import RESOLVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from exetera_zarr.storage.remote.requests import Requests
 
 __all__ = ["S3Client"]
 
@@ -77,6 +89,7 @@ class S3Client(BucketClient):
         super().__init__(provider)
         config = {"max_pool_connections": _CONNECTIONS, **options.get("config_kwargs", {})}
         config["retries"] = {"total_max_attempts": 1}
+        config["connector_args"] = {"resolver": RESOLVER, **config.get("connector_args", {})}
         self._options = {"use_listings_cache": False, **options, "config_kwargs": config}
         self.secret = secrets_of({**options, "config_kwargs": {}})
         self.endpoint = str(
@@ -122,6 +135,25 @@ class S3Client(BucketClient):
         found: tuple[bytes, str] = sync(fs.loop, get)
         return found
 
+    def part(self, name: str, start: int, stop: int) -> Part:
+        fs = self.fs
+
+        async def get() -> Part:
+            call, asked = fs._call_s3, f"bytes={start}-{stop - 1}"  # noqa: SLF001
+            reply = await call("get_object", Bucket=self.bucket, Key=name, Range=asked)
+            try:
+                data = await reply["Body"].read()
+            finally:
+                reply["Body"].close()
+            size = total_in(reply["ContentRange"]) if "ContentRange" in reply else len(data)
+            return Part(data, size, reply["ETag"])
+
+        found: Part = sync(fs.loop, get)
+        return found
+
+    def upload(self, name: str, requests: Requests) -> Upload:
+        return _Upload(self, name, requests)
+
     def put(self, name: str, data: bytes, tag: str | None = None) -> None:
         condition: dict[str, str] = {}
         if tag is not None:
@@ -165,12 +197,12 @@ class S3Client(BucketClient):
 
     async def load_credentials(self) -> Any:
         """Credentials in the form of botocore, whose sessions call this."""
-        given = self._given = await asyncio.to_thread(self._ask, AwsCredentials)
+        given = await asyncio.to_thread(self._ask, AwsCredentials)
         if given.expires_at is None:
             return AioCredentials(given.access_key_id, given.secret_access_key, given.token)
 
         async def refresh() -> dict[str, Any]:
-            fresh = self._given = await asyncio.to_thread(self._ask, AwsCredentials)
+            fresh = await asyncio.to_thread(self._ask, AwsCredentials)
             return {
                 "access_key": fresh.access_key_id,
                 "secret_key": fresh.secret_access_key,
@@ -220,3 +252,56 @@ class S3Client(BucketClient):
         if code in _BUSY:
             return Failure(Kind.BUSY, reason)
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
+
+
+class _Upload(Upload):
+    """
+    The pieces of one object, which the bucket puts together in the end.
+
+    Parameters
+    ----------
+    client
+        Of the bucket.
+    name
+        Of the object, from the bucket on.
+    requests
+        Made again while that may help.
+    """
+
+    def __init__(self, client: S3Client, name: str, requests: Requests) -> None:
+        self._client, self._name, self._requests = client, name, requests
+        self._size = 0
+        self._parts: list[dict[str, Any]] = []
+        self._id = str(self._make("create_multipart_upload")["UploadId"])
+
+    def _make(self, method: str, **parameters: Any) -> Any:
+        call = self._client._call  # noqa: SLF001 - of this module
+        return self._requests.make("write", "", partial(call, method, Key=self._name, **parameters))
+
+    @property
+    def piece(self) -> int:  # type: ignore[override]
+        """Larger ones later on: there can be 10,000 of them, and 5 TB in all."""
+        return Upload.piece << min(len(self._parts) // 1000, 6)
+
+    def send(self, data: bytes) -> None:
+        number = len(self._parts) + 1
+        reply = self._make("upload_part", UploadId=self._id, PartNumber=number, Body=data)
+        known = {key: reply[key] for key in reply if key == "ETag" or key.startswith("Checksum")}
+        known.pop("ChecksumType", None)
+        self._parts.append({"PartNumber": number, **known})
+        self._size += len(data)
+
+    def finish(self, data: bytes) -> None:
+        if data:
+            self.send(data)
+        try:
+            parts = {"Parts": self._parts}
+            self._make("complete_multipart_upload", UploadId=self._id, MultipartUpload=parts)
+        except FileNotFoundError:
+            # What a first try has completed, of which the reply was lost, is no upload any more.
+            if self._make("head_object").get("ContentLength") != self._size:
+                raise
+
+    def abort(self) -> None:
+        with suppress(Exception):
+            self._make("abort_multipart_upload", UploadId=self._id)

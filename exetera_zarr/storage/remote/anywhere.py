@@ -1,0 +1,79 @@
+"""What fsspec reaches and is no bucket: memory, web servers, other services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+from fsspec.asyn import FSTimeoutError
+
+from exetera_zarr.storage.remote.requests import Failure, Kind, by_status
+from exetera_zarr.storage.remote.urls import WEB, scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AnyClient", "file_system"]
+
+_OURS = ("retry_deadline", "credentials")
+"""Options that no file system of fsspec knows."""
+
+
+def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """
+    The fsspec file system behind a URL of no bucket, and the path in it.
+
+    Parameters
+    ----------
+    url
+        Of a web server without user and password: see `urls.with_login`.
+    options
+        Of the file system, and of ours.
+    """
+    given = {name: value for name, value in options.items() if name not in _OURS}
+    if scheme_of(url) in WEB and "::" not in url:
+        from exetera_zarr.storage.remote.resolving import web_client
+
+        given = {"get_client": web_client, **given}
+    filesystem, path = fsspec.url_to_fs(url, **given)
+    return filesystem, path
+
+
+class AnyClient:
+    """
+    What errors of file systems mean that nothing more is known of.
+
+    Parameters
+    ----------
+    secret
+        Values that no message may show.
+    """
+
+    in_use = None
+
+    def __init__(self, secret: frozenset[str]) -> None:
+        self.secret = secret
+
+    def explain(self, error: Exception) -> Failure:
+        """What an error means."""
+        reason = str(error) or type(error).__name__
+        status = getattr(error, "status", None)  # of aiohttp's errors
+        if isinstance(error, (FileNotFoundError, KeyError)):  # the latter is zipfile's
+            if isinstance(error.__cause__, Exception):  # of any kind, where a file is opened
+                return self.explain(error.__cause__)
+            return Failure(Kind.MISSING, reason)
+        if isinstance(error, PermissionError):
+            return Failure(Kind.DENIED, reason)
+        if isinstance(status, int) and status >= 400:
+            said = " ".join(str(getattr(error, "message", "")).split())
+            return Failure(by_status(status), f"HTTP status {status} ({said})" if said else reason)
+        if any(kind.__name__ == "ClientConnectorError" for kind in type(error).__mro__):
+            return Failure(Kind.UNREACHABLE, reason)
+        passing = (ConnectionError, TimeoutError, FSTimeoutError)
+        if isinstance(error, passing) or type(error).__module__.startswith("aiohttp"):
+            return Failure(Kind.BUSY, f"{type(error).__name__}: {reason}")
+        return Failure(Kind.OTHER, f"{type(error).__name__}: {reason}")
+
+    def renew(self, used: object) -> bool:  # noqa: ARG002
+        """Nothing expires."""
+        return False
