@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exetera_zarr.engine.duckdb.connection import connected
 from exetera_zarr.engine.duckdb.feed import feeding, schema_of
 from exetera_zarr.engine.streams.source import Source, ahead
 from exetera_zarr.engine.streams.workspace import Workspace, give_back
@@ -43,7 +44,7 @@ def test_reading_beyond_the_end_is_an_error(tmp_path):
 
 def test_nothing_is_left_after_an_error(tmp_path):
     def fail():
-        with Workspace(0, str(tmp_path)) as work, work.connection() as connection:
+        with Workspace(0, str(tmp_path)) as work, connected(work) as connection:
             work.spill(np.int8).append(np.arange(10))
             assert list(tmp_path.iterdir()) != []
             connection.sql("select 1")
@@ -58,7 +59,7 @@ def test_too_little_memory_is_an_error_that_names_the_limit(tmp_path):
     with (
         Workspace(40_000_000, str(tmp_path)) as work,
         pytest.raises(MemoryError, match="the memory limit of 40000000 bytes"),
-        work.connection() as connection,
+        connected(work) as connection,
     ):
         connection.sql("select list(range) as l from range(100000000)").fetchall()
     assert not Path(tmp_path, "duckdb").exists()
@@ -93,7 +94,7 @@ def test_an_interrupt_in_the_database_is_one(tmp_path, heeding_interrupts):
 
 def test_the_database_prints_nothing():
     """DuckDB would draw a progress bar in the output of the program."""
-    with Workspace() as work, work.connection() as connection:
+    with Workspace() as work, connected(work) as connection:
         setting = connection.sql("SELECT current_setting('enable_progress_bar')").fetchall()
     assert setting == [(False,)]
 

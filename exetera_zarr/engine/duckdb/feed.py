@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.duckdb.codec import numbers_of, to_arrow
+from exetera_zarr.engine.duckdb.connection import connected
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -67,7 +68,7 @@ def feeding(work: Workspace) -> Iterator[Feeder]:
     """A feeder with a connection of its own; an error of a block is raised as it was."""
     feeder: Feeder | None = None
     try:
-        with work.connection() as connection:
+        with connected(work) as connection:
             feeder = Feeder(connection)
             yield feeder
     except Exception as error:
@@ -82,7 +83,7 @@ def feeding(work: Workspace) -> Iterator[Feeder]:
 def _of_engine(error: Exception) -> bool:
     import duckdb
 
-    return isinstance(error, duckdb.Error | pa.ArrowException | MemoryError)
+    return isinstance(error, duckdb.Error | pa.ArrowException | MemoryError | OSError)
 
 
 def schema_of(names: Sequence[str], empty: Sequence[Column]) -> pa.Schema:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import shutil
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.errors import StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import duckdb
+__all__ = ["Spill", "Workspace", "full_folder", "give_back"]
 
-__all__ = ["Spill", "Workspace", "give_back"]
-
-_THREAD_BYTES = 128 << 20
 DEFAULT_MEMORY = 1 << 30
 
 
@@ -76,49 +77,6 @@ class Workspace:
         self._stack.callback(spill.close)
         return spill
 
-    @contextmanager
-    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """
-        A DuckDB connection within the limits.
-
-        Raises
-        ------
-        MemoryError
-            An operation inside does not fit, not even with spilling.
-        """
-        import duckdb
-
-        # DuckDB's own count leaves some of what it uses out.
-        own = self.memory * 6 // 10
-        config: dict[str, Any] = {
-            "temp_directory": f"{self.folder}/duckdb",
-            "memory_limit": f"{own}B",
-            "threads": max(1, min(_cpus(), own // _THREAD_BYTES)),
-            "preserve_insertion_order": False,
-        }
-        connection = duckdb.connect(config=config)
-        try:
-            # In the output of a program it would be no part of the answer.
-            connection.execute("SET enable_progress_bar = false")
-            yield connection
-        except (RuntimeError, duckdb.InterruptException) as error:
-            # Ctrl-C, of which DuckDB makes a plain error.
-            if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
-                raise KeyboardInterrupt from error
-            raise
-        except duckdb.OutOfMemoryException as error:
-            raise MemoryError(
-                f"this does not fit the memory limit of {self.memory} bytes: {error}"
-            ) from error
-        finally:
-            connection.close()
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
 
 @cache
 def _trim() -> Callable[[int], object]:
@@ -141,6 +99,21 @@ def give_back() -> None:
 
     _trim()(0)
     pa.default_memory_pool().release_unused()
+
+
+def full_folder(folder: str, problem: object) -> StorageError | None:
+    """The error that says that a folder for temporary files is full; None if it is not."""
+    full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not (full or any(sign in str(problem) for sign in _SIGNS_OF_FULL)):
+        return None
+    free = shutil.disk_usage(folder).free
+    return StorageError(
+        f"the folder for what does not fit the memory is full: {Path(folder).parent} has "
+        f"{free:,} bytes left; free some, or give Session(spill_dir=...) another folder"
+    )
+
+
+_SIGNS_OF_FULL = ("No space left on device", "max_temp_directory_size", "Disk quota exceeded")
 
 
 class Spill:
@@ -186,7 +159,10 @@ class Spill:
         assert self._file is not None
         left = values.view(np.uint8).data
         while left:
-            left = left[os.write(self._file, left) :]
+            try:
+                left = left[os.write(self._file, left) :]
+            except OSError as error:
+                raise full_folder(self._work.folder, error) or error from error
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Values from one position to another; not to be changed."""
