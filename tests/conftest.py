@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from exetera_zarr.testing import servers
-from exetera_zarr.testing.servers import GCSServer, S3Server, Server
+from support import servers
+from support.servers import GCSServer, S3Server, Server
 
 # Read when gcsfs is imported: it asks of every bucket what no emulator answers.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
@@ -39,10 +39,12 @@ USUAL = ("local", "memory", "s3")
 # `--backends hdf5`, and on real servers by `--backends seaweedfs,gcs`, for the sake of the suite's
 # time.
 TOO = {
-    **dict.fromkeys(["test_conformance", "test_store"], ("seaweedfs", "gcs")),
-    **dict.fromkeys(
-        ["test_converting", "test_machine", "test_older_scripts", "test_tables"], ("hdf5",)
-    ),
+    "compat.test_older_scripts": ("hdf5",),
+    "conversion.test_converting": ("hdf5",),
+    "storage.test_conformance": ("seaweedfs", "gcs"),
+    "storage.test_store": ("seaweedfs", "gcs"),
+    "tables.test_machine": ("hdf5",),
+    "tables.test_tables": ("hdf5",),
 }
 
 
@@ -72,7 +74,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     option = metafunc.config.getoption("--backends")
     if option is None:
-        module = metafunc.module.__name__.rpartition(".")[2]
+        module = metafunc.module.__name__.removeprefix("tests.")
         chosen = [*USUAL, *TOO.get(module, ())]
     else:
         chosen = [name.strip() for name in option.split(",")]

@@ -29,8 +29,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 import duckdb  # noqa: F401 - imported once, not in every child
 import numpy as np
 import pyarrow.csv  # noqa: F401

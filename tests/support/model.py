@@ -67,7 +67,8 @@ def sort(rows: Sequence[Key], ascending: Sequence[bool]) -> list[int]:
         numbers = [i for i in index if not is_nan(rows[i][k])]
         nans = [i for i in index if is_nan(rows[i][k])]
         # reverse=True keeps equal ones in their order.
-        numbers.sort(key=lambda i, k=k: rows[i][k], reverse=not ascending[k])
+        column = [row[k] for row in rows]
+        numbers.sort(key=column.__getitem__, reverse=not ascending[k])
         index = numbers + nans
     return index
 

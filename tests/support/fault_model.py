@@ -285,9 +285,11 @@ def seen_by_zarr(place: Path) -> dict[str, Any] | None:
         root = zarr.open_group(str(place), mode="r", zarr_format=3, use_consolidated=True)
     except FileNotFoundError:
         return None
-    return {
-        f"{table.attrs['name']}/{field.attrs['name']}/{role}": field[array][...].tolist()
-        for _, table in root.groups()
-        for _, field in table.groups()
-        for role, array in field.attrs["arrays"].items()
-    }
+    found = {}
+    for _, table in root.groups():
+        for _, field in table.groups():
+            arrays: Any = field.attrs["arrays"]
+            for role, name in arrays.items():
+                array: Any = field[name]
+                found[f"{table.attrs['name']}/{field.attrs['name']}/{role}"] = array[...].tolist()
+    return found

@@ -13,16 +13,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from exetera_zarr.testing import processes, servers
-from exetera_zarr.testing.processes import ServerError
+from support import processes, servers
+from support.processes import ServerError
 
 PROGRAM = """
 import sys, tempfile
-from exetera_zarr.testing.servers import gcs_server
+from support.servers import gcs_server
 with gcs_server() as server:
     print(server.endpoint, flush=True)
     sys.stdin.read()
 """
+PATHS = [str(Path(servers.__file__).parents[1]), str(Path(exetera_zarr.__file__).parents[1])]
 
 
 def listens(endpoint: str) -> bool:
@@ -51,7 +52,7 @@ def test_no_server_outlives_its_process(tmp_path, end):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(PATHS)},
     )
     with program:
         endpoint = program.stdout.readline().strip()

@@ -1,6 +1,6 @@
 """Runs the programs on ExeTera 0.6 with HDF5 files, and keeps what came out as JSON.
 
-The results are in `results`: ``python -m tests.programs.record`` writes them anew.
+The results are in `results`: ``python -m tests.compat.programs.record`` writes them anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run_real(python: Path, program: str, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     from benchmarks.peers import exetera_python
-    from tests.programs.inputs import write_inputs
+    from tests.compat.programs.inputs import write_inputs
 
     for program in PROGRAMS:
         with tempfile.TemporaryDirectory() as folder:

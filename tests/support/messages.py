@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from exetera_zarr.testing.rules import Action
+    from support.rules import Action
 
 __all__ = ["Head", "body", "error_reply", "read_head", "whole"]
 

@@ -1,7 +1,7 @@
 """Looks for every public name of ExeTera 0.6, with its parameters in order, and prints what is not.
 
-``python tests/check_api.py`` prints nothing when all is there. Parameters that we have beyond
-ExeTera's come after them.
+``python tests/compat/check_api.py`` prints nothing when all is there. Parameters that we
+have beyond ExeTera's come after them.
 """
 
 from __future__ import annotations

@@ -15,14 +15,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from exetera_zarr.testing.messages import Head, body, error_reply, read_head, whole
-from exetera_zarr.testing.processes import HOST
-from exetera_zarr.testing.rules import PASS, Exchange, Fault
+from support.messages import Head, body, error_reply, read_head, whole
+from support.processes import HOST
+from support.rules import PASS, Exchange, Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from exetera_zarr.testing.rules import Rule
+    from support.rules import Rule
 
 __all__ = ["FaultProxy", "fault_proxy"]
 

@@ -6,16 +6,16 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import NUMBERS, build, columns, joined_at_once, key_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model import merge, order_key, same_key
 
 from exetera_zarr.engine.columns import comparable_keys, fixed_strings, strings
 from exetera_zarr.engine.join import merge_join, row_pairs
 from exetera_zarr.engine.join.merge_join import ordered_pairs
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import Workspace
+from support.engine_model import NUMBERS, build, columns, joined_at_once, key_tables
+from support.model import merge, order_key, same_key
 
 HOWS = ["left", "right", "inner", "outer"]
 

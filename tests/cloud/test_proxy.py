@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from exetera_zarr.testing.messages import Head
-from exetera_zarr.testing.proxy import fault_proxy
-from exetera_zarr.testing.rules import (
+from support.messages import Head
+from support.proxy import fault_proxy
+from support.rules import (
     DROP,
     LOSE,
     PASS,

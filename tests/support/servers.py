@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from exetera_zarr.testing.processes import HOST, ServerError, free_ports, running
+from support.processes import HOST, ServerError, free_ports, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,7 +18,7 @@ import threading
 def run(folder: str, command: list[str]) -> int:
     """Run the command to its end, or that of standard input; what it returned."""
     try:
-        server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)  # noqa: S603
+        server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
 
         def watch() -> None:
             os.read(0, 1)

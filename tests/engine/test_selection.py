@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from engine_model import build, columns, listed
 from hypothesis import given
 from hypothesis import strategies as st
-from model import is_nan
 
 from exetera_zarr.engine.columns import selection, strings
+from support.engine_model import build, columns, listed
+from support.model import is_nan
 
 
 def same(a, b) -> bool:

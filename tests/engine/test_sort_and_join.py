@@ -6,11 +6,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from engine_model import as_columns, joined_at_once, key_tables, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model import merge, order_key
-from model import sort as model_sort
 
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.duckdb import feed
@@ -20,6 +17,9 @@ from exetera_zarr.engine.sort import sort_keys, sorting
 from exetera_zarr.engine.streams import radix_sort
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import Workspace
+from support.engine_model import as_columns, joined_at_once, key_tables, tables
+from support.model import merge, order_key
+from support.model import sort as model_sort
 
 HOWS = ["left", "right", "inner", "outer"]
 MEMORY = 1 << 28

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,7 @@ from exetera_zarr.errors import StorageError
 from exetera_zarr.storage.staging import Staging
 
 pytest.importorskip("h5py")
-sys.path.insert(0, str(Path(__file__).parent / "storage"))
-import hdf5_files
+from support import hdf5_files
 
 STAMP = "2020-02-02 02:02:02"
 

@@ -102,7 +102,7 @@ def _started(
     for _ in range(_ATTEMPTS):
         folder = tempfile.mkdtemp(prefix="exetera-server-")
         command, port = plan(folder)
-        watchdog = subprocess.Popen(  # noqa: S603
+        watchdog = subprocess.Popen(
             [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), folder, *command],
             stdin=subprocess.PIPE,
             stdout=output,

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from model import merge, order_key
 
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.join.row_pairs import concatenated
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import Workspace
+from support.model import merge, order_key
 
 NAN = float("nan")
 WHOLE = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**63), -(2**53) - 1, 2**53 + 1]))

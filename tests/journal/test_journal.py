@@ -334,7 +334,7 @@ def test_beyond_the_memory(monkeypatch):
 
 def test_the_page_on_journals(tmp_path, monkeypatch, capsys):
     """Its example runs as it stands there, and prints what its comments say."""
-    text = (Path(__file__).parent.parent / "docs/journal.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs/journal.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "docs/journal.md", "exec"), {})
