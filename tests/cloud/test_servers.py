@@ -9,15 +9,17 @@ import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+import exetera_zarr
 from support import processes, servers
 from support.processes import ServerError
 
 PROGRAM = """
-import sys, tempfile
+import sys
 from support.servers import gcs_server
 with gcs_server() as server:
     print(server.endpoint, flush=True)

@@ -83,6 +83,7 @@ def stampede(
     appending = [f"result = append_all({url!r}, {options}, {plan}, {wait})" for plan in plans]
     with processes(*appending, watching, watching) as running:
         done = [result(process) for process in running[:writers]]
+        # How long they are watched at least is what `seconds` asks for.
         time.sleep(max(0.0, began + seconds - time.monotonic()))
         stop.touch()
         seen = [result(process) for process in running[writers:]]
