@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from exetera_zarr.errors import DataError
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "HasSettings",
     "Settings",
     "cache_limit",
     "checked_folder",
     "memory_limit",
     "physical_memory",
+    "settings_of",
     "size_in_bytes",
 ]
 
@@ -41,6 +43,18 @@ class Settings:
     cache_limit: int
     row_block: int | None = None
     spill_dir: str | None = None
+
+
+@runtime_checkable
+class HasSettings(Protocol):
+    """What has the settings of a session, as the session itself has."""
+
+    settings: Settings
+
+
+def settings_of(owner: object) -> Settings | None:
+    """The settings of a session; None of what is none, such as a script's own stand-in for one."""
+    return owner.settings if isinstance(owner, HasSettings) else None
 
 
 def physical_memory() -> int:

@@ -22,6 +22,7 @@ HOME = Path(exetera_zarr.__file__).parent
 FLOORS: dict[str, int] = {
     "_version": 0,
     "errors": 0,
+    "fieldtypes": 1,
     "moments": 1,
     "settings": 1,
     "engine.columns": 2,
@@ -61,7 +62,11 @@ FLOORS: dict[str, int] = {
     PACKAGE: 17,
 }
 # Usable without the rest, so they know nothing of it: not in annotations, not inside a function.
-CLOSED = {"errors": set[str](), "engine": {"errors"}, "storage": {"errors", "_version"}}
+CLOSED = {
+    "errors": set[str](),
+    "engine": {"errors"},
+    "storage": {"errors", "fieldtypes", "_version"},
+}
 # A method of a public face hands over to the verb's own module when it is called, and not before.
 HANDS_OVER_TO = {
     "tables": {"journal", "io.csv", "io", "dask"},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr import fieldtypes
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import (
     Field,
@@ -148,7 +149,7 @@ class _InMemory(_Name):
         """Make an empty field."""
         session, attributes = cls.attributes(*args, **kwargs)  # type: ignore[attr-defined]
         assert isinstance(cls.ours, type)
-        return base.new_field(cls.ours, session, attributes)
+        return base.new_field(session, attributes)
 
 
 class MemoryField(Field, metaclass=_InMemory):
@@ -171,7 +172,7 @@ class IndexedStringMemField(MemoryField, indexed_string.IndexedStringField):
     def attributes(session: Session | None, chunksize: int | None = None) -> Any:
         """What makes such a field."""
         size = {} if chunksize is None else {"chunksize": chunksize}
-        return session, create.indexed_string_attributes() | size
+        return session, fieldtypes.indexed_string_attributes() | size
 
 
 class FixedStringMemField(MemoryField, fixed_string.FixedStringField):
@@ -182,7 +183,7 @@ class FixedStringMemField(MemoryField, fixed_string.FixedStringField):
     @staticmethod
     def attributes(session: Session | None, length: int) -> Any:
         """What makes such a field."""
-        return session, create.fixed_string_attributes(length)
+        return session, fieldtypes.fixed_string_attributes(length)
 
 
 class NumericMemField(MemoryField, numeric.NumericField):
@@ -193,7 +194,7 @@ class NumericMemField(MemoryField, numeric.NumericField):
     @staticmethod
     def attributes(session: Session | None, nformat: npt.DTypeLike) -> Any:
         """What makes such a field."""
-        return session, create.numeric_attributes(nformat)
+        return session, fieldtypes.numeric_attributes(nformat)
 
 
 class CategoricalMemField(MemoryField, categorical.CategoricalField):
@@ -204,7 +205,7 @@ class CategoricalMemField(MemoryField, categorical.CategoricalField):
     @staticmethod
     def attributes(session: Session | None, nformat: npt.DTypeLike, keys: Mapping[Any, Any]) -> Any:
         """What makes such a field."""
-        return session, create.categorical_attributes(nformat, keys)
+        return session, fieldtypes.categorical_attributes(nformat, keys)
 
 
 class TimestampMemField(MemoryField, timestamp.TimestampField):
@@ -215,7 +216,7 @@ class TimestampMemField(MemoryField, timestamp.TimestampField):
     @staticmethod
     def attributes(session: Session | None) -> Any:
         """What makes such a field."""
-        return session, create.timestamp_attributes()
+        return session, fieldtypes.timestamp_attributes()
 
 
 # -- the data of a field

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr import fieldtypes
 from exetera_zarr.engine.columns import comparable_keys, selection, spans
 from exetera_zarr.errors import DataError, UnsupportedError
-from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field, column_of
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def str_to_dtype(str_dtype: str) -> np.dtype[Any]:
     """The number type of that name; ValueError where there is none."""
     if not isinstance(str_dtype, str):
         raise DataError(f"the name of a type is a str, not a {type(str_dtype).__name__}")
-    return np.dtype(create.dtype_to_str(str_dtype))
+    return np.dtype(fieldtypes.dtype_to_str(str_dtype))
 
 
 # -- kernels, which were never meant for scripts

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr import fieldtypes
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
-from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field
 from exetera_zarr.storage import Group
 
@@ -213,7 +213,7 @@ def validate_and_normalize_categorical_key(param_name: str, key: Any) -> dict[An
         It is empty, mixed, or no dict of names and whole numbers.
     """
     try:
-        return dict(create.categorical_attributes("int64", key)["key"])
+        return dict(fieldtypes.categorical_attributes("int64", key)["key"])
     except DataError as error:
         raise DataError(f"{param_name}: {error}") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from exetera_zarr.engine.columns import membership, selection, spans
 from exetera_zarr.engine.group import aggregate
@@ -14,13 +15,25 @@ from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, ab
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.operators import not_of_numbers
+from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fieldtypes import (
+    TYPE_ATTRIBUTES,
+    array_dtypes,
+    check_labels,
+    kind_of,
+    label_text,
+    numeric_attributes,
+)
+from exetera_zarr.settings import settings_of
 from exetera_zarr.storage.memory import MemoryGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.engine import Column
+    from exetera_zarr.fields.rows import Read
+    from exetera_zarr.settings import Settings
     from exetera_zarr.storage.base import AnyArray, Array, Group
     from exetera_zarr.tables.dataframe import DataFrame
 
@@ -30,7 +43,11 @@ ENCODING_VERSION = 1
 DEFAULT_CHUNKSIZE = 1 << 20
 
 
-class Field:
+FIELD_CLASSES: dict[str, type[Field]] = {}
+"""The class of each kind of field."""
+
+
+class Field(Rows):
     """
     A column: typed values with a name, in a table of a dataset or in memory.
 
@@ -52,8 +69,11 @@ class Field:
 
     type_name: ClassVar[str]
     """First part of the ``fieldtype`` attribute."""
-    indexed: ClassVar[bool] = False
-    """Whether it is stored as offsets and bytes."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "type_name" in cls.__dict__:  # not of a class that only stands for one of these
+            FIELD_CLASSES[cls.type_name] = cls
 
     def __init__(
         self,
@@ -155,6 +175,11 @@ class Field:
         return self._session
 
     @property
+    def settings(self) -> Settings | None:
+        """The settings of the session; None where it was made without one."""
+        return settings_of(self._session)
+
+    @property
     def write_enabled(self) -> bool:
         """Whether it may be changed through this object."""
         return self._write_enabled
@@ -206,6 +231,10 @@ class Field:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(self.data[:], dtype=dtype)
+
+    def reader(self) -> tuple[int, Read]:
+        arrays = self.arrays()
+        return self.rows_of(arrays), lambda start, stop: self.read(start, stop, arrays)
 
     # -- columns: the form in which the engine takes and gives rows
 
@@ -260,13 +289,16 @@ class Field:
 
     def type_attributes(self) -> dict[str, Any]:
         """The attributes that make another field of the same type."""
-        kept = ("fieldtype", "nformat", "strlen", "key", "encoding_version", "chunksize")
         attributes = self.group.attributes
-        return {name: attributes[name] for name in kept if name in attributes}
+        return {name: attributes[name] for name in TYPE_ATTRIBUTES if name in attributes}
 
     def memory_like(self) -> Self:
         """An empty field of this type in memory."""
-        return cast("Self", new_field(type(self), self._session, self.type_attributes()))
+        return cast("Self", new_field(self._session, self.type_attributes()))
+
+    def numeric_like(self, dtype: npt.DTypeLike) -> Any:
+        """An empty numeric field of that type in memory, of the same session."""
+        return new_field(self._session, numeric_attributes(dtype))
 
     def create_like(self, group: Any = None, name: str | None = None, timestamp: Any = None) -> Any:
         """
@@ -295,8 +327,8 @@ class Field:
         attributes = self.type_attributes()
         attributes["timestamp"] = str(timestamp) if timestamp is not None else self.timestamp
         if hasattr(group, "create_field"):
-            return group.create_field(type(self), name, attributes)
-        return new_field(type(self), self._session, attributes, group, name)
+            return group.create_field(name, attributes)
+        return new_field(self._session, attributes, group, name)
 
     # -- questions
 
@@ -394,7 +426,7 @@ class Field:
         Field
             `target`, the field itself, or a new field in memory.
         """
-        with workspace(self._session) as work:
+        with workspace(self.settings) as work:
             with about(self.describe):
                 rows = filters.filter_rows(filter_to_apply, len(self), work)
             return self.deliver(filters.chosen(self, rows), target, in_place)
@@ -417,7 +449,7 @@ class Field:
         Field
             As in `apply_filter`.
         """
-        with workspace(self._session) as work:
+        with workspace(self.settings) as work:
             with about(self.describe):
                 rows = filters.index_rows(index_to_apply, len(self), work)
             return self.deliver(filters.chosen(self, rows), target, in_place)
@@ -447,7 +479,7 @@ class Field:
         return self._over_spans("max", spans_to_apply, target, in_place)
 
     def _over_spans(self, what: str, given: Any, target: Field | None, in_place: bool) -> Field:
-        with workspace(self._session) as work:
+        with workspace(self.settings) as work:
             source = source_of([self])
             results = aggregate.over_spans(what, self._spans(given), source, work)
             return self.deliver(results, target, in_place)
@@ -484,27 +516,14 @@ class _Rewritten(MemoryGroup):
 
     def __init__(self, group: Group) -> None:
         super().__init__(group.name, group.attributes, group.row_block)
-        types = _array_types(group.attributes)
+        types = array_dtypes(group.attributes)
         self._made = {role: group.new_array(role, dtype) for role, dtype in types.items()}
 
     def arrays(self) -> Mapping[str, Array]:
         return self._made
 
 
-def _array_types(attributes: Any) -> dict[str, Any]:
-    """The arrays of a field with these attributes, and their types."""
-    fieldtype = attributes["fieldtype"].split(",")
-    if fieldtype[0] == "indexedstring":
-        return {"index": np.int64, "values": np.uint8}
-    if fieldtype[0] == "fixedstring":
-        return {"values": f"S{attributes['strlen']}"}
-    if fieldtype[0] == "timestamp":
-        return {"values": np.float64}
-    return {"values": attributes["nformat"]}
-
-
 def new_field(
-    cls: type[Any],
     session: object,
     attributes: dict[str, Any],
     group: Group | None = None,
@@ -517,8 +536,6 @@ def new_field(
 
     Parameters
     ----------
-    cls
-        Field class.
     session
         Kept for ExeTera's sake.
     attributes
@@ -531,31 +548,21 @@ def new_field(
         As of `Field`.
     """
     attributes = {"encoding_version": ENCODING_VERSION, "chunksize": DEFAULT_CHUNKSIZE} | attributes
-    _check_labels(attributes)
+    check_labels(attributes)
     if group is None:
-        settings = getattr(session, "settings", None)
-        room = settings.memory_limit // 8 if settings is not None else None
-        folder = settings.spill_dir if settings is not None else None
+        settings = settings_of(session)
+        room = None if settings is None else settings.memory_limit // 8
+        folder = None if settings is None else settings.spill_dir
         place: Group = MemoryGroup(name, attributes, room=room, folder=folder)
     else:
         if "key" in attributes:
-            attributes["key"] = [[_text(label), int(code)] for label, code in attributes["key"]]
+            attributes["key"] = [
+                [label_text(label), int(code)] for label, code in attributes["key"]
+            ]
         place = group.create_group(name, attributes)
-    types = _array_types(attributes)
+    types = array_dtypes(attributes)
     place.set_arrays({role: place.new_array(role, dtype) for role, dtype in types.items()})
-    return cls(session, place, dataframe, True, owner)
-
-
-def _check_labels(attributes: Mapping[str, Any]) -> None:
-    for label, code in attributes.get("key", ()):
-        try:
-            _ = label.decode() if isinstance(label, bytes) else label.encode()
-        except UnicodeError as error:
-            raise DataError(f"the name {label!r} of category {code} is not UTF-8 text") from error
-
-
-def _text(label: str | bytes) -> str:
-    return label if isinstance(label, str) else label.decode("utf-8", "surrogateescape")
+    return FIELD_CLASSES[kind_of(attributes)](session, place, dataframe, True, owner)
 
 
 def column_of(value: Any) -> Column:

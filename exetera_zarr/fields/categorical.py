@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.base import Field, new_field
 from exetera_zarr.fields.operators import Arithmetic
+from exetera_zarr.fieldtypes import categorical_attributes, label_bytes
 
 __all__ = ["CategoricalField"]
 
@@ -28,7 +29,7 @@ class CategoricalField(Arithmetic, Field):
         """Name of each code: bytes in a dataset, and of what comes from one; else as given."""
         pairs = self.group.attributes["key"]
         if self.stored:
-            return {int(code): name.encode("utf-8", "surrogateescape") for name, code in pairs}
+            return {int(code): label_bytes(name) for name, code in pairs}
         return {code: name for name, code in pairs}
 
     def type_attributes(self) -> dict[str, Any]:
@@ -52,13 +53,12 @@ class CategoricalField(Arithmetic, Field):
         CategoricalField
             In memory.
         """
-        from exetera_zarr.fields.create import categorical_in_memory
-
         mapping = dict(key_map)
         missing = sorted(set(self.keys) - set(mapping))
         if missing:
             raise DataError(f"key_map says nothing of the codes {missing} of {self.describe()}")
-        result = categorical_in_memory(self._session, self.nformat, new_key)
+        attributes = categorical_attributes(self.nformat, new_key)
+        result: CategoricalField = new_field(self._session, attributes)
         old = np.asarray(sorted(mapping))
         new = np.asarray([mapping[code] for code in old.tolist()])
         for column in self.blocks():

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field, new_field
-from exetera_zarr.fields.categorical import CategoricalField
-from exetera_zarr.fields.fixed_string import FixedStringField
-from exetera_zarr.fields.indexed_string import IndexedStringField
 from exetera_zarr.fields.names import Names
-from exetera_zarr.fields.numeric import NumericField
-from exetera_zarr.fields.timestamp import TimestampField
+from exetera_zarr.fieldtypes import (
+    categorical_attributes,
+    fixed_string_attributes,
+    indexed_string_attributes,
+    numeric_attributes,
+    timestamp_attributes,
+)
 from exetera_zarr.storage import names
 from exetera_zarr.storage.base import OfThisProcess
 
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from exetera_zarr.engine import Column
+    from exetera_zarr.fields.categorical import CategoricalField
+    from exetera_zarr.fields.fixed_string import FixedStringField
+    from exetera_zarr.fields.indexed_string import IndexedStringField
+    from exetera_zarr.fields.numeric import NumericField
+    from exetera_zarr.fields.timestamp import TimestampField
     from exetera_zarr.storage.base import Group
 
 __all__ = ["FieldContainer", "normal", "stands_for"]
-
-_F = TypeVar("_F", bound=Field)
 
 
 class FieldContainer(OfThisProcess):
@@ -58,18 +63,16 @@ class FieldContainer(OfThisProcess):
 
     # -- creating
 
-    def create_field(self, cls: type[Field], name: str, attributes: Mapping[str, Any]) -> Any:
+    def create_field(self, name: str, attributes: Mapping[str, Any]) -> Any:
         """
         A new, empty field.
 
         Parameters
         ----------
-        cls
-            Field class.
         name
             Its name.
         attributes
-            Of its group, as the functions of `fields.create` make them.
+            Of its group, as the functions of `fieldtypes` make them.
 
         Raises
         ------
@@ -81,7 +84,6 @@ class FieldContainer(OfThisProcess):
         _check_text(name)
         arguments = self._field_arguments()
         field = new_field(
-            cls,
             arguments["session"],
             {"timestamp": self._default_timestamp(), **attributes},
             self.group,
@@ -107,16 +109,18 @@ class FieldContainer(OfThisProcess):
         chunksize
             Kept as an attribute; says nothing of how it is stored.
         """
-        return self._create(
-            IndexedStringField, name, create.indexed_string_attributes(), timestamp, chunksize
+        field: IndexedStringField = self._create(
+            name, indexed_string_attributes(), timestamp, chunksize
         )
+        return field
 
     def create_fixed_string(
         self, name: str, length: int, timestamp: Any = None, chunksize: int | None = None
     ) -> FixedStringField:
         """A new field of strings of at most `length` bytes; else as `create_indexed_string`."""
-        attributes = create.fixed_string_attributes(length)
-        return self._create(FixedStringField, name, attributes, timestamp, chunksize)
+        attributes = fixed_string_attributes(length)
+        field: FixedStringField = self._create(name, attributes, timestamp, chunksize)
+        return field
 
     def create_numeric(
         self,
@@ -126,8 +130,9 @@ class FieldContainer(OfThisProcess):
         chunksize: int | None = None,
     ) -> NumericField:
         """A new field of numbers of the type `nformat`; else as `create_indexed_string`."""
-        attributes = create.numeric_attributes(nformat)
-        return self._create(NumericField, name, attributes, timestamp, chunksize)
+        attributes = numeric_attributes(nformat)
+        field: NumericField = self._create(name, attributes, timestamp, chunksize)
+        return field
 
     def create_categorical(
         self,
@@ -156,31 +161,25 @@ class FieldContainer(OfThisProcess):
             if key is not None and timestamp is None:
                 timestamp = key
             nformat, key = "int8", nformat
-        attributes = create.categorical_attributes(nformat, key)  # type: ignore[arg-type]
-        return self._create(CategoricalField, name, attributes, timestamp, chunksize)
+        attributes = categorical_attributes(nformat, key)  # type: ignore[arg-type]
+        field: CategoricalField = self._create(name, attributes, timestamp, chunksize)
+        return field
 
     def create_timestamp(
         self, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> TimestampField:
         """A new field of points in time; else as `create_indexed_string`."""
-        return self._create(
-            TimestampField, name, create.timestamp_attributes(), timestamp, chunksize
-        )
+        field: TimestampField = self._create(name, timestamp_attributes(), timestamp, chunksize)
+        return field
 
     def _create(
-        self,
-        cls: type[_F],
-        name: str,
-        attributes: dict[str, Any],
-        timestamp: Any,
-        chunksize: int | None,
-    ) -> _F:
+        self, name: str, attributes: dict[str, Any], timestamp: Any, chunksize: int | None
+    ) -> Any:
         if timestamp is not None:
             attributes["timestamp"] = str(timestamp)
         if chunksize is not None:
             attributes["chunksize"] = int(chunksize)
-        field: _F = self.create_field(cls, name, attributes)
-        return field
+        return self.create_field(name, attributes)
 
     # -- finding
 
@@ -235,11 +234,7 @@ class FieldContainer(OfThisProcess):
         self.group.rename_groups({normal(old): new for old, new in renames.items()})
 
     def replace_field(
-        self,
-        name: str,
-        cls: type[Field],
-        attributes: Mapping[str, Any],
-        columns: Iterable[Column],
+        self, name: str, attributes: Mapping[str, Any], columns: Iterable[Column]
     ) -> Any:
         """
         Put a field of another type in the place of one, with the same name and position.
@@ -248,14 +243,14 @@ class FieldContainer(OfThisProcess):
         ----------
         name
             Of the present field, which `columns` may be read from.
-        cls, attributes
+        attributes
             As in `create_field`.
         columns
             The rows of the new field.
         """
         place = list(self.group.keys()).index(name)
         passing = f"{name} (being replaced)"
-        field = self.create_field(cls, passing, attributes)
+        field = self.create_field(passing, attributes)
         for column in columns:
             field.append(column)
         order = [name if n == passing else n for n in self.group if n != name]

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import DataError, about
+from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.values import as_values
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.indexed_string import IndexedStringField
+    from exetera_zarr.fields.rows import Read
     from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["RawData", "StringData"]
@@ -71,7 +73,7 @@ class RowError(DataError, IndexError):
     """A row was asked for that does not exist."""
 
 
-class RawData:
+class RawData(Rows):
     """
     One array of a field, as numpy sees it.
 
@@ -91,6 +93,15 @@ class RawData:
     def field(self) -> Field:
         """The field whose values these are."""
         return self._field
+
+    @property
+    def of_numbers(self) -> bool:  # type: ignore[override]
+        """Whether the elements are numbers rather than fixed strings."""
+        return self.dtype.kind != "S"
+
+    def reader(self) -> tuple[int, Read]:
+        array = self.array()
+        return len(array), array.read
 
     def array(self) -> Array:
         """The storage array, as it is now."""
@@ -242,7 +253,7 @@ def take_rows(array: Array, rows: AnyArray) -> AnyArray:
     return out
 
 
-class StringData:
+class StringData(Rows):
     """
     The values of an indexed string field, as text.
 
@@ -255,10 +266,15 @@ class StringData:
     def __init__(self, field: IndexedStringField) -> None:
         self._field = field
 
+    indexed = True
+
     @property
     def field(self) -> IndexedStringField:
         """The field whose values these are."""
         return self._field
+
+    def reader(self) -> tuple[int, Read]:
+        return self._field.reader()
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -10,7 +10,7 @@ from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.engine.streams.source import ahead
 from exetera_zarr.errors import DataError
-from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.fields.base import Field
-    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["chosen", "filter_rows", "index_rows"]
 
@@ -90,20 +89,14 @@ def index_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
     return RowNumbers(work, numbers)
 
 
-def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], AnyArray]]:
+def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], Any]]:
     """How many values a filter or an index has, and those from one row to another."""
-    from exetera_zarr.fields.base import Field
-
     if isinstance(given, np.ndarray):
         if given.ndim != 1:
             raise DataError(f"the {what} has one dimension, not {given.ndim}")
         return len(given), lambda start, stop: given[start:stop]
-    if isinstance(given, StringData) or (isinstance(given, Field) and given.indexed):
+    if not isinstance(given, Rows):
+        raise DataError(f"the {what} is a field or an ndarray, not a {type(given).__name__}")
+    if given.indexed:
         raise TypeError(f"the {what} cannot be a field of strings")
-    if isinstance(given, Field):
-        arrays = given.arrays()
-        return given.rows_of(arrays), lambda start, stop: given.read(start, stop, arrays)
-    if isinstance(given, RawData):
-        array = given.array()
-        return len(array), array.read
-    raise DataError(f"the {what} is a field or an ndarray, not a {type(given).__name__}")
+    return given.reader()

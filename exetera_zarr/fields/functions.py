@@ -109,7 +109,7 @@ def argsort(field: Field, dtype: Any = None) -> NumericField:
     if not isinstance(field, Field):
         raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
     result = create.numeric_in_memory(field.session, dtype)
-    with workspace(field.session) as work:
+    with workspace(field.settings) as work:
         rows = sorting.sort_rows(source_of([field]), True, work)
         if rows is None:
             result.data.write(np.arange(len(field)))

@@ -9,9 +9,9 @@ import numpy as np
 
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
-from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fieldtypes import categorical_attributes, label_bytes, label_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -119,10 +119,7 @@ def _holds(dest: Field, field: Field) -> bool:
 
 
 def _names(field: CategoricalField) -> dict[int, bytes]:
-    return {
-        code: name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-        for code, name in field.keys.items()
-    }
+    return {code: label_bytes(name) for code, name in field.keys.items()}
 
 
 def _free(used: set[int]) -> int:
@@ -138,12 +135,12 @@ def _extend(dest: CategoricalField, codes: dict[bytes, int]) -> None:
         for name in (dest.nformat, "int16", "int32", "int64")
         if np.iinfo(name).min <= low and high <= np.iinfo(name).max
     )
-    attributes = create.categorical_attributes(wanted, codes)
+    attributes = categorical_attributes(wanted, codes)
     if wanted == dest.nformat:
-        names = [[name.decode("utf-8", "surrogateescape"), code] for name, code in codes.items()]
+        names = [[label_text(name), code] for name, code in codes.items()]
         dest.group.update_attributes({"key": names})
         return
     frame = dest.dataframe
     assert frame is not None
     columns = (column.astype(wanted) for column in dest.blocks())
-    frame.replace_field(str(dest.name), CategoricalField, attributes, columns)
+    frame.replace_field(str(dest.name), attributes, columns)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
+from exetera_zarr.errors import DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.operators import Bitwise
+from exetera_zarr.fields.values import as_numbers
+from exetera_zarr.fieldtypes import dtype_to_str, numeric_attributes
 
 __all__ = ["NumericField"]
+
+Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
 
 class NumericField(Bitwise, Field):
@@ -20,7 +27,7 @@ class NumericField(Bitwise, Field):
         """Name of the number type, such as ``int32``."""
         return str(self.group.attributes["nformat"])
 
-    def astype(self, dtype: str, casting: str = "unsafe") -> Any:
+    def astype(self, dtype: str, casting: Casting = "unsafe") -> Any:
         """
         Change the number type of a column of a table.
 
@@ -43,6 +50,16 @@ class NumericField(Bitwise, Field):
         TypeError
             The numbers cannot be cast by that rule.
         """
-        from exetera_zarr.fields.create import recast
-
-        return recast(self, dtype, casting)
+        name = dtype_to_str(dtype)
+        if name == "bool":
+            raise DataError("a column becomes bool by a comparison, not by astype")
+        if not np.can_cast(self.nformat, name, casting=casting):
+            raise TypeError(
+                f"cannot cast {self.describe()} from {self.nformat} to {name}: {casting}"
+            )
+        frame = self.dataframe
+        if frame is None:
+            raise DataError(f"{self.describe()} is not a column of a table")
+        where, wanted = self.describe(), np.dtype(name)
+        columns = (as_numbers(np.asarray(column), wanted, where) for column in self.blocks())
+        return frame.replace_field(str(self.name), numeric_attributes(name), columns)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from exetera_zarr.errors import DataError
+from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
@@ -41,9 +42,7 @@ def compute(function: Function, *operands: Any) -> Any:
     DataError
         Operands of different lengths, or a result that no field can hold.
     """
-    from exetera_zarr.fields.base import Field
-
-    lead = next(operand for operand in operands if isinstance(operand, Field))
+    lead: Any = next(operand for operand in operands if isinstance(operand, Comparison))
     try:
         return _computed(function, lead, operands)
     except OverflowError as error:
@@ -71,7 +70,7 @@ def _computed(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
         stop = min(start + step, length)
         result = function(*(source(start, stop) for source in sources))
         parts = [np.asarray(p) for p in (result if isinstance(result, tuple) else (result,))]
-        fields = fields or [_in_memory(lead, part.dtype) for part in parts]
+        fields = fields or [lead.numeric_like(part.dtype) for part in parts]
         for field, part in zip(fields, parts, strict=True):
             field.append(part)
     return tuple(fields) if len(fields) > 1 else fields[0]
@@ -79,14 +78,8 @@ def _computed(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
 
 def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Any]:
     """A function that gives the operand's rows of a block; a scalar is the same for all."""
-    from exetera_zarr.fields.base import Field
-    from exetera_zarr.fields.data import RawData
-
-    if isinstance(operand, (Field, RawData)):
-        rows = len(operand)
-        read: Callable[[int, int], Any] = (
-            operand.read if isinstance(operand, Field) else operand.array().read
-        )
+    if isinstance(operand, Rows):
+        rows, read = operand.reader()
     else:
         array = np.asarray(operand)
         if array.ndim == 0:
@@ -99,12 +92,6 @@ def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Any]
     if rows != length:
         raise DataError(f"{lead.describe()} has {length} rows, the other operand has {rows}")
     return read
-
-
-def _in_memory(like: Field, dtype: np.dtype[Any]) -> NumericField:
-    from exetera_zarr.fields.create import numeric_in_memory
-
-    return numeric_in_memory(like.session, dtype)
 
 
 def _forward(function: Function) -> Any:
@@ -134,17 +121,14 @@ def _is_operand(field: Field, other: Any, function: Function) -> bool:
     TypeError
         It is text or a date: Python would call that unequal without a word.
     """
-    from exetera_zarr.fields.base import Field
-    from exetera_zarr.fields.data import RawData, StringData
-
     if other is None and function in (operator.eq, operator.ne):
         return True
-    texts = (str, bytes, dt.date, StringData, type(None))
-    if isinstance(other, texts) or (isinstance(other, Field) and not isinstance(other, Comparison)):
+    texts = (str, bytes, dt.date, type(None))
+    if isinstance(other, texts) or (isinstance(other, Rows) and not other.of_numbers):
         raise TypeError(not_of_numbers(field, other))
     if isinstance(other, (np.ndarray, np.generic, list)) and np.asarray(other).dtype.kind in "USMm":
         raise TypeError(not_of_numbers(field, other))
-    return isinstance(other, (Field, RawData, np.ndarray, np.generic, int, float, list))
+    return isinstance(other, (Rows, np.ndarray, np.generic, int, float, list))
 
 
 def not_of_numbers(field: Field, other: Any) -> str:
@@ -166,6 +150,7 @@ def not_of_numbers(field: Field, other: Any) -> str:
 class Comparison:
     """``< <= == != > >=``, giving bool."""
 
+    of_numbers = True
     # An array on the left leaves the operator to the field.
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]  # because == compares rows

@@ -10,7 +10,6 @@ import numpy as np
 from exetera_zarr.engine.streams.source import ROOM, ROWS, Source, joint_offsets
 from exetera_zarr.engine.streams.workspace import Workspace
 from exetera_zarr.errors import DataError
-from exetera_zarr.settings import Settings
 from exetera_zarr.storage import together
 
 if TYPE_CHECKING:
@@ -18,19 +17,19 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
+    from exetera_zarr.settings import Settings
     from exetera_zarr.storage.base import AnyArray, Array
 
 __all__ = ["source_of", "workspace"]
 
 
-def workspace(session: object) -> Workspace:
+def workspace(settings: Settings | None) -> Workspace:
     """
     Where an operation on fields of a session works.
 
     A quarter of the session's limit is for blocks that are on their way to a store.
     """
-    settings = getattr(session, "settings", None)
-    if not isinstance(settings, Settings):
+    if settings is None:
         return Workspace()
     return Workspace(settings.memory_limit * 3 // 4, settings.spill_dir)
 
@@ -68,7 +67,7 @@ def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
         [field.empty_column() for field in fields],
         partial(_read, fields, arrays),
         min((field.group.row_block for field in fields), default=ROWS),
-        min((_room(field.session) for field in fields), default=ROOM),
+        min((_room(field.settings) for field in fields), default=ROOM),
         joint_offsets(offsets),
     )
 
@@ -81,10 +80,9 @@ def _read(
     return together(lambda pair: pair[0].read(start, stop, pair[1]), pairs, at_once)
 
 
-def _room(session: object) -> int:
+def _room(settings: Settings | None) -> int:
     """Bytes of a block: with the one read ahead, and what is made of both, half of the limit."""
-    settings = getattr(session, "settings", None)
-    return min(settings.memory_limit // 8, ROOM) if isinstance(settings, Settings) else ROOM
+    return ROOM if settings is None else min(settings.memory_limit // 8, ROOM)
 
 
 class _LastRead:

@@ -14,6 +14,7 @@ from exetera_zarr.io.csv.rejects import REJECT_COLUMNS, TEXT_COLUMN, Rejects, pl
 from exetera_zarr.io.csv.text import CsvText
 from exetera_zarr.io.schema.definitions import Blank, Column, Definition, Schema, String
 from exetera_zarr.io.schema.load import RESERVED_NAMES
+from exetera_zarr.storage.names import check
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -308,8 +309,6 @@ def _check_missing(
 
 def _check_fields(file: str, sources: Iterable[Source]) -> None:
     """Find names that no field can have, and two columns that would become fields of one name."""
-    from exetera_zarr.storage.names import check
-
     makers: dict[str, str] = dict.fromkeys(RESERVED_NAMES, "every table")
     for source in sources:
         for column in source.columns:

@@ -105,7 +105,7 @@ def journal(
     tolerances = tolerances_by_name(snapshot, names, absolute, relative)
     since = moment_in_order(table, snapshot, keys, valid_from)
     rows = table.length()
-    with workspace(table.dataset.session) as work, table.atomic():
+    with workspace(table.dataset.settings) as work, table.atomic():
         incoming = {name: _incoming(table, snapshot[name], name, rows) for name in names}
         _with_validity(table)
         if compare is None:

@@ -257,7 +257,7 @@ class DataFrame(FieldContainer):
             The filter does not fit; nothing is changed then.
         """
         length = self.length()
-        with workspace(self._dataset.session) as work:
+        with workspace(self._dataset.settings) as work:
             with about(self._describe):
                 rows = filters.filter_rows(filter_to_apply, length, work)
             return self._rewrite(rows, ddf)
@@ -279,7 +279,7 @@ class DataFrame(FieldContainer):
             `ddf`, or this table.
         """
         length = self.length()
-        with workspace(self._dataset.session) as work:
+        with workspace(self._dataset.settings) as work:
             with about(self._describe):
                 rows = filters.index_rows(index_to_apply, length, work)
             return self._rewrite(rows, ddf)
@@ -338,7 +338,7 @@ class DataFrame(FieldContainer):
             raise ValueError("rows are sorted with axis=0 and kind='stable'")
         names = self.selected(by)
         self.length()
-        with workspace(self._dataset.session) as work:
+        with workspace(self._dataset.settings) as work:
             keys = source_of([self[name] for name in names])
             numbers = sorting.sort_rows(keys, ascending, work)
             rows = None if numbers is None else RowNumbers(work, numbers)

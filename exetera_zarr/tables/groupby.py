@@ -10,11 +10,10 @@ from exetera_zarr.engine.group.aggregate import NAMES, result_of
 from exetera_zarr.engine.group.aggregate_states import NUMERIC
 from exetera_zarr.engine.streams.sorted_runs import DisorderError
 from exetera_zarr.errors import DataError
-from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
-from exetera_zarr.fields.numeric import NumericField
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.timestamp import TimestampField
+from exetera_zarr.fieldtypes import numeric_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,7 +182,7 @@ class DataFrameGroupBy:
         values = source_of([self._frame[name] for name in targets], keys.rows)
         columns = [(targets.index(target) if target else 0, name) for target, name in wanted]
         # The sources hold the arrays as they are now, so it may write to the table it reads.
-        with workspace(self._frame.dataset.session) as work, ddf.atomic():
+        with workspace(self._frame.dataset.settings) as work, ddf.atomic():
             key_fields, result_fields = self._create(ddf, write_keys, wanted)
             ordered = True if self._keys_sorted else None
             found = aggregate.grouped(keys, values, columns, work, ordered=ordered)
@@ -238,7 +237,7 @@ class DataFrameGroupBy:
 
 
 def _numeric(ddf: DataFrame, name: str, dtype: npt.DTypeLike) -> Field:
-    field: Field = ddf.create_field(NumericField, name, create.numeric_attributes(dtype))
+    field: Field = ddf.create_field(name, numeric_attributes(dtype))
     return field
 
 

@@ -101,7 +101,7 @@ def merge(
         _check_lengths(right, right_keys, right_names)
         _refuse_different_categories(left_keys, right_keys)
     single = len(left_keys) == 1 and how != "outer"
-    with workspace(dest.dataset.session) as work:
+    with workspace(dest.dataset.settings) as work:
         pairs = _pairs(left, right, left_keys, right_keys, how, hinted, work)
         left_rows, right_rows = both_sides(work, pairs)
         sides = [

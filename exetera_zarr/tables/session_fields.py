@@ -81,7 +81,7 @@ class FieldFunctions:
         keys = self._source(*sort_indices)
         if start is not None:
             keys = Source.of([selection.take(column, start) for column in keys.whole()])
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             rows = sorting.sort_rows(keys, True, work)
             order = np.arange(keys.rows) if rows is None else rows.read(0, len(rows))
         return order if start is None else start[order]
@@ -294,7 +294,7 @@ class FieldFunctions:
         else:
             source = self._source(target)
             checked = spans.check_spans(starts, source.rows)
-            with workspace(self) as work:
+            with workspace(self.settings) as work:
                 parts = list(aggregate.over_spans(what, checked, source, work))
             empty = np.empty(0, np.int64) if what.startswith("index_of") else source.empty[0]
             result = selection.concat(parts) if parts else empty

@@ -55,7 +55,7 @@ class JoinFunctions(FieldFunctions):
         if not isinstance(keys, tuple) or not keys:
             raise ValueError("the keys are a tuple of fields or of arrays")
         sources = key_ranks.comparable([self._source(key) for key in keys])
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             return tuple(key_ranks.ranks(sources, work))
 
     def distinct(self, field: Any = None, fields: Any = None, filter: Any = None) -> Any:
@@ -77,7 +77,7 @@ class JoinFunctions(FieldFunctions):
         if (field is None) == (fields is None):
             raise ValueError("give either field or fields")
         given = [self._kept(item, filter) for item in ([field] if fields is None else fields)]
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             rows = RowNumbers(work, key_ranks.first_rows(self._source(*given), work))
             found = [self._of_rows(item, rows) for item in given]
         return found[0] if fields is None else found
@@ -116,7 +116,7 @@ class JoinFunctions(FieldFunctions):
         ndarray of int64, or `destination`
         """
         keys = [self._source(keys) for keys in (target, foreign_key)]
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             targets, wanted = key_ranks.comparable(keys)
             result = key_ranks.last_rows(targets, wanted, work, INVALID_INDEX)
         if destination is None:
@@ -169,7 +169,7 @@ class JoinFunctions(FieldFunctions):
         starts = spans.check_spans(runs, rows.rows)[:-1]
         if len(starts) != values.rows:
             raise DataError(f"{values.rows} values for {len(starts)} runs of the foreign key")
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             numbers = RowNumbers(work, _inverse(RowNumbers(work, starts).of(rows), length))
             if writer is None:
                 return self._of_rows(values_to_join, numbers)
@@ -237,7 +237,7 @@ class JoinFunctions(FieldFunctions):
         right_fields: Any,
         right_writers: Any,
     ) -> tuple[list[Any], list[Any]]:
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             keys = self._source(left_on), self._source(right_on)
             left, right = both_sides(work, unsorted_join.join_rows(*keys, how, work))
             return (
@@ -332,7 +332,7 @@ class JoinFunctions(FieldFunctions):
         self, keys: Any, others: Any, sources: Any, sinks: Any, row_map: Any
     ) -> tuple[Any, ...] | None:
         _one_kind(sources)
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             other = self._source(others)
             numbers, last = work.spill(np.int64), -1
             for rows, found in merge_join.ordered_pairs(self._source(keys), other, "left", work):
@@ -365,7 +365,7 @@ class JoinFunctions(FieldFunctions):
         right_unique: bool = False,
     ) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
         """The rows of both sides whose keys, which ascend, are equal; any multiplicity."""
-        with workspace(self) as work:
+        with workspace(self.settings) as work:
             keys = self._source(left_on), self._source(right_on)
             left, right = both_sides(work, merge_join.ordered_pairs(*keys, "inner", work))
             return (

@@ -42,7 +42,7 @@ def describe(
     rows = ["count", *_NUMBERS]
     if not all(_is_number(field) for field in fields.values()):
         rows.extend(_CATEGORIES)
-    with workspace(frame.dataset.session) as work:
+    with workspace(frame.dataset.settings) as work:
         summaries = [_summary(field, work) for field in fields.values()]
     result: dict[str, list[Any]] = {"fields": list(fields)}
     result |= {row: [summary.get(row, _NONE) for summary in summaries] for row in rows}

@@ -22,6 +22,7 @@ from exetera_zarr.io.propose.profiling import ColumnProfile
 from exetera_zarr.io.propose.proposing import propose
 from exetera_zarr.io.propose.sampling import CsvSample
 from exetera_zarr.io.schema.load import RESERVED_NAMES, Schema, load_schema
+from exetera_zarr.storage.names import check
 
 if TYPE_CHECKING:
     from exetera_zarr.io.options import Files, PathLike
@@ -241,8 +242,6 @@ def _look(
 
 def _why_left_out(name: str) -> str | None:
     """Say why a column cannot become a field."""
-    from exetera_zarr.storage.names import check
-
     if name in RESERVED_NAMES:
         return "every imported table gets a field of this name"
     try:
