@@ -22,6 +22,7 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 settings.register_profile(
     "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+settings.register_profile("quick", parent=settings.get_profile("ci"), max_examples=10)
 settings.register_profile("nightly", parent=settings.get_profile("ci"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
@@ -46,6 +47,38 @@ TOO = {
     "tables.test_machine": ("hdf5",),
     "tables.test_tables": ("hdf5",),
 }
+# What `--quick` leaves out, besides all that needs a server: rooms, modules and single tests whose
+# heart is in others. Most are crashes at each of many calls, other processes, and long histories.
+NOT_QUICK = (
+    "cli.test_command",
+    "cloud",
+    "compat.test_import_paths",
+    "compat.test_older_scripts",
+    "compat.test_programs",
+    "engine.test_aggregate.test_both_ways_give_the_same",
+    "engine.test_long_strings.test_they_are_grouped_as_keys_and_as_values",
+    "engine.test_sort_and_join.test_join_by_duckdb_gives_the_same_pairs",
+    "engine.test_sort_and_join.test_the_ways_agree_beyond_their_thresholds",
+    "io.test_import_hostile",
+    "journal.test_journal.test_each_snapshot_is_there_as_of_its_moment",
+    "storage.test_damage",
+    "storage.test_draft.test_any_history_of_changes",
+    "storage.test_hdf5.test_a_commit_that_fails_at_any_point_can_be_undone_or_tried_again",
+    "storage.test_hdf5.test_flipped_bytes_are_an_error_or_harmless",
+    "storage.test_readahead.test_any_order_of_reads_and_changes_is_right",
+    "storage.test_requests",
+    "tables.test_join_functions.test_indices_are_those_of_dictionaries",
+    "tables.test_machine",
+    "test_benchmarks",
+    "versions.test_faults",
+    "versions.test_interruptions",
+    "versions.test_kills",
+    "versions.test_power_loss",
+    "versions.test_processes",
+    "versions.test_protocol_model",
+    "versions.test_publication",
+    "versions.test_schedules",
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +100,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--backends",
         help=f"comma-separated places that the `place` fixture runs over, of {', '.join(BACKENDS)}",
     )
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="the heart of the suite: local, few examples, without servers and other processes",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--quick"):
+        return
+    left_out = [item for item in items if not is_quick(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if is_quick(item)]
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether a test is part of the heart of the suite."""
+    on_a_server = any(item.get_closest_marker(name) for name in ("s3", "gcs"))
+    path = item.path.relative_to(Path(__file__).parent).with_suffix("")
+    name = ".".join([*path.parts, item.name.partition("[")[0], ""])
+    return not on_a_server and not any(name.startswith(f"{left_out}.") for left_out in NOT_QUICK)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,7 +134,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     option = metafunc.config.getoption("--backends")
     if option is None:
         module = metafunc.module.__name__.removeprefix("tests.")
-        chosen = [*USUAL, *TOO.get(module, ())]
+        chosen = (
+            ["local"] if metafunc.config.getoption("--quick") else [*USUAL, *TOO.get(module, ())]
+        )
     else:
         chosen = [name.strip() for name in option.split(",")]
     if unknown := set(chosen) - set(BACKENDS):

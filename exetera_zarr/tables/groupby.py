@@ -148,7 +148,8 @@ class DataFrameGroupBy:
         >>> from exetera_zarr import Session
         >>> with Session() as session:
         ...     study = session.open_dataset("memory://agg.zarr", "w", "study")
-        ...     visits, summary = study.create_dataframe("visits"), study.create_dataframe("summary")
+        ...     visits = study.create_dataframe("visits")
+        ...     summary = study.create_dataframe("summary")
         ...     visits.create_numeric("id", "int32").data.write([1, 1, 2])
         ...     visits.create_numeric("weight", "float64").data.write([60.0, 62.0, 71.5])
         ...     _ = visits.groupby("id").agg({"weight": ["mean", "max"]}, ddf=summary)

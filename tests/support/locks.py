@@ -34,7 +34,7 @@ class WatchedLock:
 
 def watch_lock(dataset: Dataset) -> WatchedLock:
     """Put a watched lock in the place of the one that a writable dataset's draft has."""
-    context: Any = dataset.storage.draft.context
-    context.lock = WatchedLock(context.lock)
-    watched: WatchedLock = context.lock
+    storage: Any = dataset.storage
+    context = storage.draft.context
+    context.lock = watched = WatchedLock(context.lock)
     return watched
