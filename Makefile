@@ -1,6 +1,8 @@
 # Everything is set up inside this checkout: a virtual environment in .venv, outputs in demo-output.
 #   make demo    import a year of real flights, answer a question, draw the answer
+#   make quick   the heart of the test suite, on one Python
 #   make test    the whole test suite, on every supported Python that is here
+#   make bench   the benchmarks; BENCH=columns, tables, import, cloud and so on says which
 # PYTHON=python3.12 make ... picks the interpreter; ARGS="..." adds options to the command.
 
 PYTHON ?= python3
@@ -11,13 +13,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_OUTPUT := demo-output
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench clean
+.PHONY: help demo quick test bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/flights/flights.py $(ARGS)
+
+quick: $(VENV)/.quick
+	$(BIN)/python -m pytest --quick -n 2 $(ARGS)
 
 # Interpreters that pyenv keeps are no commands until it is told; tox finds them at the end of the PATH.
 test: PYENV_BINS = $(shell command -v pyenv >/dev/null && pyenv versions --bare \
@@ -39,6 +44,10 @@ $(VENV)/.created:
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.created
 	$(PIP) install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/.quick: pyproject.toml | $(VENV)/.created
+	$(PIP) install --quiet --editable '.[test]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.created

@@ -19,9 +19,9 @@ from benchmarks.standings import Target, contest_table
 from benchmarks.timing import Spread
 from benchmarks.traffic import BucketWork, Client
 from benchmarks.worker import digest
-from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
-from exetera_zarr.testing.rules import latency
-from exetera_zarr.testing.servers import S3Server, seaweedfs_server
+from support.proxy import FaultProxy, fault_proxy
+from support.rules import latency
+from support.servers import S3Server, seaweedfs_server
 
 PACKAGES = (
     *("exetera-zarr", "zarr", "s3fs", "aiobotocore", "obstore", "numpy", "pyarrow", "duckdb"),

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 from benchmarks.contest import Contestant, Outcome, Work, run_worker
 from benchmarks.contestants.bucket import Bucket
-from exetera_zarr.testing.proxy import FaultProxy
-from exetera_zarr.testing.rules import Exchange
+from support.proxy import FaultProxy
+from support.rules import Exchange
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ import pytest
 pytest.importorskip("polars", reason="the benchmarks need the extra 'bench'")
 pytest.importorskip("psutil", reason="the benchmarks need the extra 'bench'")
 pytest.importorskip("obstore", reason="the benchmarks need the extra 'bench'")
-sys.path.append(str(Path(__file__).parents[1]))  # where `benchmarks` is
+# Where `benchmarks` is; last, so that the installed package comes first.
+sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import cloud, contest, covid_csv, inputs, journal, results, standings, tables
 from benchmarks.contestants.bucket import Bucket, Shape
 from benchmarks.results import Check, Column
 from benchmarks.traffic import Traffic
 from exetera_zarr import Session
-from exetera_zarr.testing.rules import Exchange
+from support.rules import Exchange
 
 HERE = (contest.OURS, contest.PANDAS, contest.POLARS, contest.DUCKDB)
 COLUMNS = (

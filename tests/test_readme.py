@@ -55,9 +55,3 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("block", python_blocks())
 def test_every_example_is_python(block: str) -> None:
     compile(block, "README.md", "exec")
-
-
-def test_files_it_links_to_exist() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -160,7 +160,16 @@ class DataFrameGroupBy:
 
         Examples
         --------
-        >>> visits.groupby("id").agg({"weight": "mean", "when": ["min", "max"]}, ddf=summary)
+        >>> from exetera_zarr import Session
+        >>> with Session() as session:
+        ...     study = session.open_dataset("memory://agg.zarr", "w", "study")
+        ...     visits = study.create_dataframe("visits")
+        ...     summary = study.create_dataframe("summary")
+        ...     visits.create_numeric("id", "int32").data.write([1, 1, 2])
+        ...     visits.create_numeric("weight", "float64").data.write([60.0, 62.0, 71.5])
+        ...     _ = visits.groupby("id").agg({"weight": ["mean", "max"]}, ddf=summary)
+        ...     {name: field.data[:].tolist() for name, field in summary.items()}
+        {'id': [1, 2], 'weight_mean': [61.0, 71.5], 'weight_max': [62.0, 71.5]}
         """
         if not hasattr(aggregates, "items") or not aggregates:
             raise ValueError(f"expected the aggregates of each field, not {aggregates!r}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("h5py")
-sys.path.insert(0, str(Path(__file__).parents[1] / "storage"))
-import hdf5_files
+from support import hdf5_files
 
 
 @pytest.fixture

@@ -292,7 +292,7 @@ def opened_for_writing(path: str, process: subprocess.Popen[str]) -> Any:
     raise AssertionError(process.communicate()[1])
 
 
-def wait_until_read(pipe: Any) -> None:
+def wait_until_read(pipe: Any, process: subprocess.Popen[str]) -> None:
     """Wait until what is in a pipe was taken, and whoever took it waits for more.
 
     Python looks for signals when one interrupts a call, not between two reads: one that comes just
@@ -303,7 +303,13 @@ def wait_until_read(pipe: Any) -> None:
 
     while any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))):
         time.sleep(0.1)
-    time.sleep(1)
+    threads = Path(f"/proc/{process.pid}/task")
+    if threads.is_dir():
+        while not any("pipe_read" in path.read_text() for path in threads.glob("*/wchan")):
+            assert process.poll() is None
+            time.sleep(0.01)
+    else:
+        time.sleep(1)  # no other system tells where a process waits
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="named pipes and SIGINT of POSIX")
@@ -322,7 +328,7 @@ def test_ctrl_c_in_a_process(imported, values, study: Path) -> None:
     with opened_for_writing("slow.csv", process) as pipe:
         pipe.write("id,colour\n1,\n")
         pipe.flush()
-        wait_until_read(pipe)
+        wait_until_read(pipe, process)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130

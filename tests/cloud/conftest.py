@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exetera_zarr.storage.remote import requests
-from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
-from exetera_zarr.testing.rules import PASS
-
-sys.path.insert(0, str(Path(__file__).parent))
+from support.proxy import FaultProxy, fault_proxy
+from support.rules import PASS
 
 
 @dataclass(frozen=True)

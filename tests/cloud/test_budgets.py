@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exetera_zarr import Session
-from exetera_zarr.testing.rules import latency
+from support.rules import latency
 
 COLUMNS = 200
 

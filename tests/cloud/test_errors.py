@@ -6,7 +6,6 @@ import datetime as dt
 import time
 
 import pytest
-from study import STEPS, append, create, read
 
 from exetera_zarr import (
     AccessDeniedError,
@@ -16,7 +15,8 @@ from exetera_zarr import (
     UnsupportedError,
     set_credentials,
 )
-from exetera_zarr.testing.rules import PASS, answer, only
+from support.rules import PASS, answer, only
+from support.study import STEPS, append, create, read
 
 
 def test_no_such_bucket(bucket):

@@ -9,12 +9,11 @@ from collections import Counter
 
 import aiohttp
 import pytest
-from study import ROWS, STEPS, create, extend, read
 
 from exetera_zarr import CommitStateUnknownError, CorruptDataError, Session, StorageError
 from exetera_zarr.storage.keys import MANIFESTS
 from exetera_zarr.storage.remote import requests
-from exetera_zarr.testing.rules import (
+from support.rules import (
     DROP,
     LOSE,
     PASS,
@@ -28,6 +27,7 @@ from exetera_zarr.testing.rules import (
     stall,
     truncate,
 )
+from support.study import ROWS, STEPS, create, extend, read
 
 NOTICED = (answer(503), answer(500), answer(502), answer(429), DROP, LOSE, cut(0), cut(20))
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from study import ROWS, STEPS, append, content, create, extend, read, select
 
 import exetera_zarr
 from exetera_zarr import Session
 from exetera_zarr.storage.stores import disk_cache
 from exetera_zarr.storage.stores.opening import open_store
-from exetera_zarr.testing.rules import nth, only, truncate
+from support.rules import nth, only, truncate
+from support.study import ROWS, STEPS, append, content, create, extend, read, select
 
 SIZE = "10MB"
 

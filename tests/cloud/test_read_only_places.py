@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from study import STEPS, append, create, read, select
 
 from exetera_zarr import DatasetNotFoundError, Session
 from exetera_zarr.errors import AccessDeniedError, StorageError, UnsupportedError
 from exetera_zarr.storage import keys
+from support.study import STEPS, append, create, read, select
 
 NAMES = ["plain", "height/weight", "weight in kg", "100%", "größe", "a#b?c&d", "Case", "case"]
 

@@ -18,15 +18,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from study import append, create, read
 
 from exetera_zarr import Session, set_credentials
 from exetera_zarr.errors import DataError, ExeteraError
 from exetera_zarr.storage.remote import credentials, requests
 from exetera_zarr.storage.stores.opening import open_store
 from exetera_zarr.tables.redirects import Redirect
-from exetera_zarr.testing.proxy import FaultProxy, fault_proxy
-from exetera_zarr.testing.rules import DROP, answer
+from support.proxy import FaultProxy, fault_proxy
+from support.rules import DROP, answer
+from support.study import append, create, read
 
 CANARY = "ca/nary-4c1d+9e"
 FORMS = (CANARY, quote(CANARY, safe=""), quote(CANARY), repr(CANARY)[1:-1])

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,7 @@ import pytest
 
 import exetera_zarr
 from exetera_zarr import Session
-
-WORKER = Path(__file__).parents[1] / "versions" / "worker.py"
-
-
-def _worker() -> Any:
-    spec = spec_from_file_location("worker", WORKER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-worker = _worker()
+from support import worker
 
 
 @contextmanager
@@ -38,7 +24,7 @@ def processes(*tasks: str) -> Iterator[list[subprocess.Popen[str]]]:
     """Other processes, each of which runs a line of Python."""
     started = [
         subprocess.Popen(
-            [sys.executable, str(WORKER)],
+            [sys.executable, worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -97,6 +83,7 @@ def stampede(
     appending = [f"result = append_all({url!r}, {options}, {plan}, {wait})" for plan in plans]
     with processes(*appending, watching, watching) as running:
         done = [result(process) for process in running[:writers]]
+        # How long they are watched at least is what `seconds` asks for.
         time.sleep(max(0.0, began + seconds - time.monotonic()))
         stop.touch()
         seen = [result(process) for process in running[writers:]]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 
-import model
 import numpy as np
 import pytest
-from engine_model import build, columns, listed, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model import is_nan, same_key
 
 from exetera_zarr.engine.columns import selection, spans, strings
 from exetera_zarr.engine.group import aggregate, duckdb_groups, holistic
 from exetera_zarr.engine.streams.sorted_runs import DisorderError, first_disorder
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import Workspace
+from support import model
+from support.engine_model import build, columns, listed, tables
+from support.model import is_nan, same_key
 
 STEPS = st.sampled_from([3, 5, 100])
 #: Columns to aggregate, and which of the aggregates each has.

@@ -10,9 +10,10 @@ import json
 import math
 from pathlib import Path
 
-import model
 import pandas as pd
 import pytest
+
+from support import model
 
 STORED = json.loads(Path(__file__).with_name("pandas_results.json").read_text(encoding="utf-8"))
 HOWS = ["left", "right", "inner", "outer", "cross"]

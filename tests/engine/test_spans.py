@@ -7,7 +7,11 @@ import math
 
 import numpy as np
 import pytest
-from engine_model import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exetera_zarr.engine.columns import spans, strings
+from support.engine_model import (
     BYTES,
     blocks,
     build,
@@ -16,12 +20,8 @@ from engine_model import (
     rows_of,
     tables,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from model import is_nan, order_key
-from model import spans as model_spans
-
-from exetera_zarr.engine.columns import spans, strings
+from support.model import is_nan, order_key
+from support.model import spans as model_spans
 
 
 def bounds_of(n: int, cuts: list[int]) -> np.ndarray:

@@ -5,11 +5,11 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pytest
-from engine_model import BYTES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exetera_zarr.engine.columns import strings
+from support.engine_model import BYTES
 
 BYTE_LISTS = st.lists(BYTES, max_size=15)
 

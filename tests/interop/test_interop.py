@@ -11,7 +11,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ from exetera_zarr.conversion.datasets import convert
 pytestmark = pytest.mark.interop
 HERE = Path(__file__).parent
 ROWS = 1_000_000
-
-sys.path.insert(0, str(HERE.parent / "storage"))
 
 
 def categorical(**more: Any) -> dict[str, Any]:
@@ -193,7 +190,8 @@ def check_ours_without_names(path: Path, found: Dump) -> None:
 def test_a_file_in_the_layout_of_04(tmp_path: Path) -> None:
     """What both read of it; ExeTera 0.6 cannot open one with fields that were never flushed."""
     import h5py
-    import hdf5_files
+
+    from support import hdf5_files
 
     hdf5_files.made_by_04(tmp_path / "old.hdf5")
     with h5py.File(tmp_path / "old.hdf5", "r+") as file:

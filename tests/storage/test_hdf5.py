@@ -29,8 +29,7 @@ from exetera_zarr import (
 from exetera_zarr.storage import Capability
 
 h5py = pytest.importorskip("h5py")
-sys.path.insert(0, str(Path(__file__).parent))
-import hdf5_files  # noqa: E402
+from support import hdf5_files  # noqa: E402 - it needs h5py
 
 PATIENTS = {
     "age": [0, 1, 2, 3, 4],

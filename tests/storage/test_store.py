@@ -19,7 +19,8 @@ from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedE
 from exetera_zarr.storage.stores.bucket import ABSENT, BucketStore
 from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.stores.opening import open_store
-from exetera_zarr.testing import counting, servers
+from exetera_zarr.testing import counting
+from support import servers
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from exetera_zarr import DataError, Session, StorageError
 from exetera_zarr.fields import IndexedStringField, NumericField
 from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing import WrapperStore
+from support.locks import watch_lock
 
 PATIENCE = 60
 
@@ -127,12 +127,13 @@ def test_an_append_beside_a_failing_transaction_is_kept(table):
     """Another thread's change waits for the transaction, and goes over what that leaves."""
     field, other = table.create_numeric("a", "int8"), table.create_numeric("b", "int8")
     inside, appended = threading.Event(), threading.Event()
+    lock = watch_lock(table.dataset)
 
     def fail():
         with pytest.raises(InterruptedError), table.dataset.transaction():
             field.data.write([1])
             inside.set()
-            time.sleep(0.2)
+            assert lock.waited_for.wait(PATIENCE)
             assert not appended.is_set()
             raise InterruptedError
 
@@ -151,12 +152,12 @@ def test_opening_another_dataset_inside_of_a_transaction(tmp_path):
     url, other = str(tmp_path / "x.zarr"), str(tmp_path / "y.zarr")
     with Session() as s:
         ds = s.open_dataset(url, "w", "d")
-        inside = threading.Event()
+        lock, inside = watch_lock(ds), threading.Event()
 
         def transact():
             with ds.transaction(), Session() as mine:
                 inside.set()
-                time.sleep(0.2)
+                assert lock.waited_for.wait(PATIENCE)
                 mine.open_dataset(other, "w", "d").create_dataframe("t")
 
         def open_first():
@@ -169,13 +170,14 @@ def test_opening_another_dataset_inside_of_a_transaction(tmp_path):
 
 
 class SlowThenBroken(WrapperStore):
-    """A store on which one block of an append is slow, and another one fails."""
+    """A store on which one block of an append is on its way until told, and another one fails."""
 
     armed = False
+    arrive = threading.Event()
 
     def put(self, key, data):
         if SlowThenBroken.armed and key.endswith("/c/0"):
-            time.sleep(0.3)
+            assert SlowThenBroken.arrive.wait(PATIENCE)
         if SlowThenBroken.armed and key.endswith("/c/1"):
             SlowThenBroken.armed = False
             raise StorageError("boom")
@@ -194,6 +196,7 @@ def test_a_failed_append_cannot_overwrite_a_later_one(tmp_path):
         kept = len(field)
         field.data.write(np.full(1000, 2, "int32"))
         assert field.data[:].tolist() == [1] * kept + [2] * 1000
+        SlowThenBroken.arrive.set()
     with Session() as s:
         values = s.open_dataset(url, "r", "d")["t"]["n"].data[:].tolist()
     assert values == [1] * kept + [2] * 1000
@@ -203,10 +206,12 @@ class FailsOnce(WrapperStore):
     """A store that refuses one upload."""
 
     armed = False
+    refused = threading.Event()
 
     def put(self, key, data):
         if FailsOnce.armed and "/c/" in key:
             FailsOnce.armed = False
+            FailsOnce.refused.set()
             raise StorageError("boom")
         super().put(key, data)
 
@@ -221,10 +226,10 @@ def test_one_failed_upload_does_not_spoil_its_block(tmp_path):
         )
         FailsOnce.armed = True
         field.data.write(np.arange(10))
+        assert FailsOnce.refused.wait(PATIENCE)
         with pytest.raises(StorageError, match="boom"):
-            for _ in range(200):
+            for _ in range(200):  # one of the next uploads tells it
                 field.data.write(np.arange(4))
-                time.sleep(0.005)
         rows = len(field)
         assert field.data[:10].tolist() == list(range(10))
         field.data[1] = 99

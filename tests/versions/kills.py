@@ -29,8 +29,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 import duckdb  # noqa: F401 - imported once, not in every child
 import numpy as np
 import pyarrow.csv  # noqa: F401
@@ -288,7 +286,7 @@ class Plan:
 def die() -> None:
     """End at once."""
     os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(60)
+    time.sleep(60)  # the signal comes meanwhile
 
 
 class Noting(WrapperStore):
@@ -585,7 +583,7 @@ class Case:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return
             time.sleep(0)
-        time.sleep(chance.random() * self.pause)
+        time.sleep(chance.random() * self.pause)  # anywhere within the call
         os.kill(child, signal.SIGKILL)
 
 

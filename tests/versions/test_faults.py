@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fault_model import (
+
+from exetera_zarr.testing import Faults, as_another_process
+from support.fault_model import (
     OPERATIONS,
     Attempt,
     Operation,
@@ -24,8 +26,6 @@ from fault_model import (
     session,
     values_of,
 )
-
-from exetera_zarr.testing import Faults, as_another_process
 
 
 @pytest.fixture(scope="module")

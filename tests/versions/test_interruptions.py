@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drafts import drafts, make, put, seen, values_of
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage.stores.opening import wrapped_stores
@@ -12,6 +11,7 @@ from exetera_zarr.storage.zarr import layout, manifests
 from exetera_zarr.storage.zarr.arrays import DraftArray
 from exetera_zarr.storage.zarr.block_cache import ReadCache
 from exetera_zarr.testing import WrapperStore
+from support.drafts import drafts, make, put, seen, values_of
 
 
 def interrupt(monkeypatch, owner, name, at=1):

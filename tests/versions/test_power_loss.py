@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fault_model import (
+
+from exetera_zarr import Session
+from exetera_zarr.storage.stores.local import LocalStore
+from exetera_zarr.storage.stores.opening import wrapped_stores
+from exetera_zarr.testing import Faults, PowerLossStore, as_another_process
+from support.fault_model import (
     NAME,
     OPERATIONS,
     Attempt,
@@ -19,11 +24,6 @@ from fault_model import (
     seen_by_zarr,
     session,
 )
-
-from exetera_zarr import Session
-from exetera_zarr.storage.stores.local import LocalStore
-from exetera_zarr.storage.stores.opening import wrapped_stores
-from exetera_zarr.testing import Faults, PowerLossStore, as_another_process
 
 Folder = dict[str, bytes]
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,7 @@ from exetera_zarr import ConflictError, Session
 from exetera_zarr.errors import VersionNotFoundError
 from exetera_zarr.storage.stores.opening import open_store
 from exetera_zarr.storage.zarr import manifests
-
-HERE = Path(__file__).parent
-
-
-def _beside(name: str) -> Any:
-    spec = spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-worker = _beside("worker")
+from support import worker
 
 
 class Other:
@@ -40,7 +26,7 @@ class Other:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py")],
+            [sys.executable, worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from drafts import drafts, make, put, seen, values_of
 
 from exetera_zarr import ConflictError, CorruptDataError, Session
 from exetera_zarr.storage.zarr import layout
+from support.drafts import drafts, make, put, seen, values_of
 
 
 def test_a_name_that_was_given_meanwhile_is_a_conflict(tmp_path):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fault_model import NAME, quiet, seen, seen_by_zarr, session, values_of
 
 from exetera_zarr import StorageError
 from exetera_zarr.storage import sharing
 from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.testing import Faults, as_another_process, failing
+from support.fault_model import NAME, quiet, seen, seen_by_zarr, session, values_of
 
 Change = Callable[[Dataset], None]
 FAILURES = 3

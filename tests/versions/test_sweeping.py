@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zarr
-from drafts import drafts, files, make, put, seen
 
 from exetera_zarr import Session
 from exetera_zarr.errors import CorruptDataError, DatasetExistsError
@@ -14,6 +13,7 @@ from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.zarr import draft as draft_module
 from exetera_zarr.storage.zarr import manifests
 from exetera_zarr.testing import WrapperStore, as_another_process
+from support.drafts import drafts, files, make, put, seen
 
 
 @pytest.mark.parametrize(
