@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError, ExeteraError
+from exetera_zarr.io.csv.xz import XzReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -187,7 +188,7 @@ class InputFile:
         if self._codec is None:
             return self._stored
         if self._codec == "xz":
-            return lzma.open(self._stored)
+            return XzReader(self._stored)
         import pyarrow as pa
 
         return pa.CompressedInputStream(self._stored, self._codec)
