@@ -7,6 +7,7 @@ trip over.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))]
 )
 _LONGEST = 255
+_HASH = 16
 
 
 def check(name: str) -> str:
@@ -41,23 +43,16 @@ def check(name: str) -> str:
     Raises
     ------
     DataError
-        It is empty, ``.`` or ``..``, holds a NUL or another control character, a lone surrogate,
-        or its encoding is longer than 255 bytes.
+        It is empty, ``.`` or ``..``, or holds a NUL or a lone surrogate.
     """
     if name in ("", ".", ".."):
         raise DataError(f"{name!r} cannot be the name of a table or field")
     normal = unicodedata.normalize("NFC", name)
     for position, letter in enumerate(normal):
-        if unicodedata.category(letter) in ("Cc", "Cs"):
+        if letter == "\0" or unicodedata.category(letter) == "Cs":
             raise DataError(
-                f"the name {name!r} holds the control character or lone surrogate "
-                f"{letter!r} at position {position}"
+                f"the name {name!r} holds the NUL or lone surrogate {letter!r} at position {position}"
             )
-    length = len(encode(normal))
-    if length > _LONGEST:
-        raise DataError(
-            f"the name {normal[:40]!r}... takes {length} bytes in a path; at most {_LONGEST} fit"
-        )
     return normal
 
 
@@ -73,7 +68,7 @@ def encode(name: str) -> str:
     Returns
     -------
     str
-        ASCII, safe as a file name, an object key and a Zarr node name.
+        ASCII, safe as a file name, an object key and a Zarr node name, of at most 255 bytes.
     """
     raw = name.encode("utf-8", "surrogatepass")
     marked = {position for position, byte in enumerate(raw) if byte not in _PLAIN}
@@ -82,7 +77,17 @@ def encode(name: str) -> str:
         marked.add(0)
     if name.endswith((".", " ")):
         marked.add(len(raw) - 1)
-    return _percent(raw, marked)
+    return _shortened(_percent(raw, marked), raw)
+
+
+def _shortened(segment: str, raw: bytes) -> str:
+    """A segment that fits a path: a long one ends in a hash of the name, whose attribute has it."""
+    if len(segment) <= _LONGEST:
+        return segment
+    kept = segment[: _LONGEST - _HASH - 1]
+    if "%" in kept[-2:]:  # the first byte of an encoding, or two
+        kept = kept[: kept.rindex("%")]
+    return f"{kept}-{hashlib.sha256(raw).hexdigest()[:_HASH]}"
 
 
 def unique_segment(name: str, taken: Collection[str]) -> str:
@@ -119,9 +124,10 @@ def unique_segment(name: str, taken: Collection[str]) -> str:
         _percent(raw, first),
         _percent(raw, upper | first),
     ):
-        if segment.casefold() not in taken and len(segment) <= _LONGEST:
-            return segment
-    raise DataError(f"the name {name!r} differs only by case from too many others, or is too long")
+        short = _shortened(segment, raw)
+        if short.casefold() not in taken:
+            return short
+    raise DataError(f"the name {name!r} differs only by case from too many others")
 
 
 def _percent(raw: bytes, marked: set[int]) -> str:

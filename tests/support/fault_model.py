@@ -17,6 +17,7 @@ import zarr
 from exetera_zarr import Session, StorageError, import_csv
 from exetera_zarr.errors import DatasetNotFoundError
 from exetera_zarr.io import Numeric, String
+from exetera_zarr.storage.options import Durability
 from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.testing import Faults, as_another_process, failing
 
@@ -198,7 +199,7 @@ class Attempt:
     """
 
     def __init__(
-        self, operation: Operation, place: Path, faults: Faults, durability: str = "none"
+        self, operation: Operation, place: Path, faults: Faults, durability: Durability = "none"
     ) -> None:
         self.operation, self.place, self.faults = operation, place, faults
         self.durability = durability
