@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr._version import __version__
@@ -21,12 +22,16 @@ from exetera_zarr.errors import (
     DataError,
     DatasetExistsError,
     DatasetNotFoundError,
+    ExeteraCompatibilityWarning,
     ExeteraError,
+    FieldNotFoundError,
     NameTakenError,
     ReadOnlyError,
     SchemaError,
     StorageError,
+    TableNotFoundError,
     UnsupportedError,
+    VersionNotFoundError,
 )
 from exetera_zarr.settings import size_in_bytes
 from exetera_zarr.storage.options import OpenOptions
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from exetera_zarr.io.importer import import_csv
+    from exetera_zarr.io.csv.text import CsvError
+    from exetera_zarr.io.importer import import_csv, import_tables
+    from exetera_zarr.io.schema.load import load_schema
     from exetera_zarr.storage.options import Durability, Mode
 
 __all__ = [
@@ -49,12 +56,15 @@ __all__ = [
     "CommitStateUnknownError",
     "ConflictError",
     "CorruptDataError",
+    "CsvError",
     "DataError",
     "DataFrame",
     "Dataset",
     "DatasetExistsError",
     "DatasetNotFoundError",
+    "ExeteraCompatibilityWarning",
     "ExeteraError",
+    "FieldNotFoundError",
     "GCSOptions",
     "NameTakenError",
     "ReadOnlyError",
@@ -62,9 +72,13 @@ __all__ = [
     "SchemaError",
     "Session",
     "StorageError",
+    "TableNotFoundError",
     "UnsupportedError",
+    "VersionNotFoundError",
     "__version__",
     "import_csv",
+    "import_tables",
+    "load_schema",
     "merge",
     "open_dataset",
     "set_credentials",
@@ -121,12 +135,18 @@ def open_dataset(
     return Session(**session_options).open_with(dataset_path, mode, name, options)
 
 
-def __getattr__(name: str) -> Any:
-    # Reading CSV pulls in more of Arrow than most scripts need.
-    if name == "import_csv":
-        from exetera_zarr.io.importer import import_csv
+# Reading CSV pulls in more of Arrow than most scripts need.
+_LATER = {
+    "CsvError": "exetera_zarr.io.csv.text",
+    "import_csv": "exetera_zarr.io.importer",
+    "import_tables": "exetera_zarr.io.importer",
+    "load_schema": "exetera_zarr.io.schema.load",
+}
 
-        return import_csv
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -50,8 +50,10 @@ class DatasetExistsError(ExeteraError, FileExistsError):
     """The place that should hold a new dataset is taken."""
 
 
-class NotFoundError(ExeteraError, ValueError):
+class NotFoundError(ExeteraError, ValueError, KeyError):
     """A name that does not exist was asked for; the message lists the names that do."""
+
+    __str__ = Exception.__str__  # a KeyError shows its message in quotes
 
 
 class TableNotFoundError(NotFoundError):

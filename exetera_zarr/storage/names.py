@@ -51,7 +51,8 @@ def check(name: str) -> str:
     for position, letter in enumerate(normal):
         if letter == "\0" or unicodedata.category(letter) == "Cs":
             raise DataError(
-                f"the name {name!r} holds the NUL or lone surrogate {letter!r} at position {position}"
+                f"the name {name!r} holds the NUL or lone surrogate {letter!r} at position "
+                f"{position}"
             )
     return normal
 

@@ -10,11 +10,10 @@ from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import (
     DataError,
-    FieldNotFoundError,
     NameTakenError,
+    TableNotFoundError,
     UnsupportedError,
     about,
-    listing,
 )
 from exetera_zarr.fields import filters, missing
 from exetera_zarr.fields.base import Field
@@ -65,7 +64,7 @@ class DataFrame(FieldContainer):
         try:
             _ = self._group.attributes
         except KeyError as error:
-            raise FieldNotFoundError(
+            raise TableNotFoundError(
                 f"the table {self._group.name!r} does not exist any more: it was deleted, moved "
                 "or rolled back"
             ) from error
@@ -171,10 +170,8 @@ class DataFrame(FieldContainer):
         self._delete_field(name)
 
     def drop(self, name: str) -> None:
-        """Delete the field of that name; KeyError where there is none."""
-        if name not in self:
-            raise KeyError(name)
-        self._delete_field(name)
+        """Delete the field of that name; FieldNotFoundError (a KeyError) where there is none."""
+        del self[name]
 
     def delete_field(self, field: Field) -> None:
         """Delete a field of this table; ValueError if it is not one."""
@@ -199,8 +196,8 @@ class DataFrame(FieldContainer):
 
         Raises
         ------
-        KeyError
-            There is no such field.
+        FieldNotFoundError
+            There is no such field. It is a KeyError and a ValueError.
         ValueError
             Two fields would have the same name, or the arguments are of another form.
         """
@@ -208,8 +205,7 @@ class DataFrame(FieldContainer):
             raise ValueError("rename takes (present, new) or ({present: new, ...})")
         renames = {field: str(field_to)} if isinstance(field, str) else dict(field)
         for old in renames:
-            if old not in self:
-                raise KeyError(f"no field {old!r}; there are: {listing(self)}")
+            self._field(old)
         self._rename_fields(renames)
 
     # -- rows

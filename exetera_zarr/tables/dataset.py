@@ -409,9 +409,7 @@ class Dataset(FieldContainer):
         del self[dataframe.name]
 
     def drop(self, name: str) -> None:
-        """Delete the table of that name; KeyError where there is none."""
-        if name not in self:
-            raise KeyError(name)
+        """Delete the table of that name; TableNotFoundError (a KeyError) where there is none."""
         del self[name]
 
     def keys(self) -> Names:
