@@ -229,7 +229,7 @@ class Field(Statistical, Rows):
         for start, stop in source.cuts():
             yield read(start, stop)
 
-    def append_masked(self, column: Column, mask: AnyArray | None) -> None:
+    def append_masked(self, column: Column, mask: AnyArray | None, *, blank: bool = True) -> None:
         """
         Append rows of which some may be missing.
 
@@ -240,12 +240,15 @@ class Field(Statistical, Rows):
         mask : ndarray of bool, optional
             Which rows have a value; None for all. A float or timestamp without one is NaN; other
             fields have a companion, which is made when it is first needed.
+        blank
+            Whether what is stored for a missing value is 0 or False; else it is what is given.
         """
         if not self.face.sees_missing:
             self.append(column)
             return
         companion, before = self.validity, len(self)
-        column = missing.in_place_of_missing(column, mask)
+        if blank or missing.holds_nan(column):
+            column = missing.in_place_of_missing(column, mask)
         if companion is None and mask is not None and not missing.holds_nan(column):
             companion = self._new_companion(before)
         self.append(column)

@@ -7,8 +7,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from exetera_zarr.fields.missing import COMPANION
 from exetera_zarr.io.csv.pipeline import converted_blocks
 from exetera_zarr.io.options import Progress, TableSummary
 from exetera_zarr.io.schema.definitions import Column
@@ -117,8 +119,10 @@ class _TableImport:
     def finish(self) -> TableSummary:
         """Complete the fields."""
         self._append()
-        for field in self._fields:
+        for field, column in zip(self._fields, self._plan.columns, strict=False):
             field.data.complete()
+            if column.companion and field.face.sees_missing:
+                field.group.update_attributes({COMPANION: column.companion})
         rejects = self._plan.rejects
         seconds = time.perf_counter() - self._started
         place = None if rejects is None else rejects.place
@@ -170,7 +174,11 @@ class _TableImport:
 def _joined(parts: Sequence[Produced]) -> Produced:
     if len(parts) == 1:
         return parts[0]
-    return pa.concat_arrays(parts) if isinstance(parts[0], pa.Array) else np.concatenate(parts)
+    if isinstance(parts[0], pa.Array):
+        return pa.concat_arrays(parts)
+    masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
+    joined: npt.NDArray[Any] = (np.ma.concatenate if masked else np.concatenate)(parts)
+    return joined
 
 
 def create_field(table: DataFrame, column: Column, timestamp: Any = None) -> Any:
@@ -193,5 +201,9 @@ def append(field: Any, values: Produced) -> None:
     """Append converted values to a field."""
     if isinstance(values, pa.Array):
         field.data.write_arrow(values)
+    elif isinstance(values, np.ma.MaskedArray):
+        # Who reads what is stored sees the schema's invalid_value.
+        field.append_masked(values.data, ~np.ma.getmaskarray(values), blank=False)
     else:
-        field.data.write_part(values)
+        field.extend_companion(len(values))
+        field.append(values)

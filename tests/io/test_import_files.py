@@ -699,9 +699,16 @@ def columns_of(cells: list[list[bytes]]) -> tuple[Any, Any, Any]:
     return np.array(ends, np.int64), data, offsets
 
 
-def test_importers_of_single_fields(dataset: Dataset) -> None:
+@pytest.fixture
+def exeteras() -> Iterator[Dataset]:
+    """A dataset with ExeTera's face."""
+    with Session(exetera=True) as session:
+        yield session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "ds")
+
+
+def test_importers_of_single_fields(exeteras: Dataset) -> None:
     """Made and called as ExeTera's."""
-    table = dataset.create_dataframe("t")
+    table = exeteras.create_dataframe("t")
     made = [
         field_importers.CategoricalImporter(None, table, "c", {"": 0, "é": 1}, "int8"),
         field_importers.LeakyCategoricalImporter(None, table, "l", {"a": 1}),

@@ -328,7 +328,8 @@ def test_which_fields_a_column_becomes() -> None:
     )
     assert Categorical({"a": 1, "b": 2, "A": 1}).columns("x")[0].keys == {"A": 1, "b": 2}
     values, flag = Column("x", "numeric", "int8"), Column("x_valid", "numeric", "bool")
-    assert Numeric("int8").columns("x") == (values, flag)
+    flagged = Column("x", "numeric", "int8", companion="x_valid")
+    assert Numeric("int8").columns("x") == (flagged, flag)
     assert Numeric("int8", validation_mode="strict").columns("x") == (values,)
     assert Numeric("int8", create_flag_field="False").columns("x") == (values,)
     moment = Column("x", "timestamp")

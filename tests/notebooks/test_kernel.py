@@ -113,7 +113,7 @@ def test_an_interrupted_cell_leaves_the_dataset_as_it_was(
 
 @pytest.mark.parametrize("end", ["restart", "kill"])
 def test_the_end_of_a_kernel(kernel: NotebookClient, tmp_path: Path, end: str) -> None:
-    """A restart commits what was written, or says what it did not; a kill leaves the last commit."""
+    """A restart commits what was written; a kill leaves the last commit."""
     run(kernel, SET_UP)
     run(kernel, "ds.create_dataframe('later').create_numeric('x', 'int8').data.write([1, 2])")
     manager = kernel.km

@@ -121,7 +121,10 @@ def _flagged(
         if mode != "relaxed":
             faults.add(wrong, lambda row: _why_not(cells[row], definition))
         values[~valid] = definition.fill
-    return [values, valid] if definition.has_flag else [values]
+    if definition.has_flag:
+        return [values, valid]
+    # No column says which cells were empty, so the values do.
+    return [values if valid.all() else np.ma.MaskedArray(values, ~valid)]
 
 
 def _why_not(text: bytes, definition: Numeric) -> str:

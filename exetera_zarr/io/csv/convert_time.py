@@ -56,6 +56,9 @@ def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[
         faults.add(wrong, lambda row: f"is not a {expected}")  # noqa: ARG005 - one reason for all
         seconds[rest] = found
     seconds[~cells.filled] = 0.0
+    if not (definition.has_flag or cells.filled.all()):
+        # No column says which cells were empty, so the values do.
+        seconds = np.ma.MaskedArray(seconds, ~cells.filled)
     produced: list[npt.NDArray[Any]] = [seconds]
     if definition.has_day and not faults:
         produced.append(_day_texts(cells))

@@ -65,6 +65,8 @@ class Column:
         dtype name of a numeric or categorical field.
     length
         Width in bytes of a fixed string.
+    companion
+        Name of the field that says which of its rows have a value, if there is one.
     keys
         ``{category name: value}`` of a categorical field.
     """
@@ -74,6 +76,7 @@ class Column:
     nformat: str = ""
     length: int = 0
     keys: Mapping[str, int] = field(default_factory=dict)
+    companion: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,10 +226,11 @@ class Numeric:
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """Return the fields that a column of this name becomes."""
-        values = Column(name, "numeric", self.nformat)
         if not self.has_flag:
-            return (values,)
-        return values, Column(f"{name}{self.flag_field_name}", "numeric", "bool")
+            return (Column(name, "numeric", self.nformat),)
+        flag = f"{name}{self.flag_field_name}"
+        values = Column(name, "numeric", self.nformat, companion=flag)
+        return values, Column(flag, "numeric", "bool")
 
 
 @dataclass(frozen=True)
