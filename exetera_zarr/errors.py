@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "ArgumentError",
+    "ArgumentTypeError",
     "CommitStateUnknownError",
     "ConflictError",
     "CorruptDataError",
@@ -23,8 +25,11 @@ __all__ = [
     "ExeteraCompatibilityWarning",
     "ExeteraError",
     "FieldNotFoundError",
+    "MemoryLimitError",
     "NameTakenError",
     "ReadOnlyError",
+    "ResultRangeError",
+    "RowError",
     "SchemaError",
     "StorageError",
     "TableNotFoundError",
@@ -88,6 +93,26 @@ class DataError(ExeteraError, ValueError):
     """A value given by the user does not fit the field it is meant for."""
 
 
+class ArgumentError(ExeteraError, ValueError):
+    """An argument has a value that the function does not take."""
+
+
+class ArgumentTypeError(ExeteraError, TypeError):
+    """An argument is of a type that the function does not take, or does not go with the others."""
+
+
+class RowError(DataError, IndexError):
+    """A row was asked for that does not exist."""
+
+
+class ResultRangeError(ExeteraError, OverflowError):
+    """A result is beyond the numbers that can be stored."""
+
+
+class MemoryLimitError(ExeteraError, MemoryError):
+    """The work does not fit the memory limit, not even with spilling."""
+
+
 class UnsupportedError(ExeteraError, NotImplementedError):
     """The format, the back end or this version cannot do what was asked."""
 
@@ -126,9 +151,20 @@ def about(describe: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except (IndexError, TypeError, ValueError) as error:
-        if type(error) not in (IndexError, TypeError, ValueError, DataError):
+        if type(error) not in _ABOUT_VALUES:
             raise
         raise type(error)(f"{describe()}: {error}") from error
+
+
+_ABOUT_VALUES = (
+    IndexError,
+    TypeError,
+    ValueError,
+    DataError,
+    ArgumentError,
+    ArgumentTypeError,
+    RowError,
+)
 
 
 def listing(names: Iterable[object], limit: int = 20) -> str:

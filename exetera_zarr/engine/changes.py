@@ -21,6 +21,7 @@ from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers, take
 from exetera_zarr.engine.streams.source import Source, ahead, beside, joint_offsets
 from exetera_zarr.engine.streams.workspace import give_back
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -122,7 +123,7 @@ def match(
     )
 
 
-class RepeatedKeyError(ValueError):
+class RepeatedKeyError(ArgumentError):
     """
     A key occurs twice where it may not.
 

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from exetera_zarr.engine.columns import membership, selection, spans
 from exetera_zarr.engine.group import aggregate
-from exetera_zarr.errors import DataError, FieldNotFoundError, ReadOnlyError, about
+from exetera_zarr.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    FieldNotFoundError,
+    ReadOnlyError,
+    about,
+)
 from exetera_zarr.fields import filters, missing
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.missing import any_missing
@@ -181,7 +188,9 @@ class Field(Statistical, Rows):
         return self.rows_of(self.arrays())
 
     def __getitem__(self, item: object) -> Any:
-        raise TypeError(f"{self.describe()} has its rows in its data: write field.data[...]")
+        raise ArgumentTypeError(
+            f"{self.describe()} has its rows in its data: write field.data[...]"
+        )
 
     @property
     def session(self) -> object:
@@ -522,10 +531,12 @@ class Field(Statistical, Rows):
         """
         if group is None:
             if name is not None:
-                raise ValueError("a field in memory has no name: give a group as well, or neither")
+                raise ArgumentError(
+                    "a field in memory has no name: give a group as well, or neither"
+                )
             return self.memory_like()
         if name is None:
-            raise ValueError("a stored field needs a name")
+            raise ArgumentError("a stored field needs a name")
         attributes = self.type_attributes()
         attributes["timestamp"] = str(timestamp) if timestamp is not None else self.timestamp
         if hasattr(group, "create_field"):
@@ -768,13 +779,13 @@ class Field(Statistical, Rows):
             Both a target and in place, or a target of another type.
         """
         if in_place and target is not None:
-            raise ValueError("give a target or in_place=True, not both")
+            raise ArgumentError("give a target or in_place=True, not both")
         if in_place:
             target = self
         elif target is None:
             target = self.memory_like()
         elif not isinstance(target, Field):
-            raise TypeError(f"the target is a {type(target).__name__}, not a field")
+            raise ArgumentTypeError(f"the target is a {type(target).__name__}, not a field")
         elif target.indexed != self.indexed:
             raise DataError(f"{target.describe()} cannot hold the rows of {self.describe()}")
         target.replace(columns)

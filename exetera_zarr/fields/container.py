@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.errors import ArgumentTypeError, DataError, FieldNotFoundError, listing
 from exetera_zarr.fields import create, missing
 from exetera_zarr.fields.base import Field, new_field
 from exetera_zarr.fields.names import Names
@@ -332,4 +332,4 @@ def normal(name: str) -> str:
 
 def _check_text(name: object) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"a name is a str, not a {type(name).__name__}")
+        raise ArgumentTypeError(f"a name is a str, not a {type(name).__name__}")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.columns import selection, strings
-from exetera_zarr.errors import DataError, about
+from exetera_zarr.errors import ArgumentTypeError, DataError, RowError, about
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.values import in_a_row, split_missing
 
@@ -46,12 +46,12 @@ def _positions(item: Any, length: int, field: Field) -> AnyArray:
 def _rows_of(item: Any, length: int) -> AnyArray:
     index = np.asarray(getattr(item, "data", item) if hasattr(item, "fieldtype") else item)
     if index.ndim == 0:
-        raise IndexError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")
+        raise RowError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")
     if index.ndim != 1:
-        raise IndexError(f"an index has one dimension, not {index.ndim}")
+        raise RowError(f"an index has one dimension, not {index.ndim}")
     if index.dtype == bool:
         if len(index) != length:
-            raise IndexError(f"a mask of {len(index)} rows for {length} rows")
+            raise RowError(f"a mask of {len(index)} rows for {length} rows")
         return np.flatnonzero(index)
     if index.size == 0:
         return np.empty(0, np.int64)
@@ -62,7 +62,7 @@ def _one_index(item: Any) -> Any:
     """What stands for the rows in ``data[item]``: ``data[1, ]`` and ``data[()]`` included."""
     if isinstance(item, tuple):
         if len(item) > 1:
-            raise IndexError("a field has one dimension")
+            raise RowError("a field has one dimension")
         item = item[0] if item else Ellipsis
     return slice(None) if isinstance(item, EllipsisType) else item
 
@@ -79,10 +79,6 @@ def _row(item: Any, length: int, field: Field) -> int | None:
         # ExeTera raises ValueError here, numpy IndexError; DataError is the former.
         raise RowError(f"{field.describe()} has no row {row}, only {length} rows")
     return row % length
-
-
-class RowError(DataError, IndexError):
-    """A row was asked for that does not exist."""
 
 
 class RawData(Rows):
@@ -125,7 +121,7 @@ class RawData(Rows):
     def comparable(self) -> Field:
         """What stands for the data in a comparison: the field, if these are its values."""
         if self._role != "values" or self._field.indexed:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"the {self._role} of {self._field.describe()} are compared as an array: add [:]"
             )
         return self._field
@@ -417,7 +413,9 @@ class StringData(Rows):
                 self._field.append(column)
         else:
             if isinstance(part, (str, bytes)):
-                raise TypeError(f"{self._field.describe()} takes a list of str, not one {part!r}")
+                raise ArgumentTypeError(
+                    f"{self._field.describe()} takes a list of str, not one {part!r}"
+                )
             part, mask = split_missing(in_a_row(part, self._field.describe()))
             if mask is not None and not mask.any():
                 part = [""] * len(mask)

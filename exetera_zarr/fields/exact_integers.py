@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr.errors import ArgumentTypeError, ResultRangeError
 from exetera_zarr.fields.missing import both
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def of(
     ):
         return None
     if function is operator.pow and _negative_power(operands[1]):
-        raise TypeError("whole numbers have no negative powers: multiply with 1.0 first")
+        raise ArgumentTypeError("whole numbers have no negative powers: multiply with 1.0 first")
     unsigned = any(dtype == np.uint64 for dtype in dtypes) and all(
         dtype.kind in "bu"
         or (np.ndim(operand) == 0 and not hasattr(operand, "reader") and operand >= 0)
@@ -91,13 +92,13 @@ def _widened(value: Any, wide: np.dtype[Any], mask: AnyArray | None) -> AnyArray
     limits = np.iinfo(wide)
     if type(value) is int:
         if not limits.min <= value <= limits.max:
-            raise OverflowError(f"{value} is beyond {wide.name}")
+            raise ResultRangeError(f"{value} is beyond {wide.name}")
         return np.asarray(value, wide)
     array = np.asarray(value)
     if array.dtype == np.uint64 and wide == np.int64:
         beyond = array > np.uint64(limits.max)
         if (beyond if mask is None else beyond & mask).any():
-            raise OverflowError(f"{array[beyond][0]} does not go together with negative numbers")
+            raise ResultRangeError(f"{array[beyond][0]} does not go together with negative numbers")
     return array.astype(wide)
 
 
@@ -110,7 +111,7 @@ def _results(
         if function in (operator.neg, operator.abs):
             _check(values[0] == np.iinfo(wide).min if wide.kind == "i" else False, mask)
             if function is operator.neg and wide.kind == "u":
-                raise OverflowError("uint64 numbers have no negatives of their type")
+                raise ResultRangeError("uint64 numbers have no negatives of their type")
             return [(function(values[0]), mask)]
         left, right = values
         if function in (operator.floordiv, operator.mod, divmod):
@@ -139,7 +140,7 @@ def _divided(
 def _power(left: AnyArray, right: AnyArray, wide: np.dtype[Any], mask: Any) -> AnyArray:
     negative = np.asarray(right < 0) if wide.kind == "i" else np.zeros((), np.bool_)
     if (negative if mask is None else negative & mask).any():
-        raise TypeError("whole numbers have no negative powers: multiply with 1.0 first")
+        raise ArgumentTypeError("whole numbers have no negative powers: multiply with 1.0 first")
     right = np.where(negative, np.zeros((), wide), right)
     size = np.abs(left.astype(np.float64)) ** right.astype(np.float64)
     # Beyond doubt, or near enough to the limit that Python's own numbers have to tell.
@@ -183,7 +184,7 @@ def _product_wrapped(left: Any, right: Any, result: Any, wide: np.dtype[Any]) ->
 
 def _check(wrong: Any, mask: Any) -> None:
     if np.any(wrong if mask is None else wrong & mask):
-        raise OverflowError(_BEYOND)
+        raise ResultRangeError(_BEYOND)
 
 
 def compared(ufunc: Any, left: Any, right: Any) -> Any:

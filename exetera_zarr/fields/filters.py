@@ -9,7 +9,7 @@ import numpy as np
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.engine.streams.source import ahead
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentTypeError, DataError, RowError
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
 
@@ -52,7 +52,7 @@ def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
     """
     size, read = _values("filter", given)
     if size != length:
-        raise IndexError(f"the filter has {size} rows, the data has {length}")
+        raise RowError(f"the filter has {size} rows, the data has {length}")
     numbers = work.spill(np.int64)
     for start in range(0, length, _STEP):
         stop = min(start + _STEP, length)
@@ -98,5 +98,5 @@ def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], Any]]:
     if not isinstance(given, Rows):
         raise DataError(f"the {what} is a field or an ndarray, not a {type(given).__name__}")
     if given.indexed:
-        raise TypeError(f"the {what} cannot be a field of strings")
+        raise ArgumentTypeError(f"the {what} cannot be a field of strings")
     return given.reader()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr.errors import ArgumentTypeError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.text import Text
 from exetera_zarr.fields.values import as_fixed
@@ -40,7 +41,7 @@ class FixedStringField(Text, Field):
         """As of the other types: TypeError if there is anything but text."""
         for value in elements:
             if not isinstance(value, (str, bytes, type(None))):
-                raise TypeError(
+                raise ArgumentTypeError(
                     f"{self.describe()} holds strings, not {np.asarray(value).dtype} as are given"
                 )
         return elements

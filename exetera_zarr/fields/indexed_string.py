@@ -8,7 +8,7 @@ import numpy as np
 
 from exetera_zarr.engine.columns import membership, strings
 from exetera_zarr.engine.streams.row_gather import take
-from exetera_zarr.errors import CorruptDataError, about
+from exetera_zarr.errors import ArgumentTypeError, CorruptDataError, about
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.sources import source_of
@@ -108,7 +108,9 @@ class IndexedStringField(Text, Field):
             None among them is ignored.
         """
         if test_elements is None:
-            raise TypeError("'NoneType' object is not iterable: test_elements must be a collection")
+            raise ArgumentTypeError(
+                "'NoneType' object is not iterable: test_elements must be a collection"
+            )
         if isinstance(test_elements, str):
             test_elements = [test_elements]
         with about(self.describe):

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.operands import number_operand
 from exetera_zarr.fields.operators import Bitwise
@@ -58,7 +58,7 @@ class NumericField(Bitwise, Field):
         if name == "bool":
             raise DataError("a column becomes bool by a comparison, not by astype")
         if not np.can_cast(self.nformat, name, casting=casting):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"cannot cast {self.describe()} from {self.nformat} to {name}: {casting}"
             )
         frame = self.dataframe

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr import moments
-from exetera_zarr.errors import DataError, listing
+from exetera_zarr.errors import ArgumentTypeError, DataError, listing
 from exetera_zarr.fields.operators import COMPARISONS
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fieldtypes import label_bytes, label_text
@@ -33,17 +33,17 @@ def number_operand(field: Field, other: Any, function: Callable[..., Any]) -> An
     if other is None:
         if function in COMPARISONS and not field.face.refuses_truth:
             return None
-        raise TypeError(f"{field.describe()}: {_MISSING}")
+        raise ArgumentTypeError(f"{field.describe()}: {_MISSING}")
     if isinstance(other, Rows):
         if not other.of_numbers or (_is_categorical(other) and field.face.sees_missing):
-            raise TypeError(_mismatch(field, other, "compare it with numbers"))
+            raise ArgumentTypeError(_mismatch(field, other, "compare it with numbers"))
         return other
     return _plain_numbers(field, other, "compare it with numbers")
 
 
 def _plain_numbers(field: Field, other: Any, hint: str) -> Any:
     if isinstance(other, (str, bytes, *_TIMES)):
-        raise TypeError(_mismatch(field, other, hint))
+        raise ArgumentTypeError(_mismatch(field, other, hint))
     if isinstance(other, (int, float, np.bool_, np.number)):
         return other
     if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
@@ -52,7 +52,7 @@ def _plain_numbers(field: Field, other: Any, hint: str) -> Any:
             return array
         if array.dtype.kind == "O" and all(isinstance(one, int) for one in array.flat):
             return array
-    raise TypeError(_mismatch(field, other, hint))
+    raise ArgumentTypeError(_mismatch(field, other, hint))
 
 
 def _mismatch(field: Field, other: Any, hint: str) -> str:
@@ -85,7 +85,7 @@ def category_operand(field: CategoricalField, other: Any, function: Callable[...
     """
     hint = f"compare it with a name, of {listing(map(label_text, field.keys.values()))}, or a code"
     if function not in COMPARISONS and field.face.sees_missing:
-        raise TypeError(
+        raise ArgumentTypeError(
             f"{field.describe()} holds codes that stand for names, and are no numbers to reckon "
             "with: take field.data[:] where the codes themselves are meant"
         )
@@ -96,7 +96,7 @@ def category_operand(field: CategoricalField, other: Any, function: Callable[...
     if isinstance(other, Rows):
         if not _is_categorical(other):
             if field.face.sees_missing:
-                raise TypeError(_mismatch(field, other, hint))
+                raise ArgumentTypeError(_mismatch(field, other, hint))
             return number_operand(field, other, function)
         return _in_codes_of(field, other, function)
     array = np.asarray(other)
@@ -123,7 +123,7 @@ def _in_codes_of(field: CategoricalField, other: Any, function: Callable[..., An
     if ours == theirs:
         return other
     if function not in (operator.eq, operator.ne):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"{field.describe()} and {other.describe()} have different categories, so that neither "
             "is less than the other: compare them with == or !="
         )
@@ -146,13 +146,13 @@ def time_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     hint = "compare it with a datetime, a date, text such as '2020-05-06 07:08:09', or seconds"
     if isinstance(other, (dt.timedelta, np.timedelta64)):
         if function in COMPARISONS:
-            raise TypeError(_mismatch(field, other, hint))
+            raise ArgumentTypeError(_mismatch(field, other, hint))
         return np.timedelta64(other, "us") / np.timedelta64(1, "s")
     if isinstance(other, (str, dt.date, np.datetime64)):
         return seconds_of(field, other)
     if isinstance(other, Rows):
         if not other.of_numbers or (_is_categorical(other) and field.face.sees_missing):
-            raise TypeError(_mismatch(field, other, hint))
+            raise ArgumentTypeError(_mismatch(field, other, hint))
         return other
     if other is None:
         return number_operand(field, other, function)
@@ -187,16 +187,16 @@ def text_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     if function not in COMPARISONS:
         return NotImplemented
     if other is None:
-        raise TypeError(f"{field.describe()}: {_MISSING}")
+        raise ArgumentTypeError(f"{field.describe()}: {_MISSING}")
     if isinstance(other, (str, bytes)):
         return label_bytes(other)
     if isinstance(other, Rows):
         if other.of_numbers:
-            raise TypeError(_mismatch(field, other, hint))
+            raise ArgumentTypeError(_mismatch(field, other, hint))
         return other
     if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
         array = np.asarray(other)
         texts = array.tolist()
         if array.ndim and all(isinstance(one, (str, bytes)) for one in texts):
             return np.asarray([label_bytes(one) for one in texts], object)
-    raise TypeError(_mismatch(field, other, hint))
+    raise ArgumentTypeError(_mismatch(field, other, hint))

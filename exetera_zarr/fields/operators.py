@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.columns import strings
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields import exact_integers
 from exetera_zarr.fields.missing import both, masked_reader, present
 from exetera_zarr.fields.rows import Rows
@@ -167,7 +167,7 @@ def _comparing(function: Function) -> Callable[[Sequence[Part]], list[Part]]:
         mask = None
         for values, one in parts:
             if isinstance(values, float) and values != values:  # noqa: PLR0124 - NaN
-                raise TypeError(
+                raise ArgumentTypeError(
                     "nothing is equal to NaN, greater or less: write isna() for what is missing"
                 )
             mask = both(mask, one)

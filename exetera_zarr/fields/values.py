@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentTypeError, DataError
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
@@ -215,7 +215,7 @@ def _from_list(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biufO":
-            raise TypeError(f"got {array.dtype}")
+            raise ArgumentTypeError(f"got {array.dtype}")
         if array.dtype.kind == "f" and dtype.kind in "iu" and _whole(values):
             # Those beyond int64 beside others, of which numpy would make floats.
             array = np.asarray(values, object)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import (
+    ArgumentError,
+    ArgumentTypeError,
     DataError,
     NameTakenError,
     TableNotFoundError,
@@ -132,7 +134,7 @@ class DataFrame(FieldContainer):
     def add(self, field: Field) -> Field:
         """Copy a field, with its name, into the table."""
         if field.name is None:
-            raise ValueError("a field in memory has no name: write df[name] = field")
+            raise ArgumentError("a field in memory has no name: write df[name] = field")
         added: Field = copy(field, self, field.name)
         return added
 
@@ -143,7 +145,7 @@ class DataFrame(FieldContainer):
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"{self._describe()} gives one field by its name, not by a {type(name).__name__}: "
                 "apply_filter and apply_index choose rows, to_pandas several fields"
             )
@@ -151,18 +153,18 @@ class DataFrame(FieldContainer):
 
     def __setitem__(self, name: str, field: Field) -> None:
         if not isinstance(name, str) or not isinstance(field, Field):
-            raise TypeError("a table takes fields by name: df[str] = Field")
+            raise ArgumentTypeError("a table takes fields by name: df[str] = Field")
         copy(field, self, name)
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
-            raise TypeError(f"a name is a str, not a {type(name).__name__}")
+            raise ArgumentTypeError(f"a name is a str, not a {type(name).__name__}")
         return normal(name) in self.group
 
     def contains_field(self, field: Field) -> bool:
         """Whether that field is one of this table; TypeError for something else."""
         if not isinstance(field, Field):
-            raise TypeError(f"expected a field, not a {type(field).__name__}")
+            raise ArgumentTypeError(f"expected a field, not a {type(field).__name__}")
         return field.dataframe is self and field.valid
 
     def __delitem__(self, name: str) -> None:
@@ -176,7 +178,7 @@ class DataFrame(FieldContainer):
     def delete_field(self, field: Field) -> None:
         """Delete a field of this table; ValueError if it is not one."""
         if field.dataframe is not self:
-            raise ValueError(f"{field.describe()} is not of {self._describe()}")
+            raise ArgumentError(f"{field.describe()} is not of {self._describe()}")
         del self[str(field.name)]
 
     def keys(self) -> Names:
@@ -202,7 +204,7 @@ class DataFrame(FieldContainer):
             Two fields would have the same name, or the arguments are of another form.
         """
         if isinstance(field, str) == (field_to is None) or not isinstance(field, (str, Mapping)):
-            raise ValueError("rename takes (present, new) or ({present: new, ...})")
+            raise ArgumentError("rename takes (present, new) or ({present: new, ...})")
         renames = {field: str(field_to)} if isinstance(field, str) else dict(field)
         for old in renames:
             self._field(old)
@@ -282,7 +284,7 @@ class DataFrame(FieldContainer):
     def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:
         """Give each field other rows (or all), here or in another table, all or nothing."""
         if ddf is not None and not isinstance(ddf, DataFrame):
-            raise TypeError(f"expected a DataFrame to write to, not a {type(ddf).__name__}")
+            raise ArgumentTypeError(f"expected a DataFrame to write to, not a {type(ddf).__name__}")
         target = self if ddf is None or ddf is self else ddf
         with target.atomic():
             for name, field in self.items():
@@ -353,7 +355,7 @@ class DataFrame(FieldContainer):
             `ddf`, or this table.
         """
         if axis != 0 or kind != "stable":
-            raise ValueError("rows are sorted with axis=0 and kind='stable'")
+            raise ArgumentError("rows are sorted with axis=0 and kind='stable'")
         names = self.selected(by)
         self.length()
         with workspace(self._dataset.settings) as work:
@@ -373,10 +375,10 @@ class DataFrame(FieldContainer):
         """
         names = [by] if isinstance(by, str) else by
         if not isinstance(names, list) or not names:
-            raise ValueError(f"expected a name or a list of names, not {by!r}")
+            raise ArgumentError(f"expected a name or a list of names, not {by!r}")
         for name in names:
             if not isinstance(name, str):
-                raise ValueError(f"expected a name or a list of names, not {by!r}")
+                raise ArgumentError(f"expected a name or a list of names, not {by!r}")
             self._field(name)
         return names
 
@@ -413,7 +415,7 @@ class DataFrame(FieldContainer):
     ) -> DataFrame:
         """Write each distinct combination of the keys, sorted, to `ddf`."""
         if not isinstance(ddf, DataFrame):
-            raise ValueError("drop_duplicates needs a table to write to: ddf")
+            raise ArgumentError("drop_duplicates needs a table to write to: ddf")
         return self.groupby(by, hint_keys_is_sorted).distinct(ddf)
 
     # -- journals
@@ -513,7 +515,7 @@ class DataFrame(FieldContainer):
     def as_of(self, moment: str | float | datetime, ddf: DataFrame) -> DataFrame:
         """Write the rows of a journal that are valid at a moment to `ddf`; see `valid_at`."""
         if not isinstance(ddf, DataFrame):
-            raise ValueError("as_of needs a table to write to: ddf")
+            raise ArgumentError("as_of needs a table to write to: ddf")
         return self.apply_filter(self.valid_at(moment), ddf)
 
     def describe(self, include: Any = None, exclude: Any = None, output: str = "terminal") -> Any:

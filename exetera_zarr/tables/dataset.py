@@ -7,7 +7,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.engine.columns import selection
-from exetera_zarr.errors import NameTakenError, TableNotFoundError, listing
+from exetera_zarr.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    NameTakenError,
+    TableNotFoundError,
+    listing,
+)
 from exetera_zarr.fields.base import column_of
 from exetera_zarr.fields.container import FieldContainer, normal, stands_for
 from exetera_zarr.fields.create import is_field_group
@@ -246,7 +252,7 @@ class Dataset(FieldContainer):
             The number of the version without them.
         """
         if rows is not None and field is not None:
-            raise ValueError("purge takes either rows or a field")
+            raise ArgumentError("purge takes either rows or a field")
         frame = self.get_dataframe(table)
         with self.transaction():
             if field is not None:
@@ -328,11 +334,11 @@ class Dataset(FieldContainer):
             `dataframe` is no table.
         """
         if not isinstance(name, str):
-            raise TypeError(f"a name is a str, not a {type(name).__name__}")
+            raise ArgumentTypeError(f"a name is a str, not a {type(name).__name__}")
         if dataframe is not None and not isinstance(dataframe, DataFrame):
-            raise ValueError(f"expected a DataFrame to copy, not a {type(dataframe).__name__}")
+            raise ArgumentError(f"expected a DataFrame to copy, not a {type(dataframe).__name__}")
         if row_block is not None and row_block < 1:
-            raise ValueError(f"a block has at least one row, not {row_block}")
+            raise ArgumentError(f"a block has at least one row, not {row_block}")
         block = row_block or self._settings.row_block
         with self.transaction():
             group = self.group.create_group(name, row_block=block)
@@ -359,7 +365,7 @@ class Dataset(FieldContainer):
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
-            raise TypeError(f"a name is a str, not a {type(name).__name__}")
+            raise ArgumentTypeError(f"a name is a str, not a {type(name).__name__}")
         group, name = self.group, normal(name)
         if name not in group:
             raise TableNotFoundError(
@@ -379,12 +385,12 @@ class Dataset(FieldContainer):
     def contains_dataframe(self, dataframe: DataFrame) -> bool:
         """Whether that table is one of this dataset; TypeError for something else."""
         if not isinstance(dataframe, DataFrame):
-            raise TypeError(f"expected a DataFrame, not a {type(dataframe).__name__}")
+            raise ArgumentTypeError(f"expected a DataFrame, not a {type(dataframe).__name__}")
         return any(dataframe is frame for frame in self.values())
 
     def __setitem__(self, name: str, dataframe: DataFrame) -> None:
         if not isinstance(name, str) or not isinstance(dataframe, DataFrame):
-            raise TypeError("a dataset takes tables by name: ds[str] = DataFrame")
+            raise ArgumentTypeError("a dataset takes tables by name: ds[str] = DataFrame")
         if dataframe.dataset is self and self._settings.face.assignment_renames:
             let_pass(self._settings, "renamed the table that was assigned", f"ds[{name!r}]")
             self.group.rename_groups({dataframe.name: name})
@@ -405,7 +411,7 @@ class Dataset(FieldContainer):
     def delete_dataframe(self, dataframe: DataFrame) -> None:
         """Delete a table; ValueError if it is not of this dataset."""
         if dataframe.dataset is not self:
-            raise ValueError(f"{dataframe.name!r} is not a table of {self._describe()}")
+            raise ArgumentError(f"{dataframe.name!r} is not a table of {self._describe()}")
         del self[dataframe.name]
 
     def drop(self, name: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.group import frequencies
-from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.errors import ArgumentError, DataError, FieldNotFoundError, listing
 from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def selected(frame: DataFrame, include: Any, exclude: Any) -> list[str]:
     unwanted, unwanted_types = _criteria("exclude", exclude)
     if exclude is not None:
         if isinstance(include, str):
-            raise ValueError("with one name, or 'all', to include there is nothing to exclude")
+            raise ArgumentError("with one name, or 'all', to include there is nothing to exclude")
         if (names and unwanted) or (types and unwanted_types):
-            raise ValueError("include and exclude are not both names, nor both types")
+            raise ArgumentError("include and exclude are not both names, nor both types")
     chosen = _included(frame, include, names, types)
     if missing := [name for name in unwanted if name not in frame]:
         raise FieldNotFoundError(f"there are no fields {missing}; there are: {listing(frame)}")
@@ -81,7 +81,7 @@ def _criteria(what: str, given: Any) -> tuple[list[str], list[type]]:
         return items, []
     if all(isinstance(item, (type, np.dtype)) for item in items):
         return [], items
-    raise ValueError(f"{what} is a name, a type, or a list of names or of types, not {given!r}")
+    raise ArgumentError(f"{what} is a name, a type, or a list of names or of types, not {given!r}")
 
 
 def _included(frame: DataFrame, include: Any, names: list[str], types: list[type]) -> list[str]:

@@ -9,7 +9,7 @@ from exetera_zarr.engine.group import aggregate
 from exetera_zarr.engine.group.aggregate import NAMES, result_of
 from exetera_zarr.engine.group.aggregate_states import NUMERIC
 from exetera_zarr.engine.streams.sorted_runs import DisorderError
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.fields.timestamp import TimestampField
@@ -61,7 +61,7 @@ class DataFrameGroupBy:
         missing_keys: MissingGroups = "equal",
     ) -> None:
         if missing_keys not in get_args(MissingGroups):
-            raise ValueError(f"missing_keys is 'equal' or 'drop', not {missing_keys!r}")
+            raise ArgumentError(f"missing_keys is 'equal' or 'drop', not {missing_keys!r}")
         self._missing_keys = missing_keys
         self._frame = frame
         self._by = by
@@ -172,7 +172,7 @@ class DataFrameGroupBy:
         {'id': [1, 2], 'weight_mean': [61.0, 71.5], 'weight_max': [62.0, 71.5]}
         """
         if not hasattr(aggregates, "items") or not aggregates:
-            raise ValueError(f"expected the aggregates of each field, not {aggregates!r}")
+            raise ArgumentError(f"expected the aggregates of each field, not {aggregates!r}")
         wanted: list[tuple[str, Any]] = [
             (target, name)
             for target, names in aggregates.items()
@@ -191,7 +191,7 @@ class DataFrameGroupBy:
     def _write(self, ddf: DataFrame, write_keys: bool, wanted: list[tuple[str, str]]) -> DataFrame:
         """Write the keys and aggregates (field, name), all or nothing; no field for bare counts."""
         if not hasattr(ddf, "atomic"):
-            raise ValueError(f"ddf is the table to write to, not a {type(ddf).__name__}")
+            raise ArgumentError(f"ddf is the table to write to, not a {type(ddf).__name__}")
         targets = self._checked(wanted)
         fields = [self._frame[name] for name in self._by]
         values = [self._frame[name] for name in targets]
@@ -231,7 +231,7 @@ class DataFrameGroupBy:
             self._frame.length([*self._by, *targets])
         of_keys = [name for name in targets if name in self._by]
         if of_keys:
-            raise ValueError(f"{of_keys} are keys of the groups, which have one value each")
+            raise ArgumentError(f"{of_keys} are keys of the groups, which have one value each")
         for target, name in wanted:
             if target:
                 _check(self._frame[target], name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from exetera_zarr.engine.join import merge_join, row_pairs, unsorted_join
 from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
-from exetera_zarr.errors import DataError, NameTakenError
+from exetera_zarr.errors import ArgumentError, DataError, NameTakenError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.keys import apart, key_source
@@ -92,11 +92,11 @@ def merge(
     """
     for side, frame in (("left", left), ("right", right), ("dest", dest)):
         if not isinstance(frame, DataFrame):
-            raise ValueError(f"{side} is a {type(frame).__name__}, not a DataFrame")
+            raise ArgumentError(f"{side} is a {type(frame).__name__}, not a DataFrame")
     if missing_keys not in get_args(MissingKeys):
-        raise ValueError(f"missing_keys is 'equal', 'never' or 'drop', not {missing_keys!r}")
+        raise ArgumentError(f"missing_keys is 'equal', 'never' or 'drop', not {missing_keys!r}")
     if how not in _HOW:
-        raise ValueError(f"how is {how!r}; it can be one of {', '.join(map(repr, _HOW))}")
+        raise ArgumentError(f"how is {how!r}; it can be one of {', '.join(map(repr, _HOW))}")
     left_names = _chosen(left, left_fields)
     right_names = _chosen(right, right_fields)
     hinted = bool(hint_left_keys_ordered) and bool(hint_right_keys_ordered)
@@ -105,9 +105,9 @@ def merge(
         left_keys = _keys(left, left_on, "left_on")
         right_keys = _keys(right, right_on, "right_on")
         if isinstance(left_on, tuple) != isinstance(right_on, tuple):
-            raise ValueError("left_on and right_on are both one key or both a tuple of keys")
+            raise ArgumentError("left_on and right_on are both one key or both a tuple of keys")
         if len(left_keys) != len(right_keys):
-            raise ValueError(f"{len(left_keys)} left keys for {len(right_keys)} right keys")
+            raise ArgumentError(f"{len(left_keys)} left keys for {len(right_keys)} right keys")
         _check_lengths(left, left_keys, left_names)
         _check_lengths(right, right_keys, right_names)
         _refuse_different_categories(left_keys, right_keys)
@@ -138,9 +138,9 @@ def _keys(frame: DataFrame, on: Keys, what: str) -> list[Field]:
         elif isinstance(key, str):
             found.append(frame[key])
         else:
-            raise ValueError(f"{what} is a name or a tuple of names, not {on!r}")
+            raise ArgumentError(f"{what} is a name or a tuple of names, not {on!r}")
     if not found:
-        raise ValueError(f"{what} is empty")
+        raise ArgumentError(f"{what} is empty")
     return found
 
 

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from exetera_zarr.errors import DataError, NameTakenError, listing
+from exetera_zarr.errors import ArgumentError, DataError, NameTakenError, listing
 from exetera_zarr.faces import EXETERA, NATIVE
 from exetera_zarr.fields.base import Field
 from exetera_zarr.settings import Settings, cache_limit, checked_folder, size_in_bytes
@@ -86,9 +86,9 @@ class Session(OfThisProcess, JoinFunctions):
         exetera: bool = False,
     ) -> None:
         if row_block is not None and row_block < 1:
-            raise ValueError(f"a block has at least one row, not {row_block}")
+            raise ArgumentError(f"a block has at least one row, not {row_block}")
         if on_error not in (None, "rollback", "commit"):
-            raise ValueError(f"on_error is 'rollback' or 'commit', not {on_error!r}")
+            raise ArgumentError(f"on_error is 'rollback' or 'commit', not {on_error!r}")
         self.chunksize = chunksize
         self.settings = Settings(
             timestamp=_now() if timestamp is None else _timestamp(timestamp),
@@ -278,7 +278,7 @@ class Session(OfThisProcess, JoinFunctions):
     ) -> Any:
         """An empty field of the type of `field`, in a table; ValueError if it is no field."""
         if not isinstance(field, (Field, Group)):
-            raise ValueError(f"expected a field, not a {type(field).__name__}")
+            raise ArgumentError(f"expected a field, not a {type(field).__name__}")
         dest = self._table(dest_group) if isinstance(dest_group, Group) else dest_group
         return self.get(field).create_like(dest, dest_name, timestamp)
 
@@ -335,7 +335,9 @@ class Session(OfThisProcess, JoinFunctions):
                 if dataset.storage is group.storage and group.name in dataset:
                     group = dataset[group.name]
         if not isinstance(group, DataFrame):
-            raise ValueError(f"fields are created in a DataFrame, not in a {type(group).__name__}")
+            raise ArgumentError(
+                f"fields are created in a DataFrame, not in a {type(group).__name__}"
+            )
         return group
 
     def get_or_create_group(self, group: Any, name: str) -> Any:

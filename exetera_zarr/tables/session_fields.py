@@ -11,6 +11,7 @@ from exetera_zarr.engine.columns import selection, spans, strings
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
@@ -55,7 +56,7 @@ class FieldFunctions:
                 return wrap(self, field)
         elif not isinstance(field, FieldContainer):
             raise AttributeError(f"a {type(field).__name__} has no field; write s.get(ds['name'])")
-        raise ValueError(f"{field!r} is not a field")
+        raise ArgumentError(f"{field!r} is not a field")
 
     # -- sorting
 
@@ -76,7 +77,7 @@ class FieldFunctions:
             Of the type of `index`, or int64.
         """
         if not isinstance(sort_indices, (tuple, list)) or not sort_indices:
-            raise ValueError("the keys are a tuple or list of fields or of arrays")
+            raise ArgumentError("the keys are a tuple or list of fields or of arrays")
         start = None if index is None else np.asarray(column_of(index))
         keys = self._source(*sort_indices)
         if start is not None:
@@ -198,9 +199,9 @@ class FieldFunctions:
         """
         fields = kwargs.get("fields")
         if (field is None) == (fields is None):
-            raise ValueError("give either field or fields")
+            raise ArgumentError("give either field or fields")
         if dest is not None and not isinstance(dest, Field):
-            raise TypeError(f"dest is a {type(dest).__name__}, not a field")
+            raise ArgumentTypeError(f"dest is a {type(dest).__name__}, not a field")
         given = fields if field is None else (field,)
         assert given is not None
         if len(given) == 1 and isinstance(given[0], Field):
@@ -282,12 +283,12 @@ class FieldFunctions:
         target = _target(target, older)
         for field in (target, dest):
             if not isinstance(field, Field) or not field.indexed:
-                raise ValueError("target and dest are indexed string fields")
+                raise ArgumentError("target and dest are indexed string fields")
         self._of_spans("concat", spans, target, dest)
 
     def _of_spans(self, what: str, given: Any, target: Any, dest: Any) -> Any:
         if dest is not None and not isinstance(dest, Field):
-            raise TypeError(f"dest is a {type(dest).__name__}, not a field")
+            raise ArgumentTypeError(f"dest is a {type(dest).__name__}, not a field")
         starts = np.asarray(column_of(given) if isinstance(given, Field) else given)
         if target is None:
             result: Column = getattr(spans, what)(starts)
@@ -359,14 +360,14 @@ class FieldFunctions:
 
 def _check_dest(dest: Any) -> None:
     if dest is not None and not isinstance(dest, Field):
-        raise ValueError(f"dest is a {type(dest).__name__}, not a field")
+        raise ArgumentError(f"dest is a {type(dest).__name__}, not a field")
 
 
 def _array(what: str, value: Any) -> AnyArray:
     if isinstance(value, Field):
         value = column_of(value)
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"the {what} is a field or an ndarray, not a {type(value).__name__}")
+        raise ArgumentError(f"the {what} is a field or an ndarray, not a {type(value).__name__}")
     return value
 
 
@@ -374,8 +375,8 @@ def _target(target: Any, older: Mapping[str, Any]) -> Any:
     """The target, under its present or an older name."""
     unknown = set(older) - {"src", "reader"}
     if unknown:
-        raise TypeError(f"unexpected arguments: {sorted(unknown)}")
+        raise ArgumentTypeError(f"unexpected arguments: {sorted(unknown)}")
     given = [value for value in (target, *older.values()) if value is not None]
     if len(given) != 1:
-        raise ValueError("give one target")
+        raise ArgumentError("give one target")
     return given[0]

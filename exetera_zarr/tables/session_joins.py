@@ -11,7 +11,7 @@ from exetera_zarr.engine.columns import selection, spans, strings
 from exetera_zarr.engine.join import key_ranks, merge_join, unsorted_join
 from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.engine.streams.source import Source
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.sources import workspace
@@ -53,7 +53,7 @@ class JoinFunctions(FieldFunctions):
             As long as each of `keys`.
         """
         if not isinstance(keys, tuple) or not keys:
-            raise ValueError("the keys are a tuple of fields or of arrays")
+            raise ArgumentError("the keys are a tuple of fields or of arrays")
         sources = key_ranks.comparable([self._source(key) for key in keys])
         with workspace(self.settings) as work:
             return tuple(key_ranks.ranks(sources, work))
@@ -75,7 +75,7 @@ class JoinFunctions(FieldFunctions):
         ndarray, or a list of ndarray for `fields`; of indexed strings a list of str
         """
         if (field is None) == (fields is None):
-            raise ValueError("give either field or fields")
+            raise ArgumentError("give either field or fields")
         given = [self._kept(item, filter) for item in ([field] if fields is None else fields)]
         with workspace(self.settings) as work:
             rows = RowNumbers(work, key_ranks.first_rows(self._source(*given), work))
@@ -160,7 +160,7 @@ class JoinFunctions(FieldFunctions):
         length = self._source(destination_pkey).rows
         rows, values = self._source(fkey_indices), self._source(values_to_join)
         if is_strings(rows.empty[0]):
-            raise ValueError("the foreign key indices are row numbers, not strings")
+            raise ArgumentError("the foreign key indices are row numbers, not strings")
         runs = (
             spans.find_in_blocks(rows.blocks())
             if fkey_index_spans is None
@@ -306,7 +306,7 @@ class JoinFunctions(FieldFunctions):
             0 or the empty string where a key is not there.
         """
         if not right_unique:
-            raise ValueError("right_unique must be True: the keys on the right are distinct")
+            raise ArgumentError("right_unique must be True: the keys on the right are distinct")
         return self._ordered_side(
             left_on, right_on, right_field_sources, left_field_sinks, left_to_right_map
         )
@@ -323,7 +323,7 @@ class JoinFunctions(FieldFunctions):
     ) -> tuple[Any, ...] | None:
         """The same with the sides changed; `left_unique` has to be True."""
         if not left_unique:
-            raise ValueError("left_unique must be True: the keys on the left are distinct")
+            raise ArgumentError("left_unique must be True: the keys on the left are distinct")
         return self._ordered_side(
             right_on, left_on, left_field_sources, right_field_sinks, right_to_left_map
         )
@@ -392,7 +392,7 @@ def _one_kind(sources: Any) -> None:
     """ExeTera takes all fields, all groups or all arrays."""
     kinds = {"array" if isinstance(one, np.ndarray) else "field" for one in sources}
     if len(kinds) > 1:
-        raise ValueError("the sources are all fields or all arrays")
+        raise ArgumentError("the sources are all fields or all arrays")
 
 
 def _plain(column: Column) -> Any:

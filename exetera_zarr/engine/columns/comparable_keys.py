@@ -16,6 +16,7 @@ from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.columns.fixed_strings import words
 from exetera_zarr.engine.columns.membership import unique
 from exetera_zarr.engine.columns.types import Column, common_length, describe, is_strings
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,13 +56,13 @@ def align(left: Sequence[Column], right: Sequence[Column]) -> tuple[list[Column]
         If a number is to be compared with a string, or a type cannot be compared exactly.
     """
     if len(left) != len(right):
-        raise ValueError(f"{len(left)} left keys, but {len(right)} right keys")
+        raise ArgumentError(f"{len(left)} left keys, but {len(right)} right keys")
     common_length(left)
     common_length(right)
     aligned: tuple[list[Column], list[Column]] = ([], [])
     for number, (a, b) in enumerate(zip(left, right, strict=True)):
         if _is_text(a) != _is_text(b):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"key {number} is {describe(a)} on the left and {describe(b)} on the right: "
                 "a number is never equal to a string"
             )
@@ -102,7 +103,7 @@ def _align_numbers(a: Numbers, b: Numbers) -> tuple[list[Column], list[Column]]:
 def _plain(col: Numbers) -> Numbers:
     """In native byte order; bool as 0 and 1."""
     if col.dtype.kind == "f" and col.dtype.itemsize > 8:
-        raise TypeError(f"keys of {col.dtype} cannot be compared exactly")
+        raise ArgumentTypeError(f"keys of {col.dtype} cannot be compared exactly")
     if col.dtype.kind == "b":
         return col.view(np.uint8)
     return col.astype(col.dtype.newbyteorder("="), copy=False)

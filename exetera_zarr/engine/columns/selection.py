@@ -18,6 +18,7 @@ from exetera_zarr.engine.columns.types import (
     kind,
     require_column,
 )
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ def as_rows(indices: npt.ArrayLike, n: int, first: int = 0) -> IntArray:
     outside = (rows < -n) | (rows >= n)
     if outside.any():
         at = int(np.argmax(outside))
-        raise IndexError(f"row {rows[at]} (at position {first + at}) is out of range for {n} rows")
+        raise RowError(f"row {rows[at]} (at position {first + at}) is out of range for {n} rows")
     return np.where(rows < 0, rows + n, rows)
 
 
@@ -122,7 +123,7 @@ def _zero(dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 def _require_in_range(rows: IntArray, n: int) -> None:
     outside = (rows < 0) | (rows >= n)
     if outside.any():
-        raise IndexError(f"row {rows[np.argmax(outside)]} is out of range for {n} rows")
+        raise RowError(f"row {rows[np.argmax(outside)]} is out of range for {n} rows")
 
 
 def as_mask(filter: npt.ArrayLike, n: int) -> BoolArray:
@@ -139,11 +140,11 @@ def as_mask(filter: npt.ArrayLike, n: int) -> BoolArray:
     """
     values = np.asarray(filter)
     if values.dtype.kind not in "biuf":
-        raise TypeError(f"a filter must be bool or numbers, not {values.dtype}")
+        raise ArgumentTypeError(f"a filter must be bool or numbers, not {values.dtype}")
     if values.ndim != 1:
-        raise ValueError(f"a filter must have one dimension, not {values.ndim}")
+        raise ArgumentError(f"a filter must have one dimension, not {values.ndim}")
     if len(values) != n:
-        raise IndexError(f"the filter has {len(values)} rows, the data has {n}")
+        raise RowError(f"the filter has {len(values)} rows, the data has {n}")
     return values.astype(np.bool_, copy=False)
 
 
@@ -170,12 +171,12 @@ def concat(cols: Sequence[Column]) -> Column:
         If the parts differ in type: numbers are not promoted, so nothing is rounded.
     """
     if len(cols) == 0:
-        raise ValueError("nothing to concatenate: of no parts the type is unknown")
+        raise ArgumentError("nothing to concatenate: of no parts the type is unknown")
     if len(cols) == 1:
         return cols[0]
     if len({kind(col) for col in cols}) > 1:
         names = sorted({describe(col) for col in cols})
-        raise TypeError(f"parts of different types: {', '.join(names)}")
+        raise ArgumentTypeError(f"parts of different types: {', '.join(names)}")
     return strings.concat(list(cols)) if is_strings(cols[0]) else np.concatenate(cols)
 
 
@@ -237,13 +238,13 @@ def partition_rows(
         If `block` is not positive.
     """
     if block < 1:
-        raise ValueError(f"a block has at least one row, not {block}")
+        raise ArgumentError(f"a block has at least one row, not {block}")
     rows = integer_array(indices, "row numbers")
     if len(rows) == 0:
         return
     lowest = int(rows.min())
     if lowest < (-1 if skip_missing else 0):
-        raise IndexError(f"row {lowest} is out of range")
+        raise RowError(f"row {lowest} is out of range")
     numbers = rows // block
     order = None if bool((numbers[1:] >= numbers[:-1]).all()) else _stable_order(numbers)
     ordered = numbers if order is None else numbers[order]

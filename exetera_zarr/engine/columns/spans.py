@@ -24,6 +24,7 @@ from exetera_zarr.engine.columns.types import (
     is_strings,
     kind,
 )
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -134,7 +135,7 @@ class SpanFinder:
         """
         n = common_length(columns)
         if self._last and len(columns) != len(self._last):
-            raise ValueError(f"{len(columns)} columns after blocks of {len(self._last)}")
+            raise ArgumentError(f"{len(columns)} columns after blocks of {len(self._last)}")
         if n == 0:
             return np.zeros(0, np.int64)
         starts = np.flatnonzero(_changes(columns, self._nan_equal)) + 1 + self._rows
@@ -151,7 +152,9 @@ class SpanFinder:
         differing = False
         for before, col in zip(self._last, columns, strict=True):
             if kind(before) != kind(col):
-                raise TypeError(f"a block of {describe(col)} after one of {describe(before)}")
+                raise ArgumentTypeError(
+                    f"a block of {describe(col)} after one of {describe(before)}"
+                )
             differing = differing or bool(_differs(before, col[:1], self._nan_equal)[0])
         return differing
 
@@ -179,9 +182,9 @@ def check_spans(spans: npt.ArrayLike, n: int) -> IntArray:
     """
     checked = integer_array(spans, "spans")
     if len(checked) == 0 or checked[0] != 0:
-        raise ValueError("spans must start with 0")
+        raise ArgumentError("spans must start with 0")
     if checked[-1] != n:
-        raise ValueError(f"the spans end at row {checked[-1]}, the data has {n} rows")
+        raise ArgumentError(f"the spans end at row {checked[-1]}, the data has {n} rows")
     check_ascending(checked)
     return checked
 
@@ -193,7 +196,7 @@ def check_ascending(spans: IntArray, number: int = 0) -> None:
         at = int(np.argmax(wrong))
         start, stop = spans[at], spans[at + 1]
         problem = "is empty" if start == stop else "ends before it starts"
-        raise ValueError(f"span {number + at} {problem}: from row {start} to row {stop}")
+        raise ArgumentError(f"span {number + at} {problem}: from row {start} to row {stop}")
 
 
 # -- rows of spans ---------------------------------------------------------------------------------
@@ -303,7 +306,7 @@ def _extreme(spans: IntArray, col: Column, ufunc: np.ufunc) -> Column:
 
 def _numbers(spans: npt.ArrayLike, col: Column, what: str) -> tuple[IntArray, npt.NDArray[Any]]:
     if is_strings(col) or col.dtype.kind not in "biuf":
-        raise TypeError(f"{what} needs numbers, not {describe(col)}")
+        raise ArgumentTypeError(f"{what} needs numbers, not {describe(col)}")
     return check_spans(spans, len(col)), col
 
 
@@ -365,7 +368,7 @@ def concat(spans: npt.ArrayLike, arr: pa.LargeBinaryArray) -> pa.LargeBinaryArra
     import pyarrow.compute as pc
 
     if not is_strings(arr):
-        raise TypeError(f"concat needs strings, not {describe(arr)}")
+        raise ArgumentTypeError(f"concat needs strings, not {describe(arr)}")
     checked = check_spans(spans, len(arr))
     filled = strings.lengths(arr) > 0
     pieces = _quoted(selection.compress(arr, filled))

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -90,20 +92,22 @@ def to_arrow(offsets: npt.NDArray[np.integer[Any]], data: ByteArray) -> pa.Large
     offsets = np.ascontiguousarray(offsets, dtype=np.int64)
     data = np.ascontiguousarray(data)
     if offsets.ndim != 1 or data.ndim != 1 or data.dtype != np.uint8:
-        raise ValueError("offsets and data must have one dimension, and data must be uint8")
+        raise ArgumentError("offsets and data must have one dimension, and data must be uint8")
     rows = max(len(offsets) - 1, 0)
     if len(offsets) == 0:
         offsets = np.zeros(1, np.int64)
     if offsets[0] < 0:
-        raise ValueError(f"offset {offsets[0]} of row 0 is negative")
+        raise ArgumentError(f"offset {offsets[0]} of row 0 is negative")
     descending = offsets[1:] < offsets[:-1]
     if descending.any():
         row = int(np.argmax(descending))
-        raise ValueError(f"offsets descend at row {row}: from {offsets[row]} to {offsets[row + 1]}")
+        raise ArgumentError(
+            f"offsets descend at row {row}: from {offsets[row]} to {offsets[row + 1]}"
+        )
     size = int(offsets[-1] - offsets[0])
     if size > len(data):
         row = int(np.searchsorted(offsets, offsets[0] + len(data), "right")) - 1
-        raise ValueError(
+        raise ArgumentError(
             f"the string of row {row} ends outside the data: {size} bytes wanted, {len(data)} given"
         )
     if offsets[0]:
@@ -153,11 +157,11 @@ def as_strings(arr: pa.Array | pa.ChunkedArray) -> pa.LargeBinaryArray:
     if isinstance(arr, pa.ChunkedArray):  # combine_chunks keeps what it cannot join
         arr = concat([as_strings(chunk) for chunk in arr.chunks])
     if not isinstance(arr, pa.Array):
-        raise TypeError(f"{type(arr).__name__} is not an Arrow array of strings")
+        raise ArgumentTypeError(f"{type(arr).__name__} is not an Arrow array of strings")
     if pa.types.is_dictionary(arr.type):
         arr = arr.dictionary_decode()
     if not any(test(arr.type) for test in _STRING_LIKE):
-        raise TypeError(f"an Arrow array of {arr.type} does not hold strings")
+        raise ArgumentTypeError(f"an Arrow array of {arr.type} does not hold strings")
     if pa.types.is_large_string(arr.type):
         arr = arr.view(_BINARY)
     elif arr.type != _BINARY:
@@ -208,10 +212,12 @@ def encode(values: Iterable[Any]) -> pa.LargeBinaryArray:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return as_strings(values)
     if isinstance(values, str | bytes | bytearray):
-        raise TypeError(f"expected a sequence of strings, not a single {type(values).__name__}")
+        raise ArgumentTypeError(
+            f"expected a sequence of strings, not a single {type(values).__name__}"
+        )
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
-            raise ValueError(f"expected strings in one dimension, got an array of {values.ndim}")
+            raise ArgumentError(f"expected strings in one dimension, got an array of {values.ndim}")
         if values.dtype.kind == "S":
             return from_fixed(values)
         values = values.tolist()
@@ -242,10 +248,10 @@ def _encode_one(position: int, item: Any) -> bytes:
             return item.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as err:
             problem = f"element {position} cannot be written as UTF-8: {err.reason}"
-            raise ValueError(problem) from None
+            raise ArgumentError(problem) from None
     if isinstance(item, bytes):
         return item
-    raise TypeError(f"element {position} is {type(item).__name__}, not str")
+    raise ArgumentTypeError(f"element {position} is {type(item).__name__}, not str")
 
 
 def decode(arr: pa.LargeBinaryArray) -> list[str]:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError, RowError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,16 +65,18 @@ def require_column(col: Column) -> Column:
     """
     if isinstance(col, np.ndarray):
         if col.dtype.kind not in _NUMPY_KINDS:
-            raise TypeError(f"a column of dtype {col.dtype} is not numbers, bool or fixed strings")
+            raise ArgumentTypeError(
+                f"a column of dtype {col.dtype} is not numbers, bool or fixed strings"
+            )
         if col.ndim != 1:
-            raise ValueError(f"a column has one dimension, this array has {col.ndim}")
+            raise ArgumentError(f"a column has one dimension, this array has {col.ndim}")
         return col
     if not isinstance(col, pa.LargeBinaryArray):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"{type(col).__name__} is not a column: neither a numpy array nor a LargeBinaryArray"
         )
     if col.null_count:
-        raise ValueError("a column of strings has no nulls; as_strings() makes them empty")
+        raise ArgumentError("a column of strings has no nulls; as_strings() makes them empty")
     return col
 
 
@@ -85,10 +89,10 @@ def common_length(columns: Sequence[Column]) -> int:
         If there are no columns, or their lengths differ.
     """
     if len(columns) == 0:
-        raise ValueError("at least one column is needed")
+        raise ArgumentError("at least one column is needed")
     lengths = [len(require_column(col)) for col in columns]
     if len(set(lengths)) > 1:
-        raise ValueError(f"the columns have different lengths: {lengths}")
+        raise ArgumentError(f"the columns have different lengths: {lengths}")
     return lengths[0]
 
 
@@ -106,11 +110,11 @@ def integer_array(values: Any, what: str) -> IntArray:
     """
     array = np.asarray(values)
     if array.ndim != 1:
-        raise ValueError(f"{what} must have one dimension, not {array.ndim}")
+        raise ArgumentError(f"{what} must have one dimension, not {array.ndim}")
     if array.dtype.kind not in "iu":
         if len(array) == 0 and not isinstance(values, np.ndarray):
             return np.zeros(0, np.int64)
-        raise TypeError(f"{what} must be integers, not {array.dtype}")
+        raise ArgumentTypeError(f"{what} must be integers, not {array.dtype}")
     if array.dtype == np.uint64 and len(array) and array.max() > np.uint64(np.iinfo(np.int64).max):
-        raise IndexError(f"{what} hold {array.max()}, which is no row number")
+        raise RowError(f"{what} hold {array.max()}, which is no row number")
     return array.astype(np.int64, copy=False)

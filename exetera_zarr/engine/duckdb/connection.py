@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.engine.streams.workspace import full_folder
+from exetera_zarr.errors import MemoryLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def _in_our_words(error: Exception, work: Workspace) -> BaseException | None:
         return full
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in text:
         problem = text.partition("\n")[0].replace("Out of Memory Error: ", "")
-        return MemoryError(
+        return MemoryLimitError(
             f"this does not fit the memory limit of {work.memory} bytes: {problem}; give "
             "Session(memory_limit=...) more"
         )

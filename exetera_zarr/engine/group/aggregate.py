@@ -36,6 +36,7 @@ from exetera_zarr.engine.sort.long_strings import Spelling, shortened
 from exetera_zarr.engine.streams.sorted_runs import Runs, first_disorder
 from exetera_zarr.engine.streams.source import joint_offsets
 from exetera_zarr.engine.streams.workspace import Spill
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -224,7 +225,7 @@ def grouped(
     """
     for number, name in wanted:
         if name not in NAMES:
-            raise ValueError(f"there is no aggregate {name!r}: there are {', '.join(NAMES)}")
+            raise ArgumentError(f"there is no aggregate {name!r}: there are {', '.join(NAMES)}")
         if name not in ("count", "size"):
             result_of(name, values.empty[number])
     if ordered is None:
@@ -252,9 +253,9 @@ def grouped(
 def _beside(keys: Source, values: Source) -> Source:
     """The columns of both."""
     if not keys.empty:
-        raise ValueError("groups need at least one key")
+        raise ArgumentError("groups need at least one key")
     if keys.rows != values.rows:
-        raise ValueError(f"{keys.rows} rows of keys, but {values.rows} rows of values")
+        raise ArgumentError(f"{keys.rows} rows of keys, but {values.rows} rows of values")
 
     def read(start: int, stop: int) -> list[Column]:
         return [*keys.read(start, stop), *values.read(start, stop)]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from exetera_zarr.engine.columns import selection, spans, strings
 from exetera_zarr.engine.columns.types import Column, IntArray, describe, is_strings
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError, ResultRangeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ class WholeSum(Partial):
         high, low = state[0], state[1]
         limits = np.iinfo(self._dtype)
         if len(high) and (high.min() < limits.min >> _HALF or high.max() > limits.max >> _HALF):
-            raise OverflowError(f"a sum does not fit {self._dtype}")
+            raise ResultRangeError(f"a sum does not fit {self._dtype}")
         return (high.astype(self._dtype) << _HALF) | low.astype(self._dtype)
 
     def as_float(self, state: State) -> npt.NDArray[np.float64]:
@@ -332,19 +333,19 @@ def partial_of(name: str, empty: Column, *, skip: bool) -> Partial:
             return ExtremeRow(spans.index_of_min if name == "index_of_min" else spans.index_of_max)
         case "concat":
             if not is_strings(empty):
-                raise TypeError(f"concat needs strings, not {describe(empty)}")
+                raise ArgumentTypeError(f"concat needs strings, not {describe(empty)}")
             return Concat()
         case "sum" | "mean":
             total = FloatSum(skip) if empty.dtype.kind == "f" else WholeSum(empty.dtype)
             return total if name == "sum" else Mean(total, skip)
         case "std" | "var":
             return Variance(name == "std")
-    raise ValueError(f"there is no aggregate {name!r}")
+    raise ArgumentError(f"there is no aggregate {name!r}")
 
 
 def _require_numbers(name: str, empty: Column) -> None:
     if name in NUMERIC and (is_strings(empty) or empty.dtype.kind not in "biuf"):
-        raise TypeError(f"{name} needs numbers, not {describe(empty)}")
+        raise ArgumentTypeError(f"{name} needs numbers, not {describe(empty)}")
 
 
 def result_of(name: str, empty: Column) -> Column:

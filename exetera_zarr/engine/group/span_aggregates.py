@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exetera_zarr.engine.columns import selection
+from exetera_zarr.errors import ResultRangeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Running", "SumError"]
 
 
-class SumError(OverflowError):
+class SumError(ResultRangeError):
     """
     A sum of whole numbers does not fit 64 bits.
 

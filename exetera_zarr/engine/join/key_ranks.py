@@ -11,6 +11,7 @@ import numpy as np
 from exetera_zarr.engine.columns import comparable_keys, strings
 from exetera_zarr.engine.columns.types import Column, is_strings
 from exetera_zarr.engine.sort.sorting import ranked_rows
+from exetera_zarr.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,12 +52,16 @@ def comparable(sources: Sequence[Source]) -> list[Source]:
 def _conversion(columns: Sequence[Column]) -> Callable[[Any], list[Column]]:
     text = [is_strings(c) or c.dtype.kind == "S" for c in columns]
     if any(text) and not all(text):
-        raise TypeError("a number is never equal to a string: the keys are of different types")
+        raise ArgumentTypeError(
+            "a number is never equal to a string: the keys are of different types"
+        )
     if any(is_strings(c) for c in columns):
         return lambda c: [c if is_strings(c) else strings.from_fixed(c)]
     kinds = {c.dtype.kind for c in columns}
     if "f" in kinds and any(c.dtype.kind in "iu" and c.itemsize == 8 for c in columns):
-        raise TypeError("64-bit integers and floats cannot be compared exactly: convert one")
+        raise ArgumentTypeError(
+            "64-bit integers and floats cannot be compared exactly: convert one"
+        )
     common = np.result_type(*(c.dtype for c in columns))
     if common.kind == "f" and "f" not in kinds:
         return _whole_64

@@ -19,6 +19,7 @@ from exetera_zarr.engine.columns.spans import find_spans
 from exetera_zarr.engine.columns.types import Column, IntArray, is_strings
 from exetera_zarr.engine.join import row_pairs
 from exetera_zarr.engine.join.row_pairs import How, Pairs, check_how, expand, invert
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -136,7 +137,7 @@ class _Groups:
         bad = comparable_keys.first_disorder(distinct)
         if bad is not None:
             row = bounds[bad]
-            raise ValueError(
+            raise ArgumentError(
                 f"the {self._side} keys do not ascend: row {row} is less than row {row - 1} "
                 "before it"
             )

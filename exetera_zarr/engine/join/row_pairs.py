@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from exetera_zarr.engine.columns.types import IntArray
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -23,7 +24,7 @@ CHUNK = 1 << 20
 def check_how(how: str) -> None:
     """Raise ValueError unless `how` is a kind of merge."""
     if how not in get_args(How):
-        raise ValueError(f"how must be one of {', '.join(get_args(How))}; got {how!r}")
+        raise ArgumentError(f"how must be one of {', '.join(get_args(How))}; got {how!r}")
 
 
 def invert(partner: IntArray, groups: int) -> IntArray:

@@ -22,6 +22,7 @@ from exetera_zarr.engine.sort import sort_keys
 from exetera_zarr.engine.sort.long_strings import shortened
 from exetera_zarr.engine.streams.radix_sort import bits_of
 from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -68,7 +69,7 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Generat
                 yield others, rows
         return
     if bits_of(left.rows) + max(right.rows.bit_length(), bits_of(left.rows)) > 64:
-        raise ValueError(f"{left.rows} rows are too many to be merged with {right.rows} rows")
+        raise ArgumentError(f"{left.rows} rows are too many to be merged with {right.rows} rows")
     (left, right), _ = shortened(aligned(left, right), work)
     plan = sort_keys.measure([left, right], [True] * len(left.empty))
     small = plan.bits is not None and left.rows + right.rows <= SMALL_ROWS

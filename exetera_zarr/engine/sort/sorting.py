@@ -23,6 +23,7 @@ from exetera_zarr.engine.streams.radix_sort import Words, bits_of, mask_of
 from exetera_zarr.engine.streams.sorted_runs import Runs
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import DEFAULT_MEMORY, Workspace
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -109,14 +110,14 @@ def _rows(sources: Sequence[Source]) -> int:
 
 def _directions(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
     if count == 0:
-        raise ValueError("at least one column is needed")
+        raise ArgumentError("at least one column is needed")
     if isinstance(ascending, bool | np.bool_):
         return [bool(ascending)] * count
     if isinstance(ascending, str) or not isinstance(ascending, Iterable):
-        raise ValueError(f"ascending is True, False, or a list of them, not {ascending!r}")
+        raise ArgumentError(f"ascending is True, False, or a list of them, not {ascending!r}")
     directions = [bool(one) for one in ascending]
     if len(directions) != count:
-        raise ValueError(f"{len(directions)} directions for {count} sort keys")
+        raise ArgumentError(f"{len(directions)} directions for {count} sort keys")
     return directions
 
 

@@ -9,6 +9,7 @@ from exetera_zarr.engine.columns import comparable_keys, selection
 from exetera_zarr.engine.columns.fixed_strings import words
 from exetera_zarr.engine.columns.spans import find_spans
 from exetera_zarr.engine.columns.types import Column, IntArray, is_strings
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ __all__ = ["DisorderError", "Runs", "first_disorder"]
 _WINDOW = 1 << 16
 
 
-class DisorderError(ValueError):
+class DisorderError(ArgumentError):
     """
     Keys that should ascend do not.
 
