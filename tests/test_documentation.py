@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -61,3 +62,14 @@ def test_the_architecture_page_has_every_room() -> None:
     rooms = {path.name for path in (ROOT / "exetera_zarr").iterdir() if path.is_dir()}
     rooms |= {path.stem for path in (ROOT / "exetera_zarr").glob("*.py")}
     assert {room for room in rooms - {"__pycache__", "__init__"} if room not in text} == set()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")],
+    ids=lambda page: page.stem,
+)
+def test_examples_give_what_they_show(page: Path) -> None:
+    """Each page is one session, from its first line to its last."""
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 0) == (0, True)

@@ -49,8 +49,8 @@ def join_rows(left: Source, right: Source, how: How, work: Workspace) -> Generat
     Yields
     ------
     left_rows, right_rows : int64 arrays
-        Row numbers, -1 for no partner, at most some `pairs.CHUNK` at once. In the order of
-        `ordered.ordered_pairs`.
+        Row numbers, -1 for no partner, at most some `row_pairs.CHUNK` at once. In the order of
+        `merge_join.ordered_pairs`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The contract of a store: a flat, blocking store of the objects of one dataset, bytes by key.
 
 Every store offers the same few calls, so that a decorator (counting, failing, slow) is short. Many
-requests at a time are the business of `transfer`, which calls these from threads.
+requests at a time are the business of `storage.concurrency`, which calls these from threads.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class BucketStore(ObjectStore):
     single_writer
         The caller promises to be the only writer where conditions of writes are not heeded.
     deadline
-        Seconds after which a request is not made again; see `retrying.Patience`.
+        Seconds after which a request is not made again; see `requests.Patience`.
     """
 
     concurrency = 64

@@ -38,7 +38,7 @@ class FsspecStore(ObjectStore):
     single_writer
         The caller promises to be the only writer where create-if-absent is not known to be atomic.
     deadline
-        Seconds after which a request is not made again; see `retrying.Patience`.
+        Seconds after which a request is not made again; see `requests.Patience`.
     """
 
     _memory_lock = threading.Lock()

@@ -31,7 +31,7 @@ class ArchiveStore(FsspecStore):
     options
         Of the file system that the archive is in; never shown.
     deadline
-        Seconds after which a request is not made again; see `retrying.Patience`.
+        Seconds after which a request is not made again; see `requests.Patience`.
     """
 
     def __init__(
