@@ -75,8 +75,8 @@ def test_every_way_to_import(exetera):
     assert names["dataset"].HDF5Dataset.__name__ == "Dataset"
     assert names["ops"].INVALID_INDEX == 1 << 62
     # Our own modules keep their names: they are the same ones.
-    assert sys.modules["exetera.core.session"] is sys.modules["exetera_zarr.tables.session"]
-    assert sys.modules["exetera_zarr.tables.session"].__spec__.name == "exetera_zarr.tables.session"
+    assert sys.modules["exetera.core.session"] is sys.modules["exetera_zarr.compat.session"]
+    assert sys.modules["exetera_zarr.compat.session"].__spec__.name == "exetera_zarr.compat.session"
 
 
 @pytest.mark.parametrize("name", sorted(finder.REPLACED))

@@ -443,11 +443,11 @@ def copy(dataframe: DataFrame, dataset: Dataset, name: str) -> None:
 
 
 def move(dataframe: DataFrame, dataset: Dataset, name: str) -> None:
-    """Copy a table into a dataset under a name, and delete it where it was."""
+    """Copy a table into a dataset under a name, and delete it where it was; or rename it there."""
     if name in dataset:
         raise NameTakenError(f"{name!r} exists already in {dataset.url}")
     if dataframe.dataset is dataset:
-        dataset[name] = dataframe
+        dataset.group.rename_groups({dataframe.name: name})
         return
     dataset.copy(dataframe, name)
     dataframe.dataset.delete_dataframe(dataframe)
