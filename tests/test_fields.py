@@ -516,7 +516,11 @@ def test_categories(exetera_table):
     names = {0: b"no", 1: b"yes", -3: b"maybe"}
     assert field.keys == names
     mask = np.ones(ROWS, bool)
-    for made in (field.create_like(), field.apply_filter(mask), field.create_like(exetera_table, "twin")):
+    for made in (
+        field.create_like(),
+        field.apply_filter(mask),
+        field.create_like(exetera_table, "twin"),
+    ):
         assert made.keys == names
     field.data[-1] = 77
     values[-1] = 77

@@ -121,7 +121,7 @@ class Field(Statistical, Rows):
     @property
     def stored(self) -> bool:
         """Whether its bytes live in a dataset rather than in memory."""
-        return self._group.storage is not None
+        return self._group.stored
 
     @property
     def name(self) -> str | None:

@@ -119,6 +119,9 @@ class ForeignGroup(Group):
     def __init__(self, group: Any) -> None:
         self._group = group
 
+    def __repr__(self) -> str:
+        return repr(self._group)
+
     @property
     def name(self) -> str:
         return str(self._group.name).rpartition("/")[2]
@@ -144,7 +147,9 @@ class ForeignGroup(Group):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        found = {name: _plain(self._group.attrs[name]) for name in _KNOWN & self._group.attrs.keys()}
+        found = {
+            name: _plain(self._group.attrs[name]) for name in _KNOWN & self._group.attrs.keys()
+        }
         if "fieldtype" not in found:
             return found
         kind, _, detail = str(found["fieldtype"]).partition(",")
@@ -202,7 +207,9 @@ class ForeignGroup(Group):
 
     def arrays(self) -> Mapping[str, Array]:
         types = array_dtypes(self.attributes)
-        return {role: ForeignArray(self._group, role, types[role]) for role in _ROLES & types.keys()}
+        return {
+            role: ForeignArray(self._group, role, types[role]) for role in _ROLES & types.keys()
+        }
 
     def new_array(self, role: str, dtype: npt.DTypeLike) -> MemoryArray:  # noqa: ARG002
         return MemoryArray(dtype, room=_ROOM)
