@@ -8,13 +8,24 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["EPOCH", "SECONDS_PER_DAY", "moment", "moment_text", "parse_day", "parse_moment"]
+__all__ = [
+    "EPOCH",
+    "SECONDS_PER_DAY",
+    "moment",
+    "moment_text",
+    "parse_day",
+    "parse_moment",
+    "parse_unpunctuated",
+]
 
 SECONDS_PER_DAY = 86400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = re.compile(
     rb"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
     rb"(?: ?(?:UTC|Z)|([+-])(\d\d)(?::?(\d\d))?)?"
+)
+UNPUNCTUATED = re.compile(
+    rb"(\d{4}).(\d\d).(\d\d).(\d\d).(\d\d).(\d\d)(?:.(\d{6}))?(?:([+-])(\d\d).(\d\d))?", re.DOTALL
 )
 DAY = re.compile(rb"(\d{4})-(\d{1,2})-(\d{1,2})")
 
@@ -103,6 +114,29 @@ def parse_moment(text: bytes) -> float:
     if digits.endswith(b"000"):
         return float(microseconds) / 1e6
     return (microseconds * 1000 + int(digits[6:])) / 1_000_000_000
+
+
+def parse_unpunctuated(text: bytes) -> float:
+    """
+    Read a moment by where its digits are, as ExeTera does, such as ``2022/02/03 12:00:01+00.00``.
+
+    Returns
+    -------
+    float
+        POSIX seconds.
+
+    Raises
+    ------
+    ValueError
+        It is no moment.
+    """
+    match = UNPUNCTUATED.fullmatch(text)
+    if match is None:
+        raise ValueError
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
+    clock = b"%b-%b-%b %b:%b:%b" % (year, month, day, hour, minute, second)
+    zone = b"%b%b:%b" % (sign, hours, minutes) if sign else b""
+    return parse_moment(clock + (b"." + fraction if fraction else b"") + zone)
 
 
 def parse_day(text: bytes) -> float:

@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from exetera_zarr.errors import DataError
-from exetera_zarr.io.csv.cells import CellError
+from exetera_zarr.io.csv.cells import CellError, Faults
 from exetera_zarr.io.csv.convert import convert
 from exetera_zarr.io.csv.text import CsvError
+from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.schema.definitions import (
     Categorical,
     Column,
@@ -93,6 +94,7 @@ class FieldImporter:
         columns: tuple[Column, ...] = definition.columns(name)
         self.fields = [create_field(df, column, timestamp) for column in columns]
         self.field = self.fields[0]
+        self._tell = teller(df.dataset.settings)
 
     def import_part(
         self,
@@ -137,8 +139,9 @@ class FieldImporter:
             field.data.complete()
 
     def _append(self, cells: pa.Array) -> None:
+        faults = Faults(lenient=self._tell is not None)
         try:
-            arrays = convert(cells, self.definition)
+            arrays = convert(cells, self.definition, faults)
         except CellError as error:
             value, reason = cells[error.row].as_py(), error.reasons[error.row]
             raise DataError(
@@ -147,6 +150,9 @@ class FieldImporter:
             ) from None
         for field, array in zip(self.fields, arrays, strict=True):
             append(field, array)
+        if self._tell is not None:
+            for what, rows in faults.passed.items():
+                self._tell(what, self.field.describe(), rows)
 
 
 class CategoricalImporter(FieldImporter):

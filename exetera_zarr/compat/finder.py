@@ -33,7 +33,7 @@ MODULES = {
     "exetera.core.validation": "exetera_zarr.compat.validation",
     "exetera.io.field_importers": "exetera_zarr.compat.field_importers",
     "exetera.io.importer": "exetera_zarr.io.importer",
-    "exetera.io.load_schema": "exetera_zarr.io.schema.load",
+    "exetera.io.load_schema": "exetera_zarr.compat.load_schema",
     "exetera.io.parsers": "exetera_zarr.compat.parsers",
     "exetera.processing.date_time_helpers": "exetera_zarr.compat.date_time_helpers",
     "exetera.processing.numpy_buffer": "exetera_zarr.compat.numpy_buffer",

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.io.importer import read_schema
+from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import ROWS_PER_WRITE, ImportOptions
 from exetera_zarr.io.plan import plan_tables
 from exetera_zarr.io.tables import import_table
@@ -16,6 +17,7 @@ from exetera_zarr.tables.dataframe import DataFrame
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from exetera_zarr.io.leniency import Teller
     from exetera_zarr.io.options import PathLike, SourceKeywords, TableSummary, Timestamp
     from exetera_zarr.io.schema.definitions import Definition
 
@@ -76,7 +78,9 @@ def read_csv(
         )
     if schema_dictionary is None:
         sources = ImportOptions(**options).for_sources
-        schema_dictionary = _one_table(schema_file, schema_key, sources)
+        schema_dictionary = _one_table(
+            schema_file, schema_key, sources, teller(ddf.dataset.settings)
+        )
     elif not isinstance(schema_dictionary, Mapping):
         raise TypeError(f"'schema_dict' must be a dict, not a {type(schema_dictionary).__name__}")
     settings = _settings(ddf, timestamp, include, exclude, chunk_row_size, options)
@@ -139,9 +143,9 @@ def _read(
     most_rows: int | None = None,
     kept: Collection[str] = (),
 ) -> TableSummary:
-    name = ddf.name
+    name, tell = ddf.name, teller(ddf.dataset.settings)
     with ExitStack() as stack:
-        (plan,) = plan_tables(stack, {name: dict(schema)}, {name: csv_file}, settings, kept)
+        (plan,) = plan_tables(stack, {name: dict(schema)}, {name: csv_file}, settings, kept, tell)
         with ddf.dataset.transaction():
             summary = import_table(ddf, plan, settings.valid_from, settings, most_rows)
         plan.save_rejects()
@@ -149,13 +153,16 @@ def _read(
 
 
 def _one_table(
-    source: Any, key: str | None, source_options: Mapping[str, Any] | None
+    source: Any,
+    key: str | None,
+    source_options: Mapping[str, Any] | None,
+    tell: Teller | None,
 ) -> Mapping[str, Definition]:
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
         raise TypeError(
             f"'schema_file' must be a path or an open file, not a {type(source).__name__}"
         )
-    tables = read_schema(source, source_options)
+    tables = read_schema(source, source_options, tell)
     if key is None:
         if len(tables) == 1:
             return next(iter(tables.values()))

@@ -10,7 +10,7 @@ from exetera_zarr import fieldtypes
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
 from exetera_zarr.fields.base import Field
-from exetera_zarr.storage import Group
+from exetera_zarr.storage import Group, adopted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -69,14 +69,14 @@ def raw_array_from_parameter(session: Session, name: str, field: Any) -> Any:
     """
     if isinstance(field, np.ndarray):
         return field
-    if not isinstance(field, (Field, Group)):
+    if not is_field_parameter(field):
         raise _unexpected(name, field, "a field or an ndarray")
     return session.get(field).data[:]
 
 
 def array_from_parameter(session: Session, name: str, field: Any) -> Any:
     """As `raw_array_from_parameter`, but ``(offsets, bytes)`` of an indexed string field."""
-    if isinstance(field, (Field, Group)):
+    if is_field_parameter(field):
         found = session.get(field)
         if found.indexed:
             return found.indices[:], found.values[:]
@@ -94,14 +94,14 @@ def array_from_field_or_lower(name: str, field: Any) -> Any:
 
 def field_from_parameter(session: Session, name: str, field: Any) -> Any:
     """The field that is meant by a field or its storage group; ValueError for something else."""
-    if not isinstance(field, (Field, Group)):
+    if not is_field_parameter(field):
         raise _unexpected(name, field, "a field")
     return session.get(field)
 
 
 def is_field_parameter(field: object) -> bool:
     """Whether it is a field or a storage group."""
-    return isinstance(field, (Field, Group))
+    return isinstance(adopted(field), (Field, Group))
 
 
 def ensure_valid_field(name: str, field: object) -> None:
@@ -112,14 +112,14 @@ def ensure_valid_field(name: str, field: object) -> None:
 
 def ensure_valid_field_like(name: str, field: object) -> None:
     """Raise ValueError unless it is a field, a storage group or an ndarray."""
-    if not isinstance(field, (Field, Group, np.ndarray)):
+    if not is_field_parameter(field) and not isinstance(field, np.ndarray):
         raise _unexpected(name, field, "a field or an ndarray")
 
 
 def all_same_basic_type(name: str, fields: Collection[object]) -> None:
     """Raise ValueError unless all are fields, all storage groups, or all ndarrays."""
     for kind in (Field, Group, np.ndarray):
-        if all(isinstance(field, kind) for field in fields):
+        if all(isinstance(adopted(field), kind) for field in fields):
             return
     raise DataError(f"{name} is a mixture, or is not of fields or arrays at all")
 

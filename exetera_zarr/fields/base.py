@@ -128,7 +128,7 @@ class Field(Statistical, Rows):
     @property
     def stored(self) -> bool:
         """Whether its bytes live in a dataset rather than in memory."""
-        return self._group.storage is not None
+        return self._group.stored
 
     @property
     def name(self) -> str | None:
@@ -281,7 +281,14 @@ class Field(Statistical, Rows):
             The field cannot hold a value exactly.
         """
         exact, where, dtype = self.face.writes_exactly, self.describe(), self.dtype_of_rows
-        values = in_a_row(values, where)
+        given, values = values, in_a_row(values, where)
+        if exact and isinstance(given, Field):
+            if self.type_name == given.type_name == "categorical":
+                given = self.operand(given, operator.eq)  # by the names, whatever the codes
+            length, read = missing.masked_reader(given)
+            values, there = read(0, length)
+            found = self._encoded(missing.in_place_of_missing(values, there), dtype, where)
+            return found, None if dtype.kind == "f" else there
         if not exact:
             return self._made_to_fit(values, dtype, where), None
         values, mask = split_missing(values)

@@ -409,16 +409,14 @@ class StringData(Rows):
         if isinstance(part, (pa.Array, pa.ChunkedArray)):
             self.write_arrow(part)
         elif getattr(part, "indexed", False):
-            for column in part.blocks():  # type: ignore[attr-defined]
-                self._field.append(column)
+            for column, mask in part.masked_blocks():  # type: ignore[attr-defined]
+                if mask is None:
+                    self._field.extend_companion(len(column))
+                    self._field.append(column)
+                else:
+                    self._field.append_masked(column, mask)
         else:
-            if isinstance(part, (str, bytes)):
-                raise ArgumentTypeError(
-                    f"{self._field.describe()} takes a list of str, not one {part!r}"
-                )
-            part, mask = split_missing(in_a_row(part, self._field.describe()))
-            if mask is not None and not mask.any():
-                part = [""] * len(mask)
+            part, mask = self._split(part)
             with about(self._field.describe):
                 column = strings.encode(part)
             if mask is None:
@@ -426,6 +424,18 @@ class StringData(Rows):
                 self._field.append(column)
             else:
                 self._field.append_masked(blank_missing(column, mask), mask)
+
+    def _split(self, part: Any) -> tuple[Any, AnyArray | None]:
+        """Strings, and which of them there are; in ExeTera's face None is no string."""
+        if part is None or isinstance(part, (str, bytes, int, float)):
+            raise TypeError(
+                f"{self._field.describe()} takes a list, or another iterable, of str, not {part!r}"
+            )
+        given = in_a_row(part, self._field.describe())
+        if not self._field.face.sees_missing:
+            return given, None
+        found, mask = split_missing(given)
+        return ([""] * len(mask) if mask is not None and not mask.any() else found), mask
 
     def write(self, part: Iterable[str]) -> None:
         """Append strings, and `complete`."""

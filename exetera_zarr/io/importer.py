@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import NameTakenError, SchemaError, listing
 from exetera_zarr.io.csv.files import open_binary
+from exetera_zarr.io.leniency import Teller, teller
 from exetera_zarr.io.options import (
     ROWS_PER_WRITE,
     Choice,
@@ -34,6 +35,7 @@ from exetera_zarr.io.plan import TablePlan, callers_level, plan_tables
 from exetera_zarr.io.schema.definitions import Definition, Schema
 from exetera_zarr.io.schema.load import load_schema
 from exetera_zarr.io.tables import import_table
+from exetera_zarr.settings import settings_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -113,7 +115,8 @@ def import_csv(
         exclude=None if exclude is None else {table: exclude},
         **options,
     )
-    definitions = {table: definitions_of(schema, table, settings.for_sources)}
+    tell = teller(dataset.settings)
+    definitions = {table: definitions_of(schema, table, settings.for_sources, tell)}
     summary = _import_into(dataset, definitions, {table: csv}, settings, paths_of(schema))
     if rejected := summary.rejected:
         place = summary[table].rejects
@@ -179,9 +182,10 @@ def import_with_schema(
         chunk_row_size=chunk_row_size,
         **options,
     )
-    schema = read_schema(schema_file, settings.for_sources)
+    tell = teller(settings_of(session))
+    schema = read_schema(schema_file, settings.for_sources, tell)
     with ExitStack() as stack:
-        plans = plan_tables(stack, schema, files, settings, paths_of(schema_file))
+        plans = plan_tables(stack, schema, files, settings, paths_of(schema_file), tell)
         dataset = session.open_dataset(
             dataset_filename,
             "w" if overwrite else "a",
@@ -253,7 +257,7 @@ def _import_into(
     kept: Collection[str] = (),
 ) -> ImportSummary:
     with ExitStack() as stack:
-        plans = plan_tables(stack, schema, files, options, kept)
+        plans = plan_tables(stack, schema, files, options, kept, teller(dataset.settings))
         summary = _import_plans(dataset, plans, options)
         _save_rejects(plans, options)
     return summary
@@ -272,21 +276,26 @@ def _save_rejects(plans: Sequence[TablePlan], options: ImportOptions) -> None:
         plan.save_rejects()
 
 
-def read_schema(source: Any, source_options: Mapping[str, Any] | None = None) -> Schema:
+def read_schema(
+    source: Any, source_options: Mapping[str, Any] | None = None, tell: Teller | None = None
+) -> Schema:
     """Read a schema as `load_schema` does, from a URL as well."""
     if isinstance(source, str | os.PathLike) and "://" in os.fspath(source):
         file, _ = open_binary(source, source_options)
         with file:
-            return load_schema(file)
-    return load_schema(source)
+            return load_schema(file, tell=tell)
+    return load_schema(source, tell=tell)
 
 
 def definitions_of(
-    schema: Any, table: str, source_options: Mapping[str, Any] | None = None
+    schema: Any,
+    table: str,
+    source_options: Mapping[str, Any] | None = None,
+    tell: Teller | None = None,
 ) -> dict[str, Definition]:
     """Return the definitions of one table, from any form of schema."""
     if not isinstance(schema, Mapping):
-        schema = read_schema(schema, source_options)
+        schema = read_schema(schema, source_options, tell)
     elif all(isinstance(value, Definition) for value in schema.values()):
         return dict(schema)
     elif not all(isinstance(value, Mapping) for value in schema.values()):

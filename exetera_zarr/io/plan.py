@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import ExitStack
 
+    from exetera_zarr.io.leniency import Teller
     from exetera_zarr.io.options import Choice, Files, ImportOptions
 
 __all__ = ["CsvInput", "Source", "TablePlan", "callers_level", "plan_tables"]
@@ -149,6 +150,7 @@ def plan_tables(
     files: Files,
     options: ImportOptions,
     kept: Collection[str] = (),
+    tell: Teller | None = None,
 ) -> list[TablePlan]:
     """
     Open files, read their headers and compare them with the schema.
@@ -165,6 +167,8 @@ def plan_tables(
         Of the import.
     kept
         Other files that rejects must not overwrite.
+    tell
+        Tells what is let pass; None where nothing is. See `leniency.teller`.
 
     Returns
     -------
@@ -196,7 +200,7 @@ def plan_tables(
         if table in places:
             rejects = _rejects(places[table], inputs, options)
             stack.callback(rejects.close)
-        chosen = [_sources(file, table, schema[table], options) for file in inputs]
+        chosen = [_sources(file, table, schema[table], options, tell) for file in inputs]
         plans.append(TablePlan(table, _aligned(inputs, chosen), rejects))
         _warn_of_unknown(table, inputs, chosen, schema[table])
     return plans
@@ -253,14 +257,18 @@ def _own_columns(file: CsvInput) -> list[str]:
 
 
 def _sources(
-    file: CsvInput, table: str, definitions: Mapping[str, Definition], options: ImportOptions
+    file: CsvInput,
+    table: str,
+    definitions: Mapping[str, Definition],
+    options: ImportOptions,
+    tell: Teller | None,
 ) -> tuple[Source, ...]:
     """Choose the columns of a file to import, in its order."""
     include = (options.include or {}).get(table)
     exclude = (options.exclude or {}).get(table, ())
     chosen = _choose(file, include, exclude)
     if options.missing == "error":
-        _check_missing(file, definitions, include, exclude)
+        _check_missing(file, definitions, include, exclude, tell)
     sources = [
         Source(file.names.index(name), name, definitions.get(name, String())) for name in chosen
     ]
@@ -298,9 +306,13 @@ def _check_missing(
     definitions: Mapping[str, Definition],
     include: Collection[str] | None,
     exclude: Collection[str],
+    tell: Teller | None,
 ) -> None:
     wanted = definitions if include is None else include
     if absent := [name for name in wanted if name not in file.names and name not in exclude]:
+        if tell is not None:
+            tell(f"left out {listing(absent)} of the schema, which the file lacks", file.name)
+            return
         raise SchemaError(
             f"{file.name} lacks {listing(absent)}, which the schema asks for; its header has "
             f"{listing(file.names)} (missing='skip' leaves such columns out)"

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from exetera_zarr.fields.missing import COMPANION
 from exetera_zarr.io.csv.pipeline import converted_blocks
+from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import Progress, TableSummary
 from exetera_zarr.io.schema.definitions import Column
 from exetera_zarr.journal.snapshots import END
@@ -81,6 +82,7 @@ class _TableImport:
         most_rows: int | None,
     ) -> None:
         self._plan = plan
+        self._tell_passed = teller(table.dataset.settings)
         self._since = since
         self._options = options
         self._left = most_rows
@@ -102,11 +104,15 @@ class _TableImport:
         opened, text = source.open()
         rows, lines = 0, text.header_lines
         # Closed at once, so that an error does not keep the threads as long as its traceback lives.
-        with closing(opened), closing(converted_blocks(text, columns)) as blocks:
+        converted = converted_blocks(text, columns, lenient=self._tell_passed is not None)
+        with closing(opened), closing(converted) as blocks:
             for whole in blocks:
                 block = whole if self._left is None else whole.until(self._left)
                 self._reject(block, source, rows, lines)
                 self._accept(block)
+                if self._tell_passed is not None:
+                    for (name, what), count in block.passed.items():
+                        self._tell_passed(what, f"{self._plan.table}/{name}", count)
                 rows += block.records
                 lines += block.lines
                 self._tell(opened.position)

@@ -301,7 +301,7 @@ def _incoming(
                 made.append(np.ones(min(_STEP, rows - start), np.bool_))
         else:
             _append_empty(made, rows)
-            if owner is None and snapshot.companions().get(name) is None:
+            if rows and owner is None and snapshot.companions().get(name) is None:
                 _tell_missing(table, [name], rows, np.zeros)
     return Incoming(theirs, table[name])
 
@@ -313,7 +313,7 @@ def _tell_missing(
     present: Callable[[int, type[np.bool_]], AnyArray] = np.ones,
 ) -> None:
     """Have fields of a journal say which of their rows have a value, so that some may have none."""
-    if not table.dataset.settings.face.sees_missing or rows == 0:
+    if not table.dataset.settings.face.sees_missing:
         return
     companions = table.companions()
     for name in names:

@@ -2,6 +2,7 @@
 
 from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
 from exetera_zarr.storage.concurrency import together
+from exetera_zarr.storage.hdf5.foreign import adopted
 from exetera_zarr.storage.memory import MemoryGroup
 from exetera_zarr.storage.options import Durability, Mode, OpenOptions
 from exetera_zarr.storage.registry import open_storage, shown
@@ -17,6 +18,7 @@ __all__ = [
     "Mode",
     "OpenOptions",
     "Storage",
+    "adopted",
     "create_file",
     "file_exists",
     "list_files",

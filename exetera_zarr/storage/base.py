@@ -154,6 +154,11 @@ class Group(ABC):
         """The storage it belongs to; None for a group in memory."""
 
     @property
+    def stored(self) -> bool:
+        """Whether its bytes are in a dataset, or in a file, rather than in memory."""
+        return self.storage is not None
+
+    @property
     @abstractmethod
     def row_block(self) -> int:
         """Rows of a block of the fields in this group."""

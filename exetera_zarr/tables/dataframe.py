@@ -59,6 +59,19 @@ class DataFrame(FieldContainer):
         super().__init__()
         self._dataset = dataset
         self._group = group
+        self._left: Names | None = None  # the names when the dataset was closed
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was neither deleted, moved nor rolled back."""
+        try:
+            return self.group is not None
+        except ValueError:
+            return False
+
+    def leave(self, names: Names) -> None:
+        """Keep the names of the fields beyond the end of the dataset."""
+        self._left = names
 
     @property
     def group(self) -> Group:
@@ -159,7 +172,7 @@ class DataFrame(FieldContainer):
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             raise ArgumentTypeError(f"a name is a str, not a {type(name).__name__}")
-        return normal(name) in self.group
+        return normal(name) in (self.group if self._left is None else self._left)
 
     def contains_field(self, field: Field) -> bool:
         """Whether that field is one of this table; TypeError for something else."""
@@ -183,7 +196,7 @@ class DataFrame(FieldContainer):
 
     def keys(self) -> Names:
         """Names of the fields, in order; as sets they go together by ``& | - ^``."""
-        return self._field_names()
+        return self._field_names() if self._left is None else self._left
 
     def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:
         """

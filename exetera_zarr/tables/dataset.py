@@ -57,6 +57,7 @@ class Dataset(FieldContainer):
         self._storage = storage
         self._settings = settings
         self.name = name
+        self._left: Names | None = None  # the names when it was closed
         self._frames: weakref.WeakValueDictionary[Hashable, DataFrame] = (
             weakref.WeakValueDictionary()
         )
@@ -263,10 +264,16 @@ class Dataset(FieldContainer):
         return self.version
 
     def close(self) -> None:
-        """Commit, and end: its tables and fields cannot be used after."""
-        if not self.closed:
-            self._storage.close()
-            self._dropped.detach()
+        """Commit, and end: but for their names, its tables and fields cannot be used after."""
+        if self.closed:
+            return
+        names = self.keys()
+        names_of = {frame: frame.keys() for frame in self._frames.values() if frame.exists}
+        self._storage.close()
+        self._dropped.detach()
+        self._left = names
+        for frame, fields in names_of.items():
+            frame.leave(fields)
 
     def __enter__(self) -> Self:
         return self
@@ -380,7 +387,7 @@ class Dataset(FieldContainer):
         return frame
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and normal(name) in self.group
+        return isinstance(name, str) and normal(name) in self.keys()
 
     def contains_dataframe(self, dataframe: DataFrame) -> bool:
         """Whether that table is one of this dataset; TypeError for something else."""
@@ -420,7 +427,7 @@ class Dataset(FieldContainer):
 
     def keys(self) -> Names:
         """Names of the tables, and of fields at the top level, in order; also as sets are."""
-        return Names(self.group.keys())
+        return Names(self.group.keys()) if self._left is None else self._left
 
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         """Bytes in the store of each committed field, by table and field name."""
@@ -447,11 +454,11 @@ def copy(dataframe: DataFrame, dataset: Dataset, name: str) -> None:
 
 
 def move(dataframe: DataFrame, dataset: Dataset, name: str) -> None:
-    """Copy a table into a dataset under a name, and delete it where it was."""
+    """Copy a table into a dataset under a name, and delete it where it was; or rename it there."""
     if name in dataset:
         raise NameTakenError(f"{name!r} exists already in {dataset.url}")
     if dataframe.dataset is dataset:
-        dataset[name] = dataframe
+        dataset.group.rename_groups({dataframe.name: name})
         return
     dataset.copy(dataframe, name)
     dataframe.dataset.delete_dataframe(dataframe)

@@ -90,7 +90,8 @@ def _included(frame: DataFrame, include: Any, names: list[str], types: list[type
     if include == "all":
         return frame.keys()
     if types:
-        return [name for name, field in frame.items() if _is_of(field, types)]
+        found = [name for kind in types for name, field in frame.items() if _is_of(field, [kind])]
+        return list(dict.fromkeys(found))
     found = [name for name in names if name in frame]
     if not found:
         raise FieldNotFoundError(f"there are no fields {names}; there are: {listing(frame)}")

@@ -13,11 +13,13 @@ from exetera_zarr.faces import EXETERA, NATIVE
 from exetera_zarr.fields.base import Field
 from exetera_zarr.settings import Settings, cache_limit, checked_folder, size_in_bytes
 from exetera_zarr.settings import memory_limit as limit_in_bytes
-from exetera_zarr.storage import Group, OpenOptions, open_storage
+from exetera_zarr.storage import Group, OpenOptions, adopted, open_storage
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.tables import redirects
 from exetera_zarr.tables.dataframe import DataFrame
 from exetera_zarr.tables.dataset import Dataset, close_after
+from exetera_zarr.tables.group_of_fields import GroupOfFields
+from exetera_zarr.tables.session_fields import is_foreign
 from exetera_zarr.tables.session_joins import JoinFunctions
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from exetera_zarr.fields.container import FieldContainer
     from exetera_zarr.storage import Durability, Mode
 
 __all__ = ["Session"]
@@ -277,9 +280,10 @@ class Session(OfThisProcess, JoinFunctions):
         chunksize: int | None = None,
     ) -> Any:
         """An empty field of the type of `field`, in a table; ValueError if it is no field."""
-        if not isinstance(field, (Field, Group)):
+        if not isinstance(adopted(field), (Field, Group)):
             raise ArgumentError(f"expected a field, not a {type(field).__name__}")
-        dest = self._table(dest_group) if isinstance(dest_group, Group) else dest_group
+        stored = isinstance(adopted(dest_group), Group)
+        dest = self._table(dest_group) if stored else dest_group
         return self.get(field).create_like(dest, dest_name, timestamp)
 
     def create_indexed_string(
@@ -328,8 +332,10 @@ class Session(OfThisProcess, JoinFunctions):
         """See `DataFrame.create_timestamp`."""
         return self._table(group).create_timestamp(name, timestamp, chunksize)
 
-    def _table(self, group: Any) -> DataFrame:
-        """The table that is meant by it or by its storage group."""
+    def _table(self, group: Any) -> FieldContainer:
+        """The table that is meant by it or by its storage group, or a group of h5py's."""
+        if is_foreign(group):
+            return GroupOfFields(self, adopted(group))
         if isinstance(group, Group):
             for dataset in self.datasets.values():
                 if dataset.storage is group.storage and group.name in dataset:

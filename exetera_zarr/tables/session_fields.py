@@ -16,7 +16,7 @@ from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
 from exetera_zarr.fields.sources import source_of, workspace
-from exetera_zarr.storage import Group
+from exetera_zarr.storage import Group, adopted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
-__all__ = ["FieldFunctions"]
+__all__ = ["FieldFunctions", "is_foreign"]
 
 
 class FieldFunctions:
@@ -49,12 +49,13 @@ class FieldFunctions:
         AttributeError
             It is nothing stored at all, such as a name.
         """
+        field = adopted(field)
         if isinstance(field, Field):
             return field
         if isinstance(field, Group):
             if is_field_group(field):
                 return wrap(self, field)
-        elif not isinstance(field, FieldContainer):
+        elif not isinstance(field, FieldContainer) and not hasattr(field, "attrs"):
             raise AttributeError(f"a {type(field).__name__} has no field; write s.get(ds['name'])")
         raise ArgumentError(f"{field!r} is not a field")
 
@@ -109,7 +110,30 @@ class FieldFunctions:
             Accepted for ExeTera's sake.
         """
         names = [keys] if isinstance(keys, str) else list(keys)
+        if is_foreign(src_group) or is_foreign(dest_group):
+            self._sort_groups(src_group, dest_group, names)
+            return
         src_group.sort_values(names, None if dest_group is src_group else dest_group)
+
+    def _sort_groups(self, source: Any, dest: Any, keys: Sequence[str]) -> None:
+        """The same where one of both is a group of a file that the script itself opened."""
+        fields = {name: self.get(source[name]) for name in source}
+        order = self.dataset_sort_index([fields[key] for key in keys])
+        for name, field in fields.items():
+            same = source == dest
+            target = field if same else self.create_like(field, dest, name)
+            field.apply_index(order, target=target)
+
+    def create_like(
+        self,
+        field: Any,
+        dest_group: Any,
+        dest_name: str,
+        timestamp: Any = None,
+        chunksize: int | None = None,
+    ) -> Any:
+        """An empty field of the type of `field`, in a table; ValueError if it is no field."""
+        raise NotImplementedError
 
     # -- rows
 
@@ -164,6 +188,7 @@ class FieldFunctions:
 
     def _column(self, value: Any) -> Column:
         """All rows of what stands for a field: itself, its group, an array, or a list of str."""
+        value = adopted(value)
         if isinstance(value, Group):
             value = self.get(value)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -174,6 +199,7 @@ class FieldFunctions:
 
     def _source(self, *values: Any) -> Source:
         """The same as columns that are read by rows; all of fields, or all in memory."""
+        values = tuple(adopted(value) for value in values)
         if all(isinstance(value, (Field, Group)) for value in values):
             return source_of([self.get(value) for value in values])
         columns = [v if isinstance(v, pa.Array) else self._column(v) for v in values]
@@ -356,6 +382,11 @@ class FieldFunctions:
 
     def _runs(self, index: Any) -> AnyArray:
         return spans.find_in_blocks(self._source(index).blocks())
+
+
+def is_foreign(group: Any) -> bool:
+    """Whether it is a group of a file that the script itself opened, with h5py."""
+    return adopted(group) is not group
 
 
 def _check_dest(dest: Any) -> None:

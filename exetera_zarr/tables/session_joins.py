@@ -15,7 +15,7 @@ from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.sources import workspace
-from exetera_zarr.storage import Group
+from exetera_zarr.storage import Group, adopted
 from exetera_zarr.tables.session_fields import FieldFunctions
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class JoinFunctions(FieldFunctions):
         if keep is None:
             return item
         mask = np.asarray(self._column(keep))
-        if isinstance(item, (Field, Group)):
+        if isinstance(adopted(item), (Field, Group)):
             return self.get(item).apply_filter(mask)
         return selection.compress(self._column(item), mask)
 
@@ -250,7 +250,7 @@ class JoinFunctions(FieldFunctions):
         if writers is not None and len(writers) != len(fields):
             raise DataError(f"{len(writers)} writers for {len(fields)} fields")
         results = []
-        for number, item in enumerate(fields):
+        for number, item in enumerate(map(adopted, fields)):
             is_field = isinstance(item, (Field, Group))
             columns = (
                 filters.chosen(self.get(item), rows)
@@ -268,7 +268,7 @@ class JoinFunctions(FieldFunctions):
                 results.append(result)
             else:
                 parts = list(columns) or [self._column(item)[:0]]
-                results.append(_plain(selection.concat(parts)))
+                results.append(_as_given(selection.concat(parts), item))
         return results
 
     # -- merges of keys that ascend
@@ -341,7 +341,8 @@ class JoinFunctions(FieldFunctions):
                 last = int(rows[-1]) if len(rows) else last
                 numbers.append(found)
             chosen = RowNumbers(work, numbers, ascending=True)
-            if row_map is not None:
+            # Of an array ExeTera makes no use.
+            if row_map is not None and not isinstance(row_map, np.ndarray):
                 target = self.get(row_map)
                 for some in chosen.blocks():
                     target.append(np.where(some < 0, INVALID_INDEX, some))
@@ -393,6 +394,12 @@ def _one_kind(sources: Any) -> None:
     kinds = {"array" if isinstance(one, np.ndarray) else "field" for one in sources}
     if len(kinds) > 1:
         raise ArgumentError("the sources are all fields or all arrays")
+
+
+def _as_given(column: Column, item: Any) -> Any:
+    """A column as users see it: an array of strings where an array of them was given."""
+    found = _plain(column)
+    return np.asarray(found, item.dtype) if isinstance(item, np.ndarray) else found
 
 
 def _plain(column: Column) -> Any:

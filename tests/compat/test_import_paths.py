@@ -16,6 +16,7 @@ import pytest
 from exetera_zarr import DataError, Session, UnsupportedError
 from exetera_zarr import fields as ours
 from exetera_zarr.compat import fields, finder, numpy_buffer
+from exetera_zarr.compat import session as compat_session
 from exetera_zarr.tables.redirects import Redirect, redirected, resolve
 
 
@@ -70,13 +71,15 @@ def test_every_way_to_import(exetera):
         names,
     )
     assert names["exetera"].__version__ == "0.6.0"
-    assert names["Session"] is names["late"] is names["AbstractSession"] is Session
+    assert names["Session"] is names["late"] is compat_session.Session
+    assert issubclass(names["Session"], names["AbstractSession"])
+    assert names["AbstractSession"] is Session
     assert names["edf"].HDF5DataFrame is names["DataFrame"]
     assert names["dataset"].HDF5Dataset.__name__ == "Dataset"
     assert names["ops"].INVALID_INDEX == 1 << 62
     # Our own modules keep their names: they are the same ones.
-    assert sys.modules["exetera.core.session"] is sys.modules["exetera_zarr.tables.session"]
-    assert sys.modules["exetera_zarr.tables.session"].__spec__.name == "exetera_zarr.tables.session"
+    assert sys.modules["exetera.core.session"] is sys.modules["exetera_zarr.compat.session"]
+    assert sys.modules["exetera_zarr.compat.session"].__spec__.name == "exetera_zarr.compat.session"
 
 
 @pytest.mark.parametrize("name", sorted(finder.REPLACED))

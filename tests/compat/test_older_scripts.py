@@ -333,7 +333,7 @@ def test_a_reader_beside_a_writer_sees_its_draft(place):
 def test_an_error_in_the_with_block_keeps_what_was_done(place):
     """The script's own error is the one that is raised, and what had completed is kept."""
     url, options = place.url("x.zarr"), place.storage_options
-    with pytest.raises(ZeroDivisionError), Session() as s:
+    with pytest.raises(ZeroDivisionError), Session(exetera=True) as s:
         ds = s.open_dataset(url, "w", "d", storage_options=options)
         ds.create_dataframe("t").create_numeric("n", "int8").data.write([1, 2])
         _ = 1 / 0

@@ -27,8 +27,8 @@ CODES = [2, 0, 2, 1, 0, 1, 1, 0, 0, 2]
 
 @pytest.fixture
 def table(place):
-    """Ten rows in blocks of four."""
-    with Session(row_block=4) as s:
+    """Ten rows in blocks of four, in ExeTera's face."""
+    with Session(row_block=4, exetera=True) as s:
         ds = s.open_dataset(place.url("x.zarr"), "w", "d", storage_options=place.storage_options)
         frame = ds.create_dataframe("t")
         frame.create_numeric("n", "int32").data.write([5, 1, -3, 2, 2, 9, 0, 7, 7, 1])
@@ -144,7 +144,7 @@ def test_empty_and_broken_columns(table):
 )
 def test_numbers_do_not_depend_on_the_blocks(values, block):
     """The low percentiles come out of a pass over blocks as of the whole column."""
-    with Session(row_block=block) as s:
+    with Session(row_block=block, exetera=True) as s:
         frame = s.open_dataset("memory://describing.zarr", "w", "d").create_dataframe("t")
         frame.create_numeric("x", "float64").data.write(values)
         found = frame.describe(output="none")

@@ -34,6 +34,12 @@ def dataset(place):
 
 
 @pytest.fixture
+def exetera_dataset(place):
+    with Session(row_block=4, exetera=True) as s:
+        yield s.open_dataset(place.url("x.zarr"), "w", "d", storage_options=place.storage_options)
+
+
+@pytest.fixture
 def table(dataset):
     return fill(dataset.create_dataframe("visits"))
 
@@ -101,8 +107,24 @@ def test_tables_of_a_dataset(dataset):
         a.keys()
 
 
-def test_renaming_and_copying_tables(dataset, table, place):
-    """Assigned within its dataset a table is renamed, to another one it is copied."""
+def test_a_table_assigned_within_its_dataset_is_copied(dataset, table):
+    """Both are there, and neither shows what is done to the other; itself is no copy."""
+    before = as_lists(table)
+    dataset["seen"] = table
+    dataset["visits"] = table
+    assert dataset.keys() == ["visits", "seen"]
+    table.apply_filter(np.zeros(11, bool))
+    assert as_lists(dataset["seen"]) == before
+    with pytest.raises(NameTakenError):
+        dataset["seen"] = table
+    move_table(dataset["seen"], dataset, "moved")
+    assert dataset.keys() == ["visits", "moved"]
+    assert as_lists(dataset["moved"]) == before
+
+
+def test_renaming_and_copying_tables(exetera_dataset, place):
+    """In ExeTera's face: assigned within its dataset a table is renamed, to another one copied."""
+    dataset, table = exetera_dataset, fill(exetera_dataset.create_dataframe("visits"))
     before = as_lists(table)
     field = table["note"]
     with pytest.raises(AttributeError, match=r"ds\['seen'\] = df"):
@@ -218,11 +240,11 @@ def test_copying_a_field_is_work_for_that_field_alone(dataset, table, name, monk
     del table["twin"]
 
     def half_way():
-        yield table[name].read(0, 4)
+        yield table[name].read(0, 4), None
         raise InterruptedError
 
     broken = copy(table[name], dataset.create_dataframe("other"), "broken")
-    monkeypatch.setattr(broken, "blocks", half_way)
+    monkeypatch.setattr(broken, "masked_blocks", half_way)
     before = table.keys()
     with pytest.raises(InterruptedError):
         copy(broken, table, "twin")

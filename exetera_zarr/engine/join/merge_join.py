@@ -66,10 +66,10 @@ def ordered_pairs(left: Source, right: Source, how: How, work: Workspace) -> Gen
     Yields
     ------
     left_rows, right_rows : int64 arrays
-        Row numbers, -1 for no partner, at most `row_pairs.CHUNK` at once. Ordered: 'left' by (left row,
-        right row); 'right' by (right row, left row); 'inner' and 'outer' by (first left row with
-        that key, left row, right row), the rows that only the right side of an 'outer' has last, in
-        their order.
+        Row numbers, -1 for no partner, at most `row_pairs.CHUNK` at once. Ordered: 'left' by
+        (left row, right row); 'right' by (right row, left row); 'inner' and 'outer' by (first left
+        row with that key, left row, right row), the rows that only the right side of an 'outer'
+        has last, in their order.
 
     Raises
     ------

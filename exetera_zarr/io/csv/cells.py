@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,10 +41,29 @@ class CellError(Exception):
 
 
 class Faults:
-    """Collects the cells of a column that do not fit, over several checks."""
+    """
+    Collects the cells of a column that do not fit, over several checks.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    lenient
+        Whether what ExeTera's imports let pass is no fault.
+
+    Attributes
+    ----------
+    passed
+        What was let pass, and in how many cells.
+    """
+
+    def __init__(self, *, lenient: bool = False) -> None:
+        self.lenient = lenient
+        self.passed: Counter[str] = Counter()
         self._reasons: dict[int, str] = {}
+
+    def let_pass(self, wrong: Mask, what: str) -> None:
+        """Count cells that do not fit, and are made to."""
+        if count := int(np.count_nonzero(wrong)):
+            self.passed[what] += count
 
     def add(self, wrong: Mask, reason: Callable[[int], str]) -> None:
         """

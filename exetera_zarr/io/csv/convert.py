@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ from exetera_zarr.io.schema.definitions import (
     String,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["Produced", "convert"]
 
 Produced: TypeAlias = npt.NDArray[Any] | pa.Array
@@ -43,7 +46,9 @@ TRUE_TEXTS = (b"1", b"y", b"t", b"yes", b"on", b"true")
 FALSE_TEXTS = (b"0", b"n", b"f", b"no", b"off", b"false")
 
 
-def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
+def convert(
+    array: pa.Array, definition: Definition | Blank, faults: Faults | None = None
+) -> list[Produced]:
     """
     Convert the cells of a column.
 
@@ -53,6 +58,9 @@ def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
         Binary array without nulls.
     definition
         What the cells mean.
+    faults
+        Says whether cells that do not fit are made to, as ExeTera makes them, and counts these; by
+        default none is.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def convert(array: pa.Array, definition: Definition | Blank) -> list[Produced]:
     CellError
         The cells that do not fit.
     """
-    faults = Faults()
+    faults = Faults() if faults is None else faults
     produced = _convert(Cells(array), definition, faults)
     faults.check()
     return produced
@@ -78,7 +86,7 @@ def _convert(cells: Cells, definition: Definition | Blank, faults: Faults) -> li
         case Numeric(nformat="bool"):
             return _flagged(cells, definition, faults, *_booleans(cells))
         case Numeric():
-            return _flagged(cells, definition, faults, *_numbers(cells, definition.nformat))
+            return _flagged(cells, definition, faults, *_numbers(cells, definition.nformat, faults))
         case String(fixed_length=None):
             return [cells.utf8(faults).cast(pa.large_string())]
         case String():
@@ -102,7 +110,10 @@ def _categories(cells: Cells, definition: Categorical, faults: Faults) -> list[P
         values[free] = FREETEXT_VALUE
         words = Cells(pc.if_else(pa.array(free), cells.array, pa.scalar(b"")))
         return [values, words.utf8(faults).cast(pa.large_string())]
-    if missing is not None:
+    if missing is not None and faults.lenient:
+        faults.let_pass(missing, "took unknown categories for 0")
+        values[missing] = 0
+    elif missing is not None:
         reason = f"is none of the categories {listing(definition.categories, 10)}"
         faults.add(missing, lambda row: reason)  # noqa: ARG005 - one reason for all
     return [values]
@@ -144,7 +155,7 @@ def _why_not(text: bytes, definition: Numeric) -> str:
     return f"is out of range for {nformat} ({info.min} to {info.max})"
 
 
-def _numbers(cells: Cells, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
+def _numbers(cells: Cells, nformat: str, faults: Faults) -> tuple[npt.NDArray[Any], Mask]:
     """
     Read integers or floats.
 
@@ -166,7 +177,28 @@ def _numbers(cells: Cells, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
     values[rest] = found
     valid = plain.copy()
     valid[rest] = ~failed
+    if faults.lenient and not valid[rest].all():
+        valid |= _made_to_fit(cells, rest & ~valid, values, faults)
     return values, valid
+
+
+def _made_to_fit(cells: Cells, rows: Mask, values: npt.NDArray[Any], faults: Faults) -> Mask:
+    """Put numbers that are out of range in place as ExeTera does: whole ones wrap around."""
+    parse: Callable[[bytes], Any] = float
+    if values.dtype.kind in "iu":
+        mask = (1 << (8 * values.dtype.itemsize)) - 1
+
+        def parse(text: bytes) -> int:
+            return int(text) & mask
+
+    kind = f"u{values.dtype.itemsize}" if values.dtype.kind in "iu" else values.dtype.str
+    with np.errstate(over="ignore"):
+        found, failed = cells.each(rows, parse, kind)
+    fits = rows.copy()
+    fits[rows] = ~failed
+    values[rows] = found.view(values.dtype)
+    faults.let_pass(fits, f"made numbers fit {values.dtype.name}")
+    return fits
 
 
 def _read_plain(cells: Cells, plain: Mask, nformat: str) -> tuple[npt.NDArray[Any], Mask]:
@@ -266,6 +298,9 @@ def _booleans(cells: Cells) -> tuple[npt.NDArray[Any], Mask]:
 def _fixed(cells: Cells, length: int, faults: Faults) -> npt.NDArray[Any]:
     text = cells.utf8(faults)
     too_long = cells.lengths > length
+    if faults.lenient:
+        faults.let_pass(too_long, f"cut strings to {length} bytes")
+        return _cut(cells, length)
     faults.add(too_long, lambda row: f"has {cells.lengths[row]} bytes; the field holds {length}")
     nul = (cells.byte_at(-1) == 0) & cells.filled
     reason = "ends with a NUL byte, which a fixed string cannot keep"
@@ -276,3 +311,9 @@ def _fixed(cells: Cells, length: int, faults: Faults) -> npt.NDArray[Any]:
         text = pc.ascii_rpad(text, length, padding="\0")
     padded = Cells(text.view(pa.binary()))
     return padded.data.view(f"S{length}") if len(cells) else np.zeros(0, f"S{length}")
+
+
+def _cut(cells: Cells, length: int) -> npt.NDArray[Any]:
+    """Fixed strings of the first bytes of each cell, which need not be whole characters."""
+    short = Cells(pc.binary_slice(cells.array, 0, length)) if len(cells) else cells
+    return np.asarray(short.array.to_pylist(), f"S{length}")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from exetera_zarr.io.csv.cells import Cells, Faults, Mask
 from exetera_zarr.io.schema.definitions import DAY_LENGTH, Date, DateTime
-from exetera_zarr.moments import parse_day, parse_moment
+from exetera_zarr.moments import parse_day, parse_moment, parse_unpunctuated
 
 __all__ = ["convert_moments"]
 
@@ -50,6 +50,13 @@ def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[
     rest = cells.filled & ~valid
     if rest.any():
         found, failed = cells.each(rest, parse_day if whole_days else parse_moment, np.float64)
+        if faults.lenient and not whole_days and failed.any():
+            rows = rest.copy()
+            rows[rest] = failed
+            found[failed], odd = cells.each(rows, parse_unpunctuated, np.float64)
+            failed[failed] = odd
+            rows[rest] &= ~failed
+            faults.let_pass(rows, "read moments whatever separates their parts")
         wrong = np.zeros(len(cells), bool)
         wrong[rest] = failed
         expected = "date YYYY-MM-DD" if whole_days else "date and time YYYY-MM-DD HH:MM:SS"

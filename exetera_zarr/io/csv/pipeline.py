@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.errors import ExeteraError
-from exetera_zarr.io.csv.cells import CellError
+from exetera_zarr.io.csv.cells import CellError, Faults
 from exetera_zarr.io.csv.convert import Produced, convert
 from exetera_zarr.io.csv.records import Parsed, parse_block
 from exetera_zarr.io.csv.rejects import BadCell, BadRecord
@@ -46,6 +46,8 @@ class Converted:
         The values of the rows that are fine, in the order of the table's fields.
     bad
         The other records.
+    passed
+        What was let pass of the rows that are fine, by column and what it was.
     """
 
     rows: int
@@ -54,6 +56,7 @@ class Converted:
     size: int
     arrays: list[Produced] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
+    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def until(self, records: int) -> Converted:
         """Return what the first records of the block became; its lines stay."""
@@ -61,12 +64,13 @@ class Converted:
             return self
         bad = [record for record in self.bad if record.row < records]
         rows = records - len(bad)
-        return Converted(
-            rows, records, self.lines, self.size, [array[:rows] for array in self.arrays], bad
-        )
+        arrays = [array[:rows] for array in self.arrays]
+        return Converted(rows, records, self.lines, self.size, arrays, bad, self.passed)
 
 
-def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Converted, None, None]:
+def converted_blocks(
+    text: CsvText, sources: Sequence[Source], *, lenient: bool = False
+) -> Generator[Converted, None, None]:
     """
     Split, check and convert the blocks of a file in a pool of threads.
 
@@ -76,6 +80,8 @@ def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Conv
         The file, after its header.
     sources
         What its columns mean.
+    lenient
+        Whether what ExeTera's imports let pass is no error.
 
     Yields
     ------
@@ -105,7 +111,7 @@ def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Conv
                     # An earlier block may hold an earlier error.
                     stopped, more = error, False
                 else:
-                    under_way.append(pool.submit(_convert_block, block, width, sources))
+                    under_way.append(pool.submit(_convert_block, block, width, sources, lenient))
             if under_way:
                 yield under_way.popleft().result()
         if stopped is not None:
@@ -114,7 +120,7 @@ def converted_blocks(text: CsvText, sources: Sequence[Source]) -> Generator[Conv
         pool.shutdown(cancel_futures=True)
 
 
-def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Converted:
+def _convert_block(block: Block, width: int, sources: Sequence[Source], lenient: bool) -> Converted:
     text = block.text
     size = len(text.data)
     if block.problem is not None:
@@ -122,30 +128,35 @@ def _convert_block(block: Block, width: int, sources: Sequence[Source]) -> Conve
     wanted = [source.position for source in sources]
     parsed = parse_block(text, width, wanted)
     cells = [parsed.cells[source.position] for source in sources]
-    arrays, wrong = _convert_columns(cells, sources)
+    arrays, wrong, passed = _convert_columns(cells, sources, lenient)
     if wrong:
         fine = np.ones(len(cells[0]), bool)
         fine[list(wrong)] = False
         keep = pa.array(fine)
-        arrays, _ = _convert_columns([column.filter(keep) for column in cells], sources)
+        kept = [column.filter(keep) for column in cells]
+        arrays, _, passed = _convert_columns(kept, sources, lenient)
     bad = _bad_records(text, parsed, wrong) if wrong or parsed.problems else []
-    return Converted(parsed.records - len(bad), parsed.records, text.lines, size, arrays, bad)
+    rows = parsed.records - len(bad)
+    return Converted(rows, parsed.records, text.lines, size, arrays, bad, passed)
 
 
 def _convert_columns(
-    cells: Sequence[pa.Array], sources: Sequence[Source]
-) -> tuple[list[Produced], dict[int, list[BadCell]]]:
-    """Convert cells to the arrays of all fields, and say which of them are wrong, by row."""
+    cells: Sequence[pa.Array], sources: Sequence[Source], lenient: bool
+) -> tuple[list[Produced], dict[int, list[BadCell]], Counter[tuple[str, str]]]:
+    """The arrays of all fields, which cells are wrong, by row, and what was let pass."""
     arrays: list[Produced] = []
     wrong: dict[int, list[BadCell]] = {}
+    passed: Counter[tuple[str, str]] = Counter()
     for column, source in zip(cells, sources, strict=True):
+        faults = Faults(lenient=lenient)
         try:
-            arrays += convert(column, source.definition)
+            arrays += convert(column, source.definition, faults)
+            passed.update({(source.name, what): rows for what, rows in faults.passed.items()})
         except CellError as error:
             for row, reason in error.reasons.items():
                 cell = BadCell(source.name, column[row].as_py(), reason)
                 wrong.setdefault(row, []).append(cell)
-    return arrays, wrong
+    return arrays, wrong, passed
 
 
 def _bad_records(

@@ -19,7 +19,9 @@ from exetera_zarr.io.schema.definitions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from exetera_zarr.io.leniency import Teller
 
 __all__ = [
     "RESERVED_NAMES",
@@ -37,10 +39,28 @@ __all__ = [
 
 # Every imported table gets these two, so no schema may declare them.
 RESERVED_NAMES = ("j_valid_from", "j_valid_to")
+# The columns' "raw_type" is in ExeTera's own schemas, and never meant anything.
+TABLE_KEYS = ("primary_keys", "foreign_keys", "fields")
+COLUMN_KEYS = ("field_type", "raw_type")
+CATEGORICAL_KEYS = ("value_type", "strings_to_values", "out_of_range")
+MOMENT_KEYS = ("create_day_field", "create_flag_field", "optional")
+KEYS = {
+    "string": (),
+    "fixed_string": ("length",),
+    "categorical": ("categorical",),
+    "numeric": (
+        *("value_type", "invalid_value", "validation_mode"),
+        *("create_flag_field", "flag_field_name"),
+    ),
+    "datetime": MOMENT_KEYS,
+    "date": MOMENT_KEYS,
+}
 VERSIONS = {"exetera": ("1.0.0", "1.1.0"), "hystore": ("1.0.0",)}
 
 
-def load_schema(source: str | os.PathLike[str] | IO[Any], verbosity: int = 0) -> Schema:
+def load_schema(
+    source: str | os.PathLike[str] | IO[Any], verbosity: int = 0, *, tell: Teller | None = None
+) -> Schema:
     """
     Read an import schema in ExeTera's JSON form.
 
@@ -50,6 +70,8 @@ def load_schema(source: str | os.PathLike[str] | IO[Any], verbosity: int = 0) ->
         Path of a UTF-8 file, or an open text or binary file. A URL is opened by the caller.
     verbosity
         Accepted for ExeTera's sake; there is nothing to tell.
+    tell
+        Tells of keys that are unknown, and so ignored; without it these are an error.
 
     Returns
     -------
@@ -68,7 +90,7 @@ def load_schema(source: str | os.PathLike[str] | IO[Any], verbosity: int = 0) ->
     name, text = _text_of(source)
     try:
         document = json.loads(text, object_pairs_hook=_without_repeats)
-        return _tables(document)
+        return _tables(document, name, tell)
     except json.JSONDecodeError as error:
         raise SchemaError(f"schema {name} is not JSON: {error}") from None
     except SchemaError as error:
@@ -78,7 +100,9 @@ def load_schema(source: str | os.PathLike[str] | IO[Any], verbosity: int = 0) ->
 load_schema_file = load_schema
 
 
-def schema_file_to_dict(schema: dict[str, Any]) -> dict[str, Definition]:
+def schema_file_to_dict(
+    schema: dict[str, Any], *, tell: Teller | None = None
+) -> dict[str, Definition]:
     """
     Read the definitions of one table of a schema.
 
@@ -86,6 +110,8 @@ def schema_file_to_dict(schema: dict[str, Any]) -> dict[str, Definition]:
     ----------
     schema
         The table's JSON object, with the key ``fields``.
+    tell
+        As of `load_schema`.
 
     Returns
     -------
@@ -97,7 +123,7 @@ def schema_file_to_dict(schema: dict[str, Any]) -> dict[str, Definition]:
     SchemaError
         A definition is wrong; the message names the column.
     """
-    return _definitions(schema, "the table")
+    return _definitions(schema, _Keys("the schema", tell), "the table")
 
 
 def _text_of(source: object) -> tuple[str, str]:
@@ -126,7 +152,29 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _tables(document: object) -> Schema:
+class _Keys:
+    """Says what becomes of keys that mean nothing."""
+
+    def __init__(self, source: str, tell: Teller | None) -> None:
+        self._source = source
+        self._tell = tell
+
+    def check(self, found: dict[str, Any], known: Iterable[str], where: str) -> None:
+        """Tell of keys that are unknown, or raise SchemaError."""
+        known = list(known)
+        unknown = [key for key in found if key not in known]
+        if not unknown:
+            return
+        if self._tell is None:
+            raise SchemaError(
+                f"{where} has the unknown {'keys' if len(unknown) > 1 else 'key'} "
+                f"{listing(unknown)}; known are {listing(known)}"
+            )
+        self._tell(f"ignored the unknown key {listing(unknown)} of {where}", self._source)
+
+
+def _tables(document: object, source: str, tell: Teller | None) -> Schema:
+    keys = _Keys(source, tell)
     if not isinstance(document, dict):
         raise SchemaError("the top level must be an object")
     _check_version(document)
@@ -135,12 +183,13 @@ def _tables(document: object) -> Schema:
     for table, body in tables.items():
         if not isinstance(body, dict):
             raise SchemaError(f"table {table!r} must be an object")
-        schema[table] = _definitions(body, f"table {table!r}")
+        schema[table] = _definitions(body, keys, f"table {table!r}")
     return schema
 
 
-def _definitions(body: dict[str, Any], table: str) -> dict[str, Definition]:
+def _definitions(body: dict[str, Any], keys: _Keys, table: str) -> dict[str, Definition]:
     found: dict[str, Definition] = {}
+    keys.check(body, TABLE_KEYS, table)
     for column, entry in _object(body, "fields", table).items():
         if column in RESERVED_NAMES:
             raise SchemaError(
@@ -150,6 +199,7 @@ def _definitions(body: dict[str, Any], table: str) -> dict[str, Definition]:
             found[column] = _definition(entry)
         except SchemaError as error:
             raise SchemaError(f"{table}, column {column!r}: {error}") from None
+        _check_keys(entry, keys, f"{table}, column {column!r}")
     return found
 
 
@@ -181,6 +231,12 @@ def _definition(entry: object) -> Definition:
     if kind not in tuple(READERS):
         raise SchemaError(f"field_type {kind!r} is not one of {listing(READERS)}")
     return READERS[kind](entry)
+
+
+def _check_keys(entry: dict[str, Any], keys: _Keys, where: str) -> None:
+    keys.check(entry, (*COLUMN_KEYS, *KEYS[entry["field_type"]]), where)
+    if entry["field_type"] == "categorical":
+        keys.check(entry["categorical"], CATEGORICAL_KEYS, f"'categorical' of {where}")
 
 
 def _required(entry: dict[str, Any], key: str) -> Any:

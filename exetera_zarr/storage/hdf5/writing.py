@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.hdf5.handle import FileHandle
     from exetera_zarr.storage.hdf5.nodes import Node
 
-__all__ = ["write_tree"]
+__all__ = ["ALWAYS", "set_key", "write_tree"]
 
-_ALWAYS = {"chunksize": 1 << 20, "timestamp": ""}
+ALWAYS = {"chunksize": 1 << 20, "timestamp": ""}
 """What ExeTera 0.6 reads of every field, and where nothing else was said, what it finds."""
 
 
@@ -129,11 +129,11 @@ def _field_attributes(group: Any, node: Node) -> None:
         return
     node.in_file.attributes = {}
     for name in NATIVE:
-        value = wanted.get(name, _ALWAYS.get(name))
+        value = wanted.get(name, ALWAYS.get(name))
         if value is not None and (name not in there or value != there[name]):
             _set(group, name, value)
     if wanted.get("key") != there.get("key"):
-        _set_key(group, wanted.get("key", []))
+        set_key(group, wanted.get("key", []))
     node.in_file.attributes = dict(wanted)
 
 
@@ -147,7 +147,7 @@ def _set(group: Any, name: str, value: Any) -> None:
         attributes[name] = value if isinstance(value, int) else str(value)
 
 
-def _set_key(group: Any, pairs: list[list[Any]]) -> None:
+def set_key(group: Any, pairs: list[list[Any]]) -> None:
     """Write the key of a categorical field: as int8, as ExeTera does, if all codes fit that."""
     h5py = library()
     codes = np.asarray([code for _, code in pairs], np.int64)
