@@ -240,6 +240,11 @@ class Draft(sharing.SharedDraft):
         """Note that groups came, went or have other names."""
         self._index = None
 
+    def note(self, path: tuple[str, ...], node: Node) -> None:
+        """Note that a group without children came, of that path."""
+        if self._index is not None:
+            self._index[node.id] = path, node
+
     def find(self, node_id: int) -> tuple[tuple[str, ...], Node] | None:
         """The names that lead to a node, and the node; None if there is none of that id."""
         index = self._index

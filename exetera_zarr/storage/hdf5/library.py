@@ -17,9 +17,10 @@ __all__ = ["SIGNATURE", "library", "opened", "using"]
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _lock = threading.RLock()
 """The library does one thing at a time in any case; so what belongs together stays together."""
-_HANDLES = {"libver": ("v108", "v108"), "rdcc_nbytes": 0}
-"""What every HDF5 library since 1.8 reads. Blocks are far larger than a chunk, so caching chunks
-would only cost memory: with a thousand columns open, a gigabyte."""
+_HANDLES = {"rdcc_nbytes": 0}
+"""The oldest format that will do, as h5py and ExeTera write it. With ``libver=("v108", "v108")``, a
+group that gets hundreds of links at once loses all of them in silence. Blocks are far larger than a
+chunk, so caching chunks would only cost memory: with a thousand columns open, a gigabyte."""
 
 
 def library() -> Any:
