@@ -16,6 +16,7 @@ from exetera_zarr.storage.hdf5.library import library, using
 from exetera_zarr.storage.hdf5.nodes import Node, Snapshot
 from exetera_zarr.storage.hdf5.old_values import Mark, OldValues
 from exetera_zarr.storage.hdf5.places import RemotePlace
+from exetera_zarr.storage.hdf5.proof import prove
 from exetera_zarr.storage.hdf5.reading import read_tree
 from exetera_zarr.storage.hdf5.writing import write_tree
 
@@ -351,10 +352,12 @@ class Draft(sharing.SharedDraft):
             return self.version
 
     def _write(self) -> None:
-        """Have the file be as the tree is."""
+        """Have the file be as the tree is, and see that it is."""
         self._torn = True
         write_tree(self.file, self.root)
         self.file.flush()
+        with self.place.look() as file:
+            prove(file, self.root, self.url)
 
     def refresh(self) -> None:
         """Show the file that is at the place now, if it is another one."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.hdf5.handle import FileHandle
 
-__all__ = ["read_tree"]
+__all__ = ["DAMAGE", "Reader", "read_tree"]
 
 _NUMBERS = frozenset(
     [
@@ -31,7 +31,8 @@ _NUMBERS = frozenset(
     ]
 )
 _TIMES = ("timestamp", "datetime", "date")
-_DAMAGE = (OddError, OSError, RuntimeError, ValueError, KeyError, TypeError)
+DAMAGE = (OddError, OSError, RuntimeError, ValueError, KeyError, TypeError)
+"""What h5py and we raise where something is not what it should be."""
 
 
 class Reader:
@@ -63,15 +64,29 @@ class Reader:
     def tree(self) -> Node:
         """The root, with all below."""
         with using(self._file.url):
-            root = self._file.root
-            node = Node(in_file=InFile(reference=self._file.reference(root)))
-            assert node.in_file.reference is not None
-            self._seen.add(node.in_file.reference.address)
-            version = self._take_notes(root, node).get("version")
-            node.version = version if isinstance(version, int) and version >= 0 else 1
-            self._children(root, node, "")
+            node = self.root(self._file.root)
+            self._children(self._file.root, node, "")
         self._tell()
         return node
+
+    def root(self, group: Any) -> Node:
+        """The root without its children; call inside of `using`."""
+        node = Node(in_file=InFile(reference=self._file.reference(group)))
+        assert node.in_file.reference is not None
+        self._seen.add(node.in_file.reference.address)
+        version = self._take_notes(group, node).get("version")
+        node.version = version if isinstance(version, int) and version >= 0 else 1
+        node.in_file.proven = node.signature()
+        return node
+
+    def open(self, group: Any, link: bytes) -> Any:
+        """The low-level object that a link leads to; call inside of `using`."""
+        return objects.open_link(group, link, external=self._external)
+
+    def child(self, group: Any, link: bytes, parent: Node, path: str) -> Node | None:
+        """The node for a link, None where there is none; call inside of `using`."""
+        named = self._child(group, link, parent, path)
+        return None if named is None else named[1]
 
     def _tell(self) -> None:
         if self._skipped:
@@ -82,7 +97,7 @@ class Reader:
         text = None
         try:
             text = objects.attribute(group, ATTRIBUTE)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             self._skipped.append(str(error))
         notes = read_notes(text)
         node.in_file.notes = text if isinstance(text, str) else ""
@@ -98,7 +113,7 @@ class Reader:
             shown = f"{path}/{link.decode('utf-8', 'backslashreplace')}"
             try:
                 named = self._child(group, link, parent, shown)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 self._skipped.append(f"{shown!r} ({error})")
             else:
                 if named is not None:
@@ -117,7 +132,7 @@ class Reader:
 
     def _child(self, group: Any, link: bytes, parent: Node, path: str) -> tuple[str, Node] | None:
         """The node for a link, and its name; None for what is passed over without a word."""
-        thing = objects.open_link(group, link, external=self._external)
+        thing = self.open(group, link)
         if not objects.is_group(thing):
             raise OddError("a dataset or type outside of a field")
         reference = self._file.reference(thing)
@@ -141,6 +156,7 @@ class Reader:
             node.load = partial(self._load, None if self._lazy else thing, path)
             if not self._lazy:
                 node.loaded()
+        node.in_file.proven = node.signature()
         return name_of(link, notes), node
 
     def _load(self, group: Any, path: str, node: Node) -> None:
