@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import fsspec
 
 from exetera_zarr.errors import DataError, DatasetNotFoundError, UnsupportedError
-from exetera_zarr.storage import sharing
+from exetera_zarr.storage import ending, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,8 @@ def open_storage(
     """
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
+    if mode != "r":
+        ending.check(shown(os.fspath(place)) if isinstance(place, (str, os.PathLike)) else "a file")
     hdf5 = _hdf5_place(place, mode, options)
     cache = settings.pop("cache", None)
     if hdf5 is not None:

@@ -153,17 +153,16 @@ def test_a_commit_that_is_under_way_at_the_end_is_waited_for(url, monkeypatch):
         shared = ds.storage.draft
         put(ds, "new", [1])
         inside, go = held(monkeypatch, "create")
-        monkeypatch.setattr(sharing, "_PATIENCE", 0.01)
         committing = threading.Thread(target=ds.commit)
         committing.start()
         assert inside.wait(PATIENCE)
         threading.Timer(0.1, go.set).start()
-        assert sharing._acquire(shared)
+        assert sharing.acquire(shared, 0.01)
         shared.context.lock.release()
         committing.join(PATIENCE)
         with ds.transaction():
             answers = []
-            other = threading.Thread(target=lambda: answers.append(sharing._acquire(shared)))
+            other = threading.Thread(target=lambda: answers.append(sharing.acquire(shared, 0.01)))
             other.start()
             other.join(PATIENCE)
         assert answers == [False]

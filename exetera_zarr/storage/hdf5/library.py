@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import CorruptDataError, ExeteraError, StorageError, UnsupportedError
+from exetera_zarr.storage import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SIGNATURE", "library", "opened", "using"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_library: Any = None
 _lock = threading.RLock()
 """The library does one thing at a time in any case; so what belongs together stays together."""
 _HANDLES = {"rdcc_nbytes": 0}
@@ -32,13 +34,19 @@ def library() -> Any:
     UnsupportedError
         It is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise UnsupportedError(
-            "HDF5 files need h5py: install exetera-zarr with the extra 'hdf5'"
-        ) from error
-    return h5py
+    global _library  # noqa: PLW0603 - it is loaded once
+    if _library is None:
+        try:
+            import h5py
+        except ImportError as error:
+            raise UnsupportedError(
+                "HDF5 files need h5py: install exetera-zarr with the extra 'hdf5'"
+            ) from error
+        _library = h5py
+        at_exit = getattr(h5py, "_unregister_converters", None)
+        if at_exit is not None:  # after which it cannot write text any more
+            ending.commit_before(at_exit)
+    return _library
 
 
 @contextmanager
