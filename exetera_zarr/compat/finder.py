@@ -8,6 +8,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
+from exetera_zarr.storage import share_reads
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
@@ -133,11 +135,13 @@ def install() -> None:
             name=ROOT,
         )
     sys.meta_path.insert(0, _FINDER)
+    share_reads(True)
 
 
 def uninstall() -> None:
     """Undo `install`: forget the modules under ExeTera's names."""
     if _FINDER in sys.meta_path:
+        share_reads(False)
         sys.meta_path.remove(_FINDER)
         for name in [name for name in sys.modules if name.split(".")[0] == ROOT]:
             del sys.modules[name]

@@ -3,7 +3,7 @@
 from exetera_zarr.storage.base import Array, Capability, Commit, Group, Storage
 from exetera_zarr.storage.concurrency import together
 from exetera_zarr.storage.memory import MemoryGroup
-from exetera_zarr.storage.registry import list_files, open_file, open_storage, shown
+from exetera_zarr.storage.registry import list_files, open_file, open_storage, share_reads, shown
 
 __all__ = [
     "Array",
@@ -15,6 +15,7 @@ __all__ = [
     "list_files",
     "open_file",
     "open_storage",
+    "share_reads",
     "shown",
     "together",
 ]

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.base import Storage
     from exetera_zarr.storage.hdf5.places import Place, RemotePlace
 
-__all__ = ["MODES", "list_files", "open_file", "open_storage", "shown"]
+__all__ = ["MODES", "list_files", "open_file", "open_storage", "share_reads", "shown"]
 
 MODES = {"r": "r", "r+": "r+", "w": "w", "a": "a", "x": "x", "w-": "x"}
 HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 
 
 def open_storage(
-    place: object, mode: str, options: Mapping[str, Any] | None = None, **settings: Any
+    place: object,
+    mode: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    shared_reads: bool | None = None,
+    **settings: Any,
 ) -> Storage:
     """
     Open the dataset at a place with the back end for it.
@@ -36,6 +41,9 @@ def open_storage(
         One of `MODES`.
     options
         Passed to the fsspec file system.
+    shared_reads
+        Whether mode ``r`` shows what this process has not committed of the same place; if not
+        given, what `share_reads` said.
     settings
         See `storage.zarr.backend.open_zarr` and `storage.hdf5.backend.open_hdf5`.
 
@@ -52,6 +60,7 @@ def open_storage(
         raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
     if mode != "r":
         ending.check(shown(os.fspath(place)) if isinstance(place, (str, os.PathLike)) else "a file")
+    settings["shared_reads"] = _shared_reads if shared_reads is None else shared_reads
     hdf5 = _hdf5_place(place, mode, options)
     cache = settings.pop("cache", None)
     if hdf5 is not None:
@@ -72,6 +81,24 @@ def open_storage(
     from exetera_zarr.storage.hdf5.backend import open_hdf5
 
     return open_hdf5(remote, MODES[mode], **settings)
+
+
+_shared_reads = False
+
+
+def share_reads(shared: bool) -> None:
+    """
+    Say whether mode ``r`` shows by default what the same process has not committed.
+
+    In ExeTera it does, since a file is open once in a process.
+
+    Parameters
+    ----------
+    shared
+        Whether it does.
+    """
+    global _shared_reads  # noqa: PLW0603 - a manner of the whole process
+    _shared_reads = shared
 
 
 def shown(url: str) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "lock",
     "opening",
     "say",
+    "settle_orphan",
 ]
 
 
@@ -161,6 +162,15 @@ def commit_orphan(draft: SharedDraft) -> None:
             draft.users.clear()
     else:
         _commit_quietly(draft)
+
+
+def settle_orphan(identity: str) -> None:
+    """Have what a dropped dataset had not committed in a version, before a place is read."""
+    with lock:
+        draft = drafts.get(identity)
+    if draft is None or draft.users or draft.pid != os.getpid() or draft.clean:
+        return
+    draft.publish()
 
 
 def _commit_quietly(draft: SharedDraft) -> None:

@@ -111,6 +111,11 @@ class Draft(sharing.SharedDraft):
         return not (self.dirty or self._made or self._torn)
 
     @property
+    def made(self) -> bool:
+        """Whether it is a new file, which is not in its place yet."""
+        return self._made
+
+    @property
     def version(self) -> int:
         """How often it was committed, as the file says."""
         return self.root.version
@@ -317,6 +322,9 @@ class Draft(sharing.SharedDraft):
         with self._lock:
             if self._made and self.place.local and self.place.state() is not None:
                 self.close_file()
+                state = self.place.state()
+                for other in [draft for draft in open_drafts if draft.holds(state)]:
+                    other.make_writable()  # a process has a file open in one way alone
                 self.open()
                 return
             self._undo(self._committed)

@@ -33,6 +33,8 @@ class InFile:
     unsure: set[bytes] = field(default_factory=set)
     """Links that an error has left behind half made."""
     arrays: dict[str, Stored] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
+    """The attributes and the key that were put there by commits."""
     proven: object = None
     """The signature of the node when it was last seen in the file."""
 

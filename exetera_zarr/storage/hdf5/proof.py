@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.hdf5.handle import FileHandle
 from exetera_zarr.storage.hdf5.library import using
-from exetera_zarr.storage.hdf5.notes import NATIVE
-from exetera_zarr.storage.hdf5.reading import DAMAGE, Reader
+from exetera_zarr.storage.hdf5.objects import DAMAGE, attribute, column, keys, open_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exetera_zarr.storage.hdf5.arrays import DraftArray
     from exetera_zarr.storage.hdf5.nodes import Node
 
 __all__ = ["prove"]
@@ -67,61 +67,50 @@ class _Proof:
     """
 
     def __init__(self, file: FileHandle) -> None:
-        self._reader = Reader(file, lambda _: None, external=False, lazy=True)
+        self._file = file
 
     def group(self, group: Any, node: Node, path: str) -> Iterator[str]:
-        """What is not in a group as it should be, in words."""
+        """What is not in a group, and in those below, as it should be, in words."""
+        shown = path or "/"
+        if node.signature() != node.in_file.proven:
+            yield from self._attributes(group, node, shown)
+            for role, array in node.arrays.items():
+                yield from self._array(group, role, array, f"{shown}/{role}")
         wanted = node.in_file.groups
         there = set(group) if wanted else set()
         lost = [link for link in wanted if link not in there]
         if lost:
             example = lost[0].decode("utf-8", "backslashreplace")
-            yield f"{path or 'it'} has lost {len(lost)} of {len(wanted)}, such as {example!r}"
-        if not path and node.signature() != node.in_file.proven:
-            yield from _notes(self._reader.root(group), node, "its root")
+            yield f"{shown} has lost {len(lost)} of {len(wanted)}, such as {example!r}"
         for link, child in wanted.items():
-            if link in there:
-                shown = f"{path}/{link.decode('utf-8', 'backslashreplace')}"
-                yield from self._child(group, link, node, child, shown)
+            if link not in there or (child.is_field and child.signature() == child.in_file.proven):
+                continue
+            below = f"{path}/{link.decode('utf-8', 'backslashreplace')}"
+            try:
+                yield from self.group(open_link(group, link, external=False), child, below)
+            except DAMAGE as error:
+                yield f"{below} cannot be read ({error})"
 
-    def _child(
-        self, group: Any, link: bytes, parent: Node, child: Node, path: str
-    ) -> Iterator[str]:
-        new = child.signature() != child.in_file.proven
-        if not new and child.is_field:
+    def _attributes(self, group: Any, node: Node, shown: str) -> Iterator[str]:
+        for name, value in node.in_file.written.items():
+            if name == "key":
+                if keys(group, external=False) != value:
+                    yield f"the key of {shown} has other codes or names"
+            else:
+                there = attribute(group, name)
+                if there != value:
+                    yield f"the attribute {name!r} of {shown} is {there!r} instead of {value!r}"
+
+    def _array(self, group: Any, role: str, array: DraftArray, shown: str) -> Iterator[str]:
+        found = column(self._file, group, role, shown, external=False)
+        if found is None:
+            yield f"{shown} is missing"
             return
-        try:
-            if new:
-                yield from _about(self._reader.child(group, link, parent, path), child, path)
-            if not child.is_field:
-                yield from self.group(self._reader.open(group, link), child, path)
-        except DAMAGE as error:
-            yield f"{path} cannot be read ({error})"
-
-
-def _notes(found: Node, wanted: Node, where: str) -> Iterator[str]:
-    if (found.in_file.notes or "") != (wanted.in_file.notes or ""):
-        yield f"the notes on {where} are {found.in_file.notes!r}"
-
-
-def _about(found: Node | None, wanted: Node, where: str) -> Iterator[str]:
-    """Which notes, attributes and arrays of a group are not as they should be, in words."""
-    if found is None:
-        yield f"{where} is no table any more"
-        return
-    yield from _notes(found, wanted, where)
-    for name in NATIVE:
-        value, there = wanted.attributes.get(name), found.attributes.get(name)
-        if value is not None and str(there) != str(value):
-            yield f"the attribute {name!r} of {where} is {there!r} instead of {value!r}"
-    key = found.attributes.get("key", [])
-    if [list(pair) for pair in wanted.attributes.get("key", [])] != key:
-        yield f"the key of {where} has {len(key)} names, or other ones"
-    for role, array in wanted.arrays.items():
-        there = found.in_file.arrays.get(role)
-        if there is None:
-            yield f"{where}/{role} is missing"
-        elif (there.extent, found.arrays[role].dtype) != (array.length, array.dtype):
-            yield f"{where}/{role} has {there.extent} elements instead of {array.length}"
+        dtype, stored = found
+        if (stored.extent, dtype) != (array.length, array.dtype):
+            yield (
+                f"{shown} has {stored.extent} elements of {dtype} instead of {array.length} of "
+                f"{array.dtype}"
+            )
         else:
-            there.check()
+            stored.check()

@@ -13,14 +13,14 @@ from exetera_zarr.storage.hdf5.arrays import DraftArray
 from exetera_zarr.storage.hdf5.library import using
 from exetera_zarr.storage.hdf5.nodes import InFile, Node
 from exetera_zarr.storage.hdf5.notes import ATTRIBUTE, name_of, read_notes
-from exetera_zarr.storage.hdf5.objects import OddError
+from exetera_zarr.storage.hdf5.objects import DAMAGE, OddError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exetera_zarr.storage.hdf5.handle import FileHandle
 
-__all__ = ["DAMAGE", "Reader", "read_tree"]
+__all__ = ["read_tree"]
 
 _NUMBERS = frozenset(
     [
@@ -31,8 +31,6 @@ _NUMBERS = frozenset(
     ]
 )
 _TIMES = ("timestamp", "datetime", "date")
-DAMAGE = (OddError, OSError, RuntimeError, ValueError, KeyError, TypeError)
-"""What h5py and we raise where something is not what it should be."""
 
 
 class Reader:
@@ -64,29 +62,16 @@ class Reader:
     def tree(self) -> Node:
         """The root, with all below."""
         with using(self._file.url):
-            node = self.root(self._file.root)
-            self._children(self._file.root, node, "")
+            root = self._file.root
+            node = Node(in_file=InFile(reference=self._file.reference(root)))
+            assert node.in_file.reference is not None
+            self._seen.add(node.in_file.reference.address)
+            version = self._take_notes(root, node).get("version")
+            node.version = version if isinstance(version, int) and version >= 0 else 1
+            node.in_file.proven = node.signature()
+            self._children(root, node, "")
         self._tell()
         return node
-
-    def root(self, group: Any) -> Node:
-        """The root without its children; call inside of `using`."""
-        node = Node(in_file=InFile(reference=self._file.reference(group)))
-        assert node.in_file.reference is not None
-        self._seen.add(node.in_file.reference.address)
-        version = self._take_notes(group, node).get("version")
-        node.version = version if isinstance(version, int) and version >= 0 else 1
-        node.in_file.proven = node.signature()
-        return node
-
-    def open(self, group: Any, link: bytes) -> Any:
-        """The low-level object that a link leads to; call inside of `using`."""
-        return objects.open_link(group, link, external=self._external)
-
-    def child(self, group: Any, link: bytes, parent: Node, path: str) -> Node | None:
-        """The node for a link, None where there is none; call inside of `using`."""
-        named = self._child(group, link, parent, path)
-        return None if named is None else named[1]
 
     def _tell(self) -> None:
         if self._skipped:
@@ -132,7 +117,7 @@ class Reader:
 
     def _child(self, group: Any, link: bytes, parent: Node, path: str) -> tuple[str, Node] | None:
         """The node for a link, and its name; None for what is passed over without a word."""
-        thing = self.open(group, link)
+        thing = objects.open_link(group, link, external=self._external)
         if not objects.is_group(thing):
             raise OddError("a dataset or type outside of a field")
         reference = self._file.reference(thing)

@@ -52,7 +52,7 @@ def _group(file: FileHandle, group: Any, node: Node, called: tuple[str, bytes]) 
     notes = write_notes(node, *called, links)
     if notes != node.in_file.notes:
         node.in_file.notes = None
-        _set(group, ATTRIBUTE, notes)
+        node.in_file.written[ATTRIBUTE] = _set(group, ATTRIBUTE, notes)
         node.in_file.notes = notes
 
 
@@ -147,20 +147,24 @@ def _field_attributes(group: Any, node: Node) -> None:
     for name in NATIVE:
         value = wanted.get(name, _ALWAYS.get(name))
         if value is not None and (name not in there or value != there[name]):
-            _set(group, name, value)
+            node.in_file.written[name] = _set(group, name, value)
     if wanted.get("key") != there.get("key"):
-        _set_key(group, wanted.get("key", []))
+        pairs = wanted.get("key", [])
+        _set_key(group, pairs)
+        node.in_file.written["key"] = [[str(name), int(code)] for name, code in pairs]
     node.in_file.attributes = dict(wanted)
 
 
-def _set(group: Any, name: str, value: Any) -> None:
-    """Give a group an attribute; empty notes are none."""
+def _set(group: Any, name: str, value: Any) -> str | int | None:
+    """Give a group an attribute, and return what it is there; empty notes are none."""
     attributes = library().Group(group).attrs
     if name == ATTRIBUTE and not value:
         if name in attributes:
             del attributes[name]
-    else:
-        attributes[name] = value if isinstance(value, int) else str(value)
+        return None
+    given = value if isinstance(value, int) else str(value)
+    attributes[name] = given
+    return given
 
 
 def _set_key(group: Any, pairs: list[list[Any]]) -> None:

@@ -41,6 +41,7 @@ def open_zarr(
     single_writer: bool = False,
     version: int | None = None,
     cache: tuple[str, int] | None = None,
+    shared_reads: bool = False,
 ) -> ZarrStorage:
     """
     Open or create the dataset at a place.
@@ -67,6 +68,8 @@ def open_zarr(
         An older version, for reading; the newest one if not given.
     cache
         Folder and bytes of a cache of chunks that were read from elsewhere.
+    shared_reads
+        Whether mode ``r`` shows what this process has not committed of the dataset, too.
 
     Raises
     ------
@@ -90,6 +93,9 @@ def open_zarr(
         draft = Draft(cached(store, there, cache), there, writable=False)
         return ZarrStorage(draft, writable=False)
     with sharing.opening(store.identity):
+        if not (writable or shared_reads):
+            sharing.settle_orphan(store.identity)
+            return ZarrStorage(_load(store, mode, {}, cache), writable=False)
         shared = _shared(store.identity, writable=writable)
         if shared is not None and _is_there(shared):
             if durability == "fsync":
