@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from exetera_zarr.storage import share_reads
 from exetera_zarr.testing import servers
 from exetera_zarr.testing.servers import GCSServer, S3Server, Server
 
@@ -114,6 +115,14 @@ def only_on_linux() -> None:
     """Their packages are there for no other system; on this one they have to be installed."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         pytest.skip("its package is for Linux on x86-64 alone")
+
+
+@pytest.fixture
+def shared_reads() -> Iterator[None]:
+    """As in ExeTera's face: mode 'r' shows what the process has not committed."""
+    share_reads(True)
+    yield
+    share_reads(False)
 
 
 @pytest.fixture

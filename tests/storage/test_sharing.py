@@ -36,7 +36,7 @@ def tables(url):
         return s.open_dataset(url, "r", "d").keys()
 
 
-def test_the_last_user_commits(url):
+def test_the_last_user_commits(url, shared_reads):
     """A writer is dropped while a reader shares its draft: the reader's close keeps the changes."""
     writers, readers = Session(), Session()
     put(writers.open_dataset(url, "r+", "d"), "new", [7])
@@ -48,7 +48,7 @@ def test_the_last_user_commits(url):
     assert tables(url) == ["t", "new"]
 
 
-def test_a_reader_that_is_left_with_a_conflict_is_told(url):
+def test_a_reader_that_is_left_with_a_conflict_is_told(url, shared_reads):
     """The draft that its writer could not commit is not dropped without a word."""
     with Session() as readers:
         writers = Session()
