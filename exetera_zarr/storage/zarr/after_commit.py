@@ -65,6 +65,30 @@ class Publication:
         if self._sweeping.done():
             self.finish(store)
 
+    def remove(self, store: ObjectStore, found: Sequence[str]) -> None:
+        """
+        Remove objects of this process that no version has; now, where the store is near.
+
+        What cannot be removed is left to vacuum(), since who rolls back cannot do more either.
+        """
+
+        def task() -> None:
+            concurrency.each(store.delete, found, store.concurrency)
+            store.settle()
+
+        if store.distant:
+            self.finish(store)
+            self._sweeping = concurrency.beside(task, store.concurrency)
+            return
+        try:
+            task()
+        except OSError as error:
+            warnings.warn(
+                f"{store.url}: some objects that were not committed are still there: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
     def finish(self, store: ObjectStore, patience: float | None = None) -> None:
         """
         Return when nothing is being swept; what failed is left there, with a warning.
