@@ -239,11 +239,15 @@ class LocalStore(ObjectStore):
 
     def forget(self) -> None:
         self._unsettled.clear()
-        made, self._made = self._made, set()
-        for folder in sorted(made, key=len, reverse=True):
-            with suppress(OSError):  # something is in it, or it is gone
+        for folder in sorted(self._made, key=len, reverse=True):
+            try:
                 os.rmdir(folder)
-                self._folders.clear()
+            except FileNotFoundError:
+                pass
+            except OSError:  # something is in it
+                continue
+            self._made.discard(folder)
+            self._folders.discard(folder)
 
     def settle(self) -> None:
         thinned, self._thinned = self._thinned, set()

@@ -513,7 +513,7 @@ class Draft(SharedDraft):
                 self.publish(expire=expire)
             self.finish()
             self._publication.shown = None
-            if not self._publication.show(self.store, self.base):
+            if not self._publication.show(self.store, self.base, quiet=True):
                 removed += self._make_room(orphans_older_than, at_once)
                 if not self._publication.show(self.store, self.base):
                     raise StorageError(

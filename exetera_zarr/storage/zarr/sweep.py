@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -149,9 +150,11 @@ def _listed(store: ObjectStore) -> tuple[list[Entry], float]:
     except OSError as error:
         if not is_full(error):
             raise
-        # Not even that has room. By what was written last, nothing is taken for older than it is.
+        # Not even that has room, and a disk of this machine has the machine's clock. Elsewhere, what
+        # was written last tells: so nothing is taken for older than it is.
         entries = list(store.everything(""))
-        return entries, max((entry.modified for entry in entries), default=0.0)
+        now = 0.0 if store.distant else time.time()
+        return entries, max(now, *(entry.modified for entry in entries), 0.0)
     try:
         entries = list(store.everything(""))
     finally:
