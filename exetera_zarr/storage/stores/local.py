@@ -113,7 +113,12 @@ class LocalStore(ObjectStore):
         try:
             self._write(temporary, data)
             self._sync(temporary)
-            _link_or_move(temporary, path)
+            try:
+                _link_or_move(temporary, path)
+            except OSError as error:
+                if is_full(error):
+                    raise self._full(error) from error
+                raise
             created = True
         except FileExistsError:
             created = False

@@ -200,8 +200,10 @@ class Draft(SharedDraft):
         """Paths that were written and that nothing has use for when a state is dropped."""
         mine = {id(a) for _, node in dropped.root.walk() for a in node.arrays.values()}
         used = [a.paths() for a in list(self.context.arrays) if id(a) not in mine]
-        if self.store.distant:  # where a manifest that was sent may arrive even now
-            used += [{stored.path} for sent in dropped.sent for _, _, stored in sent.arrays]
+        # A manifest that was sent may arrive even now, and then needs what it has for ever.
+        for path in [stored.path for sent in dropped.sent for _, _, stored in sent.arrays]:
+            self.context.settled.discard(path)
+            self.context.sent.pop(path, None)
         return self.context.sent.keys() - set().union(*used)
 
     def _remove_sent(self, paths: set[str]) -> None:
@@ -373,7 +375,13 @@ class Draft(SharedDraft):
         self.context.generation += 1
         sent = Sent(version.facts["checksum"], tuple(settled))
         self._state = replace(self._state, sent=(*self._state.sent, sent))
-        if manifests.create(self.store, version.number, version.data):
+        try:
+            created = manifests.create(self.store, version.number, version.data)
+        except StorageError as error:
+            if is_full(error):  # so it was not written, and will not arrive
+                self._state = replace(self._state, sent=self._state.sent[:-1])
+            raise
+        if created:
             return True
         self.context.generation -= 1
         return False

@@ -231,8 +231,9 @@ def create(store: ObjectStore, number: int, data: bytes) -> bool:
         try:
             if store.create(key, data):
                 return True
-        except Exception:  # noqa: BLE001 - the first one tells more
-            known = isinstance(error, PermissionError) or is_full(error)
+        except Exception as again:  # noqa: BLE001 - the first one tells more
+            full = is_full(error) and is_full(again)
+            known = isinstance(error, PermissionError) or full
             if known or not isinstance(error, StorageError):
                 raise error from None
             raise CommitStateUnknownError(

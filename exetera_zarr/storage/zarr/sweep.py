@@ -150,8 +150,8 @@ def _listed(store: ObjectStore) -> tuple[list[Entry], float]:
     except OSError as error:
         if not is_full(error):
             raise
-        # Not even that has room, and a disk of this machine has the machine's clock. Elsewhere, what
-        # was written last tells: so nothing is taken for older than it is.
+        # Not even that has room. A disk of this machine has the machine's clock; elsewhere, what
+        # was written last tells, so that nothing is taken for older than it is.
         entries = list(store.everything(""))
         now = 0.0 if store.distant else time.time()
         return entries, max(now, *(entry.modified for entry in entries), 0.0)
