@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from exetera_zarr.faces import NATIVE
+from exetera_zarr.storage import OpenOptions
 from support import servers
 from support.servers import GCSServer, S3Server, Server
 
@@ -177,6 +179,14 @@ def only_on_linux() -> None:
     """Their packages are there for no other system; on this one they have to be installed."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         pytest.skip("its package is for Linux on x86-64 alone")
+
+
+@pytest.fixture
+def shared_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in ExeTera's face: mode 'r' shows what the process has not committed."""
+    defaults = cast("dict[str, Any]", OpenOptions.__init__.__kwdefaults__)
+    monkeypatch.setitem(defaults, "shared_reads", True)
+    monkeypatch.setattr("exetera_zarr.tables.session.NATIVE", replace(NATIVE, shares_reads=True))
 
 
 @pytest.fixture

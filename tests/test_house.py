@@ -41,6 +41,7 @@ FLOORS: dict[str, int] = {
     "storage.concurrency": 3,
     "storage.memory": 3,
     "storage.sharing": 3,
+    "storage.ending": 4,
     "storage.remote": 4,
     "storage.stores": 5,
     "storage.tree": 5,

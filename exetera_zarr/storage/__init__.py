@@ -24,6 +24,7 @@ __all__ = [
     "list_files",
     "open_file",
     "open_storage",
+    "share_reads",
     "shown",
     "together",
 ]

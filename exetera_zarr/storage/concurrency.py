@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from exetera_zarr.storage.stores.base import ObjectStore
 
-__all__ = ["Uploads", "beside", "each", "ordered", "pool", "together"]
+__all__ = ["Uploads", "beside", "each", "end_pools", "ordered", "pool", "together"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-_pools: dict[tuple[str, int], ThreadPoolExecutor] = {}
+_pools: dict[tuple[str, int], Pool] = {}
 _pools_lock = threading.Lock()
 
 
@@ -30,11 +31,68 @@ def _forget_pools() -> None:
     _pools_lock = threading.Lock()
 
 
-# The threads of a pool do not survive a fork.
-os.register_at_fork(after_in_child=_forget_pools)
+# The threads of a pool do not survive a fork, where there is such a thing.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pools)
 
 
-def pool(threads: int, use: str = "work") -> ThreadPoolExecutor:
+class Pool(ThreadPoolExecutor):
+    """
+    Threads that do tasks, or none, when the process is ending: then who asks does the task.
+
+    Parameters
+    ----------
+    threads
+        How many there are.
+    use
+        What for.
+    """
+
+    def __init__(self, threads: int, use: str) -> None:
+        super().__init__(threads, thread_name_prefix=f"exetera-{use}")
+
+    def submit(self, fn: Callable[..., _R], /, *args: Any, **kwargs: Any) -> Future[_R]:
+        """As of `ThreadPoolExecutor`; the task has been done where nobody else could do it."""
+        if not _pools_ended:
+            # Python ends all pools, at an early step of its end, and refuses tasks from then on.
+            # All threads have been started, so this is refused before it is put in a queue.
+            with suppress(RuntimeError):
+                return super().submit(fn, *args, **kwargs)
+        return _done_here(fn, *args, **kwargs)
+
+
+def _done_here(task: Callable[..., _R], *args: Any, **kwargs: Any) -> Future[_R]:
+    """The future of a task that this thread does now."""
+    done: Future[_R] = Future()
+    try:
+        done.set_result(task(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001 - it is the future's
+        done.set_exception(error)
+    return done
+
+
+_pools_ended = False
+
+
+def end_pools() -> None:
+    """
+    Use no other threads from now on: the process is ending.
+
+    The event loop of network clients, which goes on to the very end, resolves names in a pool of
+    its own; it has to do without that as well.
+    """
+    global _pools_ended  # noqa: PLW0603 - there is one end
+    if _pools_ended:
+        return
+    _pools_ended = True
+    clients = sys.modules.get("fsspec.asyn")
+    loop = getattr(clients, "loop", [None])[0]
+    if loop is not None and loop.is_running():
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(loop.set_default_executor, Pool(1, "names"))
+
+
+def pool(threads: int, use: str = "work") -> Pool:
     """
     The process's pool of that many threads for one use.
 
@@ -43,13 +101,13 @@ def pool(threads: int, use: str = "work") -> ThreadPoolExecutor:
     """
     with _pools_lock:
         if (use, threads) not in _pools:
-            executor = ThreadPoolExecutor(threads, thread_name_prefix=f"exetera-{use}")
+            executor = Pool(threads, use)
             _start_all(executor, threads)
             _pools[use, threads] = executor
         return _pools[use, threads]
 
 
-def _start_all(executor: ThreadPoolExecutor, threads: int) -> None:
+def _start_all(executor: Pool, threads: int) -> None:
     """
     Start the threads of a pool now.
 
@@ -57,8 +115,13 @@ def _start_all(executor: ThreadPoolExecutor, threads: int) -> None:
     then, not even before it joins those that there are.
     """
     together = threading.Barrier(threads)
-    for future in [executor.submit(together.wait) for _ in range(threads)]:
-        future.result()
+    start = super(Pool, executor).submit  # which does nothing in this thread
+    try:
+        for future in [start(together.wait) for _ in range(threads)]:
+            future.result()
+    except (RuntimeError, threading.BrokenBarrierError):  # it is ending already
+        together.abort()
+        executor.shutdown(wait=False)
 
 
 def ordered(
@@ -139,15 +202,7 @@ def beside(task: Callable[[], _R], threads: int) -> Future[_R]:
     Where only one request at a time is worth while, or the interpreter is ending, it has run when
     this returns.
     """
-    if threads > 1:
-        with suppress(RuntimeError):
-            return pool(1, "sweep").submit(task)
-    done: Future[_R] = Future()
-    try:
-        done.set_result(task())
-    except Exception as error:  # noqa: BLE001 - it is the future's
-        done.set_exception(error)
-    return done
+    return pool(1, "sweep").submit(task) if threads > 1 else _done_here(task)
 
 
 class Upload:

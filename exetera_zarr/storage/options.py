@@ -44,6 +44,12 @@ class OpenOptions:
     spill_dir
         Where changed blocks beyond that go, and old values that a rollback may want back.
 
+    shared_reads
+        Whether mode ``r`` shows what this process has not committed of the place, too, as in
+        ExeTera, where a file is open once in a process. If not, it shows what is committed; where
+        an HDF5 file is changed in its place there is nothing else to show, and reading is an error
+        until the changes are committed or rolled back.
+
     Raises
     ------
     ValueError
@@ -61,6 +67,7 @@ class OpenOptions:
     row_block: int | None = None
     cache_limit: int = 1 << 30
     spill_dir: str | None = None
+    shared_reads: bool = False
 
     def __post_init__(self) -> None:
         if self.durability not in get_args(Durability):

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from exetera_zarr.errors import DataError, DatasetNotFoundError, UnsupportedError
-from exetera_zarr.storage import sharing
+from exetera_zarr.storage import ending, sharing
 from exetera_zarr.storage.options import OpenOptions
 from exetera_zarr.storage.remote.urls import without_secrets
 
@@ -46,6 +46,8 @@ def open_storage(place: object, mode: str, options: OpenOptions | None = None) -
     """
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
+    if mode != "r":
+        ending.check(shown(os.fspath(place)) if isinstance(place, (str, os.PathLike)) else "a file")
     options = options or OpenOptions()
     hdf5 = _hdf5_place(place, mode, options.storage_options)
     if hdf5 is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import os
@@ -13,6 +12,7 @@ from abc import ABC, abstractmethod
 
 __all__ = [
     "SharedDraft",
+    "acquire",
     "collecting",
     "commit_orphan",
     "drafts",
@@ -22,6 +22,8 @@ __all__ = [
     "leave",
     "lock",
     "opening",
+    "say",
+    "settle_orphan",
 ]
 
 
@@ -102,7 +104,7 @@ def opening(identity: str) -> threading.RLock:
 
 _collecting = threading.local()
 _PATIENCE = 10.0
-"""Seconds that the end of the process waits for a thread that is changing a dataset."""
+"""Seconds that are waited for what somebody else does to a dataset that has no user left."""
 
 
 def join(draft: SharedDraft, user: int) -> None:
@@ -156,10 +158,19 @@ def commit_orphan(draft: SharedDraft) -> None:
     elif collecting():
         try:
             threading.Thread(target=_commit_quietly, args=(draft,)).start()
-        except RuntimeError:  # the interpreter is ending: `_at_exit` finds it
+        except RuntimeError:  # the interpreter is ending: `ending` finds it
             draft.users.clear()
     else:
         _commit_quietly(draft)
+
+
+def settle_orphan(identity: str) -> None:
+    """Have what a dropped dataset had not committed in a version, before a place is read."""
+    with lock:
+        draft = drafts.get(identity)
+    if draft is None or draft.users or draft.pid != os.getpid() or draft.clean:
+        return
+    draft.publish()
 
 
 def _commit_quietly(draft: SharedDraft) -> None:
@@ -170,7 +181,7 @@ def _commit_quietly(draft: SharedDraft) -> None:
         draft.publish()
     except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
         if not draft.users:  # else whoever has opened it meanwhile has it all
-            _say(f"what was not committed of {draft.url} is lost: {error}")
+            say(f"what was not committed of {draft.url} is lost: {error}")
         forget(draft)
         return
     forget(draft)
@@ -182,44 +193,17 @@ def _commit_quietly(draft: SharedDraft) -> None:
     )
 
 
-def _at_exit() -> None:
-    """Commit what is still open, while threads can still be started."""
-    for draft in list(drafts.values()):
-        if draft.pid != os.getpid():
-            continue
-        if not _acquire(draft):
-            _say(f"{draft.url} is still being changed; what was not committed is lost")
-            continue
-        try:
-            if draft.depth:
-                _say(f"a transaction on {draft.url} was never ended; it is undone")
-                draft.abandon_transaction()
-            draft.users.clear()
-            with contextlib.suppress(ResourceWarning):
-                commit_orphan(draft)
-            draft.finish(_PATIENCE)
-        finally:
-            draft.lock.release()
-
-
-def _acquire(draft: SharedDraft) -> bool:
+def acquire(draft: SharedDraft, patience: float = _PATIENCE) -> bool:
     """Have the draft to ourselves; a commit that is under way may take its time."""
-    while not draft.lock.acquire(timeout=_PATIENCE):
+    while not draft.lock.acquire(timeout=patience):
         if draft.committing is None:
             return False
     return True
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell the user what there is nobody to raise to."""
     print(f"exetera_zarr: {text}", file=sys.stderr)  # noqa: T201
 
 
-def _install() -> None:
-    gc.callbacks.append(_note_collection)
-    # `atexit` comes too late: by then the interpreter refuses new tasks for thread pools, which
-    # the store and the network clients below it need (CPython's threading._shutdown order).
-    register = getattr(threading, "_register_atexit", atexit.register)
-    register(_at_exit)
-
-
-_install()
+gc.callbacks.append(_note_collection)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from exetera_zarr.errors import NameTakenError, ReadOnlyError
-from exetera_zarr.storage import names, sharing
+from exetera_zarr.storage import ending, names, sharing
 from exetera_zarr.storage.base import Array, Group, Storage
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class DraftStorage(Storage, Generic[D]):
                 f"the dataset {self._url} was opened before this process was forked: its draft "
                 "belongs to the parent; open it again here"
             )
+        ending.check(self._url)
         return draft
 
     @contextlib.contextmanager
@@ -95,6 +96,7 @@ class DraftStorage(Storage, Generic[D]):
         """A block in which this user alone changes the draft."""
         draft = self.to_change()
         with draft.changing():
+            ending.check(self._url)  # which may have come while another thread had the draft
             yield draft
 
     @property

@@ -230,6 +230,7 @@ class Session(OfThisProcess, JoinFunctions):
             row_block=self.settings.row_block,
             cache_limit=self.settings.cache_limit,
             spill_dir=self.settings.spill_dir,
+            shared_reads=self.settings.face.shares_reads,
         )
         storage = open_storage(dataset_path, mode, options)
         dataset = self.datasets[name] = Dataset(self, storage, name, self.settings)

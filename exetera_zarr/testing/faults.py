@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import threading
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FailingStore", "Faults", "PowerLossStore", "as_another_process", "failing"]
 
 _R = TypeVar("_R")
+_WRITES = {"put", "create", "copy", "advance"}
 
 
 class Faults:
@@ -51,11 +53,13 @@ class Faults:
         self._at: frozenset[int] = frozenset()
         self._applied = False
         self._lasting = False
-        self._armed = False
+        self._armed = self._full = False
         self._lock = threading.Lock()
         self._turn = threading.RLock()
 
-    def arm(self, *at: int, applied: bool = False, lasting: bool = False) -> None:
+    def arm(
+        self, *at: int, applied: bool = False, lasting: bool = False, full: bool = False
+    ) -> None:
         """
         Count from here on, and fail.
 
@@ -67,11 +71,13 @@ class Faults:
             Whether what fails was done nevertheless, and only the reply was lost.
         lasting
             Whether every call after the first that fails fails as well, without being applied.
+        full
+            Whether what fails does so as on a full disk: only calls that write count, then.
         """
         with self._lock:
             self.calls, self.failed = [], []
             self._at, self._applied, self._lasting = frozenset(at), applied, lasting
-            self._armed = True
+            self._armed, self._full = True, full
 
     def disarm(self) -> int:
         """Let every call pass again; how many there were."""
@@ -89,7 +95,7 @@ class Faults:
     def _around(self, verb: str, key: str, call: Callable[[], _R]) -> _R:
         with self._lock:
             fails = down = False
-            if self._armed:
+            if self._armed and not (self._full and verb not in _WRITES):
                 self.calls.append((verb, key))
                 down = self._lasting and bool(self.failed)
                 fails = down or len(self.calls) in self._at
@@ -100,7 +106,10 @@ class Faults:
             return call()
         if applied:
             call()
-        raise StorageError(f"could not {verb} {key}: {'the reply was lost' if applied else 'no'}")
+        why = "the reply was lost" if applied else "the disk is full" if self._full else "no"
+        error = StorageError(f"could not {verb} {key}: {why}")
+        error.errno = errno.ENOSPC if self._full else None
+        raise error
 
 
 class FailingStore(WrapperStore):

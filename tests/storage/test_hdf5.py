@@ -437,7 +437,7 @@ def test_a_file_that_another_process_has_is_an_error(path, theirs, ours):
     assert files_in(path.parent) == ["study.hdf5"]
 
 
-def test_a_reader_goes_on_when_the_file_is_opened_for_writing(path):
+def test_a_reader_goes_on_when_the_file_is_opened_for_writing(path, shared_reads):
     """Within a process both see the same; a reader of a file that is replaced keeps its own."""
     write(path, [1, 2])
     with Session() as s, Session() as other:

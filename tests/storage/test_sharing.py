@@ -36,7 +36,7 @@ def tables(url):
         return s.open_dataset(url, "r", "d").keys()
 
 
-def test_the_last_user_commits(url):
+def test_the_last_user_commits(url, shared_reads):
     """A writer is dropped while a reader shares its draft: the reader's close keeps the changes."""
     writers, readers = Session(), Session()
     put(writers.open_dataset(url, "r+", "d"), "new", [7])
@@ -48,7 +48,7 @@ def test_the_last_user_commits(url):
     assert tables(url) == ["t", "new"]
 
 
-def test_a_reader_that_is_left_with_a_conflict_is_told(url):
+def test_a_reader_that_is_left_with_a_conflict_is_told(url, shared_reads):
     """The draft that its writer could not commit is not dropped without a word."""
     with Session() as readers:
         writers = Session()
@@ -153,17 +153,16 @@ def test_a_commit_that_is_under_way_at_the_end_is_waited_for(url, monkeypatch):
         shared = ds.storage.draft
         put(ds, "new", [1])
         inside, go = held(monkeypatch, "create")
-        monkeypatch.setattr(sharing, "_PATIENCE", 0.01)
         committing = threading.Thread(target=ds.commit)
         committing.start()
         assert inside.wait(PATIENCE)
         threading.Timer(0.1, go.set).start()
-        assert sharing._acquire(shared)
+        assert sharing.acquire(shared, 0.01)
         shared.context.lock.release()
         committing.join(PATIENCE)
         with ds.transaction():
             answers = []
-            other = threading.Thread(target=lambda: answers.append(sharing._acquire(shared)))
+            other = threading.Thread(target=lambda: answers.append(sharing.acquire(shared, 0.01)))
             other.start()
             other.join(PATIENCE)
         assert answers == [False]

@@ -60,17 +60,23 @@ def open_hdf5(place: Place, mode: str, options: OpenOptions) -> HDF5Storage:
         for left in [d for d in list(open_drafts) if d.identity == place.identity and not d.users]:
             if left.clean:
                 left.close_file()
-        draft = _shared(place, mode, external=external) or _load(place, mode, settings)
-        storage = HDF5Storage(draft, writable=mode != "r")
+        committed = mode == "r" and not options.shared_reads
+        if committed:
+            sharing.settle_orphan(place.identity)
+        with sharing.lock:
+            open_now = sharing.drafts.get(place.identity)
+        if committed and isinstance(open_now, Draft) and open_now.made and place.local:
+            # What is in the place is another file, as long as that draft is not committed.
+            return HDF5Storage(_load(place, mode, settings), writable=False)
+        draft = _shared(place, open_now, mode, external=external) or _load(place, mode, settings)
+        storage = HDF5Storage(draft, writable=mode != "r", committed=committed)
         with sharing.lock:
             sharing.drafts[place.identity] = draft
         return storage
 
 
-def _shared(place: Place, mode: str, *, external: bool) -> Draft | None:
+def _shared(place: Place, draft: object, mode: str, *, external: bool) -> Draft | None:
     """What this process has open of the place, if that is still what is there."""
-    with sharing.lock:
-        draft = sharing.drafts.get(place.identity)
     if not isinstance(draft, Draft) or draft.pid != os.getpid() or not draft.is_there():
         return None
     if draft.external != external and mode in ("r", "r+", "a"):
@@ -78,7 +84,7 @@ def _shared(place: Place, mode: str, *, external: bool) -> Draft | None:
             f"{place.url} is open already with external={draft.external}: close that first"
         )
     if mode == "r":
-        return draft
+        return draft  # whose changes, if it has any, the handle looks for
     if mode == "x":
         raise DatasetExistsError(f"there is a dataset already at {place.url}")
     if mode == "w":

@@ -16,6 +16,7 @@ from exetera_zarr.storage.hdf5.library import library, using
 from exetera_zarr.storage.hdf5.nodes import Node, Snapshot
 from exetera_zarr.storage.hdf5.old_values import Mark, OldValues
 from exetera_zarr.storage.hdf5.places import RemotePlace
+from exetera_zarr.storage.hdf5.proof import prove
 from exetera_zarr.storage.hdf5.reading import read_tree
 from exetera_zarr.storage.hdf5.writing import write_tree
 
@@ -108,6 +109,11 @@ class Draft(sharing.SharedDraft):
     @property
     def clean(self) -> bool:
         return not (self.dirty or self._made or self._torn)
+
+    @property
+    def made(self) -> bool:
+        """Whether it is a new file, which is not in its place yet."""
+        return self._made
 
     @property
     def version(self) -> int:
@@ -240,6 +246,11 @@ class Draft(sharing.SharedDraft):
         """Note that groups came, went or have other names."""
         self._index = None
 
+    def note(self, path: tuple[str, ...], node: Node) -> None:
+        """Note that a group without children came, of that path."""
+        if self._index is not None:
+            self._index[node.id] = path, node
+
     def find(self, node_id: int) -> tuple[tuple[str, ...], Node] | None:
         """The names that lead to a node, and the node; None if there is none of that id."""
         index = self._index
@@ -311,6 +322,9 @@ class Draft(sharing.SharedDraft):
         with self._lock:
             if self._made and self.place.local and self.place.state() is not None:
                 self.close_file()
+                state = self.place.state()
+                for other in [draft for draft in open_drafts if draft.holds(state)]:
+                    other.make_writable()  # a process has a file open in one way alone
                 self.open()
                 return
             self._undo(self._committed)
@@ -346,10 +360,12 @@ class Draft(sharing.SharedDraft):
             return self.version
 
     def _write(self) -> None:
-        """Have the file be as the tree is."""
+        """Have the file be as the tree is, and see that it is."""
         self._torn = True
         write_tree(self.file, self.root)
         self.file.flush()
+        with self.place.look() as file:
+            prove(file, self.root, self.url)
 
     def refresh(self) -> None:
         """Show the file that is at the place now, if it is another one."""

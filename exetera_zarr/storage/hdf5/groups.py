@@ -72,11 +72,12 @@ class HDF5Group(DraftGroup):
     ) -> HDF5Group:
         name = names.check(name)
         _check_text(name, attributes or {})
-        with self._storage.changing():
+        with self._storage.changing() as draft:
             parent = self.node
             self._check_new(name, parent.groups)
             child = Node(dict(attributes or {}), row_block=row_block or parent.row_block)
-            self._set_groups(parent, {**parent.groups, name: child})
+            parent.groups = {**parent.groups, name: child}
+            draft.note((*self._path, name), child)
             return self._below(child, name)
 
     def update_attributes(self, attributes: Mapping[str, Any]) -> None:

@@ -83,6 +83,10 @@ class FileHandle:
         self._held[reference.address] = thing
         return reference
 
+    def release(self, held: Reference) -> None:
+        """Keep an object no longer, since a group has it now; call inside of `using`."""
+        self._held.pop(held.address, None)
+
     def let_go(self) -> None:
         """Keep no object any more; call inside of `using`."""
         self._held.clear()

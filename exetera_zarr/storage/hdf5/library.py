@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import CorruptDataError, ExeteraError, StorageError, UnsupportedError
+from exetera_zarr.storage import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["SIGNATURE", "library", "opened", "using"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_library: Any = None
 _lock = threading.RLock()
 """The library does one thing at a time in any case; so what belongs together stays together."""
-_HANDLES = {"libver": ("v108", "v108"), "rdcc_nbytes": 0}
-"""What every HDF5 library since 1.8 reads. Blocks are far larger than a chunk, so caching chunks
-would only cost memory: with a thousand columns open, a gigabyte."""
+_HANDLES = {"rdcc_nbytes": 0}
+"""The oldest format that will do, as h5py and ExeTera write it. With ``libver=("v108", "v108")``, a
+group that gets hundreds of links at once loses all of them in silence. Blocks are far larger than a
+chunk, so caching chunks would only cost memory: with a thousand columns open, a gigabyte."""
 
 
 def library() -> Any:
@@ -31,13 +34,19 @@ def library() -> Any:
     UnsupportedError
         It is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise UnsupportedError(
-            "HDF5 files need h5py: install exetera-zarr with the extra 'hdf5'"
-        ) from error
-    return h5py
+    global _library  # noqa: PLW0603 - it is loaded once
+    if _library is None:
+        try:
+            import h5py
+        except ImportError as error:
+            raise UnsupportedError(
+                "HDF5 files need h5py: install exetera-zarr with the extra 'hdf5'"
+            ) from error
+        _library = h5py
+        at_exit = getattr(h5py, "_unregister_converters", None)
+        if at_exit is not None:  # after which it cannot write text any more
+            ending.commit_before(at_exit)
+    return _library
 
 
 @contextmanager

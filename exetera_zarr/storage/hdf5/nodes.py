@@ -33,6 +33,10 @@ class InFile:
     unsure: set[bytes] = field(default_factory=set)
     """Links that an error has left behind half made."""
     arrays: dict[str, Stored] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
+    """The attributes and the key that were put there by commits."""
+    proven: object = None
+    """The signature of the node when it was last seen in the file."""
 
 
 @dataclass(eq=False)
@@ -54,6 +58,12 @@ class Node:
     def is_field(self) -> bool:
         """Whether it is a field rather than a table."""
         return "fieldtype" in self.attributes
+
+    def signature(self) -> object:
+        """What is another one whenever a commit has changed what there is to be read back."""
+        there = self.in_file
+        arrays = [(r, there.arrays.get(r), a.length) for r, a in self.arrays.items()]
+        return there.reference, there.notes, there.attributes, arrays
 
     def loaded(self) -> Node:
         """Itself, with its children."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.hdf5.handle import FileHandle
 
-__all__ = ["OddError", "attribute", "column", "is_group", "keys", "links", "open_link"]
+__all__ = ["DAMAGE", "OddError", "attribute", "column", "is_group", "keys", "links", "open_link"]
 
 _TEXT = 1 << 16
 _CHUNK = 1 << 28
@@ -25,6 +25,10 @@ _WIDEST = 1 << 20
 
 class OddError(Exception):
     """It is not what ExeTera writes; the text says in what way."""
+
+
+DAMAGE = (OddError, OSError, RuntimeError, ValueError, KeyError, TypeError)
+"""What h5py and we raise where something is not what it should be."""
 
 
 def links(group: Any) -> Iterator[bytes]:

@@ -10,13 +10,13 @@ from abc import ABC, abstractmethod
 from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ConflictError, DatasetNotFoundError, UnsupportedError
-from exetera_zarr.storage.hdf5.library import SIGNATURE, opened
+from exetera_zarr.storage.hdf5.library import SIGNATURE, opened, using
 from exetera_zarr.storage.remote.files import open_at_random
 from exetera_zarr.storage.remote.places import NoPartsError, remote_file
 from exetera_zarr.storage.remote.requests import BeyondEndError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["FilePlace", "ObjectPlace", "Place", "RemotePlace", "holds_hdf5"]
 
@@ -67,6 +67,15 @@ class Place(ABC):
     def create(self) -> Any:
         """A new ``h5py.File``, not yet in its place if that can be."""
 
+    @abstractmethod
+    def look(self) -> contextlib.AbstractContextManager[Any]:
+        """
+        What is written, as a ``h5py.File`` that shares nothing with the one that writes.
+
+        HDF5 gives the same file back where one is opened again in the same way, so it is read by
+        way of a Python file instead.
+        """
+
     def settle(self, file: Any, *, durable: bool, replace: bool) -> None:  # noqa: B027
         """Have what was written in its place, also a file that `create` made."""
 
@@ -109,6 +118,12 @@ class FilePlace(Place):
             raise DatasetNotFoundError(f"there is no folder {os.path.dirname(self.url) or '.'}")
         self._made = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.unfinished")
         return opened(self._made, "x", self.url)
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[Any]:
+        # Without a buffer, which would read far more than the few bytes that are asked for.
+        with open(self._made or self.path, "rb", buffering=0) as file, _look(file, self.url) as it:
+            yield it
 
     def settle(self, file: Any, *, durable: bool, replace: bool) -> None:
         if durable:
@@ -184,6 +199,9 @@ class ObjectPlace(Place):
         self.file.truncate()
         return opened(self.file, "w", self.url)
 
+    def look(self) -> contextlib.AbstractContextManager[Any]:
+        return _look(self.file, self.url)
+
 
 class RemotePlace(Place):
     """
@@ -235,3 +253,32 @@ class RemotePlace(Place):
             f"an HDF5 file can be written only on a local disk, not at {self.url}; a URL that "
             "ends in .zarr makes a Zarr dataset"
         )
+
+    def look(self) -> contextlib.AbstractContextManager[Any]:
+        return _look(self.file(), self.url)
+
+
+@contextlib.contextmanager
+def _look(file: Any, url: str) -> Iterator[Any]:
+    """A file as h5py opens it for reading, whatever else it has open of it."""
+    handle = opened(_Look(file), "r", url)
+    try:
+        yield handle
+    finally:
+        with using(url):
+            handle.close()
+
+
+class _Look:
+    """
+    A binary file for h5py to read from, which is another one to it than the file itself.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.read, self.readinto = file.read, file.readinto
+        self.seek, self.tell = file.seek, file.tell

@@ -13,7 +13,7 @@ from exetera_zarr.storage.hdf5.arrays import DraftArray
 from exetera_zarr.storage.hdf5.library import using
 from exetera_zarr.storage.hdf5.nodes import InFile, Node
 from exetera_zarr.storage.hdf5.notes import ATTRIBUTE, name_of, read_notes
-from exetera_zarr.storage.hdf5.objects import OddError
+from exetera_zarr.storage.hdf5.objects import DAMAGE, OddError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,6 @@ _NUMBERS = frozenset(
     ]
 )
 _TIMES = ("timestamp", "datetime", "date")
-_DAMAGE = (OddError, OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
 class Reader:
@@ -69,6 +68,7 @@ class Reader:
             self._seen.add(node.in_file.reference.address)
             version = self._take_notes(root, node).get("version")
             node.version = version if isinstance(version, int) and version >= 0 else 1
+            node.in_file.proven = node.signature()
             self._children(root, node, "")
         self._tell()
         return node
@@ -82,7 +82,7 @@ class Reader:
         text = None
         try:
             text = objects.attribute(group, ATTRIBUTE)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             self._skipped.append(str(error))
         notes = read_notes(text)
         node.in_file.notes = text if isinstance(text, str) else ""
@@ -98,7 +98,7 @@ class Reader:
             shown = f"{path}/{link.decode('utf-8', 'backslashreplace')}"
             try:
                 named = self._child(group, link, parent, shown)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 self._skipped.append(f"{shown!r} ({error})")
             else:
                 if named is not None:
@@ -141,6 +141,7 @@ class Reader:
             node.load = partial(self._load, None if self._lazy else thing, path)
             if not self._lazy:
                 node.loaded()
+        node.in_file.proven = node.signature()
         return name_of(link, notes), node
 
     def _load(self, group: Any, path: str, node: Node) -> None:

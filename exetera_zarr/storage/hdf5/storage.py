@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from exetera_zarr.errors import CorruptDataError, UnsupportedError
+from exetera_zarr.errors import CorruptDataError, StorageError, UnsupportedError
 from exetera_zarr.storage.base import Capability
 from exetera_zarr.storage.hdf5.draft import Draft
 from exetera_zarr.storage.hdf5.groups import HDF5Group
@@ -20,7 +20,39 @@ __all__ = ["HDF5Storage"]
 
 
 class HDF5Storage(DraftStorage[Draft]):
-    """One user's handle on the draft of an HDF5 file."""
+    """
+    One user's handle on the draft of an HDF5 file.
+
+    Parameters
+    ----------
+    draft, writable
+        As of `DraftStorage`.
+    committed
+        Whether this user is to see nothing that is not committed.
+    """
+
+    def __init__(self, draft: Draft, *, writable: bool, committed: bool = False) -> None:
+        self._committed = committed
+        if committed:
+            self._refuse_changed(draft)
+        super().__init__(draft, writable=writable)
+
+    @property
+    def draft(self) -> Draft:
+        draft = super().draft
+        if self._committed and draft.dirty:
+            self._refuse_changed(draft)
+        return draft
+
+    @staticmethod
+    def _refuse_changed(draft: Draft) -> None:
+        """Raise StorageError where only what is not committed could be shown."""
+        if draft.dirty:
+            raise StorageError(
+                f"{draft.url} is being changed by another user in this process, and an HDF5 file "
+                "cannot show what it was before: commit or roll that back first, or read it there; "
+                "a .zarr dataset can be read while it is changed"
+            )
 
     @property
     def capabilities(self) -> frozenset[Capability]:

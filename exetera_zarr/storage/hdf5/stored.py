@@ -138,7 +138,7 @@ class Stored:
         with using(self.where):
             dataset = self.dataset()
             if not self._checked:
-                self._check(dataset)
+                self.check()
             for low, high in self._pieces(start, start + len(out)):
                 memory, there = self._selection(dataset, low, high - low)
                 dataset.read(memory, there, out[low - start : high - start])
@@ -167,8 +167,13 @@ class Stored:
         there.select_hyperslab((start,), (count,))
         return library().h5s.create_simple((count,)), there
 
-    def _check(self, dataset: Any) -> None:
-        """Raise CorruptDataError where the file has not as much as the dataset claims to have."""
+    def check(self) -> None:
+        """
+        Raise CorruptDataError where the file has not as much as the dataset claims to have.
+
+        Call it inside of `using`.
+        """
+        dataset = self.dataset()
         if self.chunk:
             claimed, there = -(-self.extent // self.chunk), dataset.get_num_chunks()
             if there < claimed:

@@ -24,8 +24,8 @@ def write_tree(file: FileHandle, root: Node) -> None:
     """
     Have the file be as the tree is.
 
-    New groups are put together before anything leads to them, and what is replaced stays until
-    what replaces it is whole. After an error, at whatever point, it can be called again, with the
+    A new group is put together before anything leads to it, and what is replaced stays until what
+    replaces it is whole. After an error, at whatever point, it can be called again, with the
     same tree or with what the tree was before.
 
     Parameters
@@ -52,42 +52,58 @@ def _group(file: FileHandle, group: Any, node: Node, called: tuple[str, bytes]) 
     notes = write_notes(node, *called, links)
     if notes != node.in_file.notes:
         node.in_file.notes = None
-        _set(group, ATTRIBUTE, notes)
+        node.in_file.written[ATTRIBUTE] = _set(group, ATTRIBUTE, notes)
         node.in_file.notes = notes
 
 
 def _children(file: FileHandle, group: Any, node: Node, *, at_root: bool) -> dict[str, bytes]:
-    """Have the links of a group lead to the children of a node; the link of each name."""
-    h5py = library()
-    there, unsure = node.in_file.groups, node.in_file.unsure
+    """
+    Have the links of a group lead to the children of a node; the link of each name.
+
+    Each child is linked as soon as it is whole, so that few objects are in no group at a time: HDF5
+    has lost groups that hundreds of them were put into at once. What is gone loses its link last.
+    """
+    in_file = node.in_file
     links = _links(group, node, at_root=at_root)
-    after = {links[name]: child for name, child in node.groups.items()}
-    handles = {}
     for name, child in node.groups.items():
         link = links[name]
         if child.in_file.reference is None:
-            handle = h5py.h5g.create(file.root, None)
+            handle = library().h5g.create(file.root, None)
             child.in_file = InFile(file.hold(handle))
         else:
             handle = file.at(child.in_file.reference)
         _group(file, handle, child, (name, link))
-        if there.get(link) is not child or link in unsure:
-            handles[link] = handle
-    for link in [n for n, child in there.items() if after.get(n) is not child or n in unsure]:
-        gone = there[link].in_file.reference
-        assert gone is not None
-        file.hold(file.at(gone))
-        unsure.add(link)
-        if group.links.exists(link):
-            group.unlink(link)
-        del there[link]
-        unsure.discard(link)
-    for link, handle in handles.items():
-        unsure.add(link)
-        there[link] = after[link]
-        h5py.h5o.link(handle, group, link)
-        unsure.discard(link)
+        if in_file.groups.get(link) is not child or link in in_file.unsure:
+            _link(file, group, in_file, link, child)
+    after = {links[name]: child for name, child in node.groups.items()}
+    for link in [n for n, child in in_file.groups.items() if after.get(n) is not child]:
+        _unlink(file, group, in_file, link)
     return links
+
+
+def _link(file: FileHandle, group: Any, in_file: InFile, link: bytes, child: Node) -> None:
+    """Have a link lead to a child, whatever it has led to."""
+    if link in in_file.groups:
+        _unlink(file, group, in_file, link)
+    reference = child.in_file.reference
+    assert reference is not None
+    in_file.unsure.add(link)
+    in_file.groups[link] = child
+    library().h5o.link(file.at(reference), group, link)
+    in_file.unsure.discard(link)
+    file.release(reference)
+
+
+def _unlink(file: FileHandle, group: Any, in_file: InFile, link: bytes) -> None:
+    """Remove a link; what it has led to is kept, for who may want to have it back."""
+    gone = in_file.groups[link].in_file.reference
+    assert gone is not None
+    file.hold(file.at(gone))
+    in_file.unsure.add(link)
+    if group.links.exists(link):
+        group.unlink(link)
+    del in_file.groups[link]
+    in_file.unsure.discard(link)
 
 
 def _links(group: Any, node: Node, *, at_root: bool) -> dict[str, bytes]:
@@ -131,20 +147,24 @@ def _field_attributes(group: Any, node: Node) -> None:
     for name in NATIVE:
         value = wanted.get(name, ALWAYS.get(name))
         if value is not None and (name not in there or value != there[name]):
-            _set(group, name, value)
+            node.in_file.written[name] = _set(group, name, value)
     if wanted.get("key") != there.get("key"):
-        set_key(group, wanted.get("key", []))
+        pairs = wanted.get("key", [])
+        set_key(group, pairs)
+        node.in_file.written["key"] = [[str(name), int(code)] for name, code in pairs]
     node.in_file.attributes = dict(wanted)
 
 
-def _set(group: Any, name: str, value: Any) -> None:
-    """Give a group an attribute; empty notes are none."""
+def _set(group: Any, name: str, value: Any) -> str | int | None:
+    """Give a group an attribute, and return what it is there; empty notes are none."""
     attributes = library().Group(group).attrs
     if name == ATTRIBUTE and not value:
         if name in attributes:
             del attributes[name]
-    else:
-        attributes[name] = value if isinstance(value, int) else str(value)
+        return None
+    given = value if isinstance(value, int) else str(value)
+    attributes[name] = given
+    return given
 
 
 def set_key(group: Any, pairs: list[list[Any]]) -> None:

@@ -6,6 +6,7 @@ requests at a time are the business of `storage.concurrency`, which calls these 
 
 from __future__ import annotations
 
+import errno
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,14 @@ from exetera_zarr.storage.remote.client import Entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Entry", "ObjectStore", "WrapperStore"]
+__all__ = ["Entry", "ObjectStore", "WrapperStore", "is_full"]
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room left, so that nothing was written."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 class ObjectStore(OfThisProcess, ABC):

@@ -7,14 +7,13 @@ import errno
 import fcntl
 import os
 import secrets
-import shutil
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.errors import StorageError, UnsupportedError
 from exetera_zarr.storage import keys
 from exetera_zarr.storage.concurrency import each
-from exetera_zarr.storage.stores.base import Entry, ObjectStore
+from exetera_zarr.storage.stores.base import Entry, ObjectStore, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +38,8 @@ class LocalStore(ObjectStore):
         self._unsettled: dict[str, object] = {}
         self._thinned: set[str] = set()
         self._folders: set[str] = set()
+        self._made: set[str] = set()
+        """Folders that were made here: a place that was moved away gets none that stay."""
         self._anchored: set[str] = set()
         self._above = _existing_above(self.path)
 
@@ -48,7 +49,16 @@ class LocalStore(ObjectStore):
     def _folder_of(self, path: str) -> str:
         folder = os.path.dirname(path)
         if folder not in self._folders:
-            os.makedirs(folder, exist_ok=True)
+            above = folder
+            while len(above) >= len(self.path) and not os.path.isdir(above):
+                self._made.add(above)
+                above = os.path.dirname(above)
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                if is_full(error):
+                    raise self._full(error) from error
+                raise
             self._folders.add(folder)
         return folder
 
@@ -64,8 +74,26 @@ class LocalStore(ObjectStore):
             self._folders.clear()
             self._folder_of(path)
             file = open(path, "xb")  # noqa: SIM115
-        with file:
-            file.write(data)
+        except OSError as error:
+            if is_full(error):
+                raise self._full(error) from error
+            raise
+        try:
+            with file:
+                file.write(data)
+        except BaseException as error:
+            _remove(path)
+            if is_full(error):
+                raise self._full(error) from error
+            raise
+
+    def _full(self, error: BaseException) -> StorageError:
+        full = StorageError(
+            f"there is no room left on the disk, or in the quota, of {self.url}: {error}. "
+            "rollback() gives back what was not committed, and vacuum() what no version needs"
+        )
+        full.errno = getattr(error, "errno", None)
+        return full
 
     def get(self, key: str) -> bytes:
         try:
@@ -85,7 +113,12 @@ class LocalStore(ObjectStore):
         try:
             self._write(temporary, data)
             self._sync(temporary)
-            _link_or_move(temporary, path)
+            try:
+                _link_or_move(temporary, path)
+            except OSError as error:
+                if is_full(error):
+                    raise self._full(error) from error
+                raise
             created = True
         except FileExistsError:
             created = False
@@ -101,12 +134,23 @@ class LocalStore(ObjectStore):
         self._folder_of(path)
         _remove(path)
         try:
-            os.link(self._file(source), path)
+            self._link(self._file(source), path)
+        except FileNotFoundError:  # somebody removed a folder that we had seen, or the source
+            self._folders.clear()
+            self._folder_of(path)
+            self._link(self._file(source), path)
+        self._unsettled[path] = object()
+
+    def _link(self, source: str, path: str) -> None:
+        try:
+            os.link(source, path)
         except OSError as error:
+            if is_full(error):
+                raise self._full(error) from error
             if error.errno not in _NO_LINK:
                 raise
-            shutil.copyfile(self._file(source), path)
-        self._unsettled[path] = object()
+            with open(source, "rb") as file:
+                self._write(path, file.read())
 
     def first(self, prefix: str) -> str | None:
         return next(self.list(prefix), None)
@@ -200,6 +244,15 @@ class LocalStore(ObjectStore):
 
     def forget(self) -> None:
         self._unsettled.clear()
+        for folder in sorted(self._made, key=len, reverse=True):
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError:  # something is in it
+                continue
+            self._made.discard(folder)
+            self._folders.discard(folder)
 
     def settle(self) -> None:
         thinned, self._thinned = self._thinned, set()

@@ -37,15 +37,18 @@ class Publication:
         self._pid = os.getpid()
         concurrency.pool(1, "sweep")  # as with uploads: it may be needed when none can be started
 
-    def show(self, store: ObjectStore, version: manifests.Version) -> bool:
+    def show(self, store: ObjectStore, version: manifests.Version, *, quiet: bool = False) -> bool:
         """
         Let other Zarr readers see a version; whether that worked.
 
-        A failure is a warning: the version is committed, and the next writer publishes it.
+        A failure is a warning, unless that is unwanted: the version is committed, and the next
+        writer publishes it.
         """
         try:
             manifests.publish(store, version, self.shown)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
+            if quiet:
+                return False
             warnings.warn(
                 f"version {version.number} of {store.url} is committed, but other Zarr "
                 f"readers cannot see it before the next commit: {error}",
@@ -64,6 +67,30 @@ class Publication:
         self._sweeping = concurrency.beside(task, store.concurrency)
         if self._sweeping.done():
             self.finish(store)
+
+    def remove(self, store: ObjectStore, found: Sequence[str]) -> None:
+        """
+        Remove objects of this process that no version has; now, where the store is near.
+
+        What cannot be removed is left to vacuum(), since who rolls back cannot do more either.
+        """
+
+        def task() -> None:
+            concurrency.each(store.delete, found, store.concurrency)
+            store.settle()
+
+        if store.distant:
+            self.finish(store)
+            self._sweeping = concurrency.beside(task, store.concurrency)
+            return
+        try:
+            task()
+        except OSError as error:
+            warnings.warn(
+                f"{store.url}: some objects that were not committed are still there: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def finish(self, store: ObjectStore, patience: float | None = None) -> None:
         """

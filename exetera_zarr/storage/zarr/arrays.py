@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import weakref
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
-from exetera_zarr.storage import concurrency
+from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
 from exetera_zarr.storage.zarr.readahead import Order, ReadAhead
@@ -108,8 +109,20 @@ class DraftContext:
     """Grows when a version may reach what was written so far: the rest goes to other paths."""
     used: set[str] = field(default_factory=set)
     """Paths that were written and that no version had which this draft was over."""
+    settled: set[str] = field(default_factory=set)
+    """Those of them that were written by commits, of which some may have failed."""
+    arrays: weakref.WeakSet[DraftArray] = field(default_factory=weakref.WeakSet)
+    """All that there are, also such as are in no group yet, or in a snapshot."""
     segments: dict[str, set[str]] = field(default_factory=dict)
     """Path segments that tables had before they were renamed here, by the table's id."""
+
+    sent: dict[str, set[str]] = field(default_factory=dict)
+    """Keys that were written and that no version had so far, by the paths of their arrays."""
+
+    def note(self, path: str, key: str) -> str:
+        """Note that an object of an array is going to be written; its key."""
+        self.sent.setdefault(path, set()).add(key)
+        return key
 
     def fresh_path(self, prefix: str, role: str) -> str:
         """A node path that no draft has written before."""
@@ -171,6 +184,13 @@ class DraftArray:
         self._moved = False
         self._blocks: dict[int, Buffer | concurrency.Upload] = {}
         self._order = Order()
+        context.arrays.add(self)
+
+    def paths(self) -> set[str]:
+        """Paths of what this draft has written of it."""
+        blocks = list(self._blocks.values())
+        found = {keys.node_of(b.key) for b in blocks if isinstance(b, concurrency.Upload)}
+        return found if self._target is None else {*found, self._target}
 
     def clone(self) -> DraftArray:
         """The same array for a snapshot; buffers are shared until one side changes them."""
@@ -357,7 +377,7 @@ class DraftArray:
         target = self._target
         if target is None or self._spent() or not self._has_landed(number):
             target = self._new_target(self.prefix)
-        key = chunk_key(target, self.dtype, number)
+        key = self.context.note(target, chunk_key(target, self.dtype, number))
         block = self.block
 
         def encode() -> bytes:
@@ -489,7 +509,7 @@ class DraftArray:
         return upload.landed
 
     def _settle_block(self, number: int, target: StoredArray) -> None:
-        key = target.key(number)
+        key = self.context.note(target.path, target.key(number))
         store = self.context.store
         place = self._blocks.get(number)
         rows = self._rows(number)

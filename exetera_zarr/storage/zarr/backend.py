@@ -65,6 +65,9 @@ def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
         draft = Draft(cached(store, there, _cache(options)), there, writable=False)
         return ZarrStorage(draft, writable=False)
     with sharing.opening(store.identity):
+        if not (writable or options.shared_reads):
+            sharing.settle_orphan(store.identity)
+            return ZarrStorage(_load(store, mode, options), writable=False)
         shared = _shared(store.identity, writable=writable)
         if shared is not None and _is_there(shared):
             if options.durable:

@@ -18,6 +18,7 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.sharing import SharedDraft
+from exetera_zarr.storage.stores.base import is_full
 from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
 from exetera_zarr.storage.zarr.after_commit import Publication
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
@@ -186,12 +187,32 @@ class Draft(SharedDraft):
         """Return to the committed version."""
         with self.context.lock:
             self._resolve()
-            base = self._state.base
+            base, dropped = self._state.base, self._state
             self.context.epoch += 1
             self._state = State(base, self._tree(base))
             self.context.uploads.forget_failure()
             self.store.forget()
+            self._remove_sent(self._only_in(dropped))
+            self.store.forget()
             self._began = clock()
+
+    def _only_in(self, dropped: State) -> set[str]:
+        """Paths that were written and that nothing has use for when a state is dropped."""
+        mine = {id(a) for _, node in dropped.root.walk() for a in node.arrays.values()}
+        used = [a.paths() for a in list(self.context.arrays) if id(a) not in mine]
+        # A manifest that was sent may arrive even now, and then needs what it has for ever.
+        for path in [stored.path for sent in dropped.sent for _, _, stored in sent.arrays]:
+            self.context.settled.discard(path)
+            self.context.sent.pop(path, None)
+        return self.context.sent.keys() - set().union(*used)
+
+    def _remove_sent(self, paths: set[str]) -> None:
+        """Remove what was written to paths that are in no version, as nobody needs it."""
+        self.context.settled -= paths
+        if paths:
+            self.context.uploads.wait()  # for what would arrive after it was removed
+            found = [key for path in paths for key in self.context.sent.pop(path, ())]
+            self._publication.remove(self.store, sorted(found))
 
     def refresh(self) -> int:
         """
@@ -284,7 +305,8 @@ class Draft(SharedDraft):
         for array, changes, stored in settled:
             array.settled(stored, changes)
         self._state = State(version, self.root)
-        self.context.used.difference_update(version.below)
+        self._note_version(version)
+        self._remove_sent(set(self.context.settled))  # by commits that failed before this one
         self._began = clock()
         kept = kept_versions(version.facts)
         expired = [number for number in kept_versions(before.facts) if number not in kept]
@@ -353,7 +375,13 @@ class Draft(SharedDraft):
         self.context.generation += 1
         sent = Sent(version.facts["checksum"], tuple(settled))
         self._state = replace(self._state, sent=(*self._state.sent, sent))
-        if manifests.create(self.store, version.number, version.data):
+        try:
+            created = manifests.create(self.store, version.number, version.data)
+        except StorageError as error:
+            if is_full(error):  # so it was not written, and will not arrive
+                self._state = replace(self._state, sent=self._state.sent[:-1])
+            raise
+        if created:
             return True
         self.context.generation -= 1
         return False
@@ -385,7 +413,14 @@ class Draft(SharedDraft):
             policy = None
         after = replace(self._state, base=version, emptied=False, policy=policy, sent=())
         self._state = replace(after, dirty=differs(after))
+        self._note_version(version)
+
+    def _note_version(self, version: manifests.Version) -> None:
+        """Note that there is a version, which nothing of may be removed."""
         self.context.used.difference_update(version.below)
+        self.context.settled.difference_update(version.below)
+        for path in self.context.sent.keys() & version.below.keys():
+            del self.context.sent[path]
 
     def _meet(self, *, force: bool) -> None:
         """Go over the versions that were committed since the one that this draft is over."""
@@ -416,8 +451,10 @@ class Draft(SharedDraft):
                     document = layout.array_document(target, role)
                     target = replace(target, document=document)
                     # Nobody looks at the path yet, and nobody ever writes another document there.
-                    key, data = f"{target.path}/zarr.json", layout.plain(document)
+                    key = self.context.note(target.path, f"{target.path}/{keys.DOCUMENT}")
+                    data = layout.plain(document)
                     tasks.append(partial(self.store.put, key, data))
+                    self.context.settled.add(target.path)
                 settled.append((array, changes, target))
                 tasks += work
         concurrency.each(lambda task: task(), tasks, self.store.concurrency)
@@ -473,13 +510,37 @@ class Draft(SharedDraft):
         """
         with self.context.lock:
             at_once = self._remains_of(all_of) if all_of in self.root.groups else _nothing
-            self.publish(expire=expire)
+            removed = 0
+            try:
+                self.publish(expire=expire)
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                # A commit takes room, which there is once what nobody needs is gone.
+                removed = self._make_room(orphans_older_than, at_once)
+                self.publish(expire=expire)
             self.finish()
             self._publication.shown = None
-            if not self._publication.show(self.store, self.base):
-                raise StorageError(f"{self.store.url} cannot be published, so nothing is swept")
+            if not self._publication.show(self.store, self.base, quiet=True):
+                removed += self._make_room(orphans_older_than, at_once)
+                if not self._publication.show(self.store, self.base):
+                    raise StorageError(
+                        f"{self.store.url} cannot be published, so what other Zarr readers may "
+                        "still see was not swept"
+                    )
             kept = kept_versions(self.base.facts)
-            return sweep.sweep_orphans(self.store, kept, orphans_older_than, at_once)
+            return removed + sweep.sweep_orphans(
+                self.store, kept, orphans_older_than, at_once, self.context.sent
+            )
+
+    def _make_room(self, orphans_older_than: float, at_once: Callable[[str], bool]) -> int:
+        """Remove what neither a kept version has, nor this draft, nor what other readers see."""
+        shown = manifests.shown(self.store)
+        if shown is None:  # so it may be any version that other readers see
+            return 0
+        base = {*kept_versions(self.base.facts), self.base.number}
+        spared = self.context.sent.keys() | shown.below.keys()
+        return sweep.sweep_orphans(self.store, sorted(base), orphans_older_than, at_once, spared)
 
     def _remains_of(self, table: str) -> Callable[[str], bool]:
         """Whether a node path is one of a table, by any name that it is known to have had."""

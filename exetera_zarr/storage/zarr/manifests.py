@@ -16,6 +16,7 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.base import Commit
+from exetera_zarr.storage.stores.base import is_full
 from exetera_zarr.storage.zarr import layout
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "publish",
     "read",
     "show_groups",
+    "shown",
 ]
 
 _ROOT = keys.DOCUMENT
@@ -189,6 +191,14 @@ def load(store: ObjectStore) -> Version | None:
     return read(store, number)
 
 
+def shown(store: ObjectStore) -> Version | None:
+    """The version that other Zarr readers see; None if there is none, or it is damaged."""
+    try:
+        return _checked(store, _ROOT, store.get(_ROOT))
+    except (FileNotFoundError, CorruptDataError):
+        return None
+
+
 def confirm(store: ObjectStore, version: Version) -> None:
     """ConflictError unless a version is still there, as it was when it was opened."""
     try:
@@ -221,8 +231,10 @@ def create(store: ObjectStore, number: int, data: bytes) -> bool:
         try:
             if store.create(key, data):
                 return True
-        except Exception:  # noqa: BLE001 - the first one tells more
-            if isinstance(error, PermissionError) or not isinstance(error, StorageError):
+        except Exception as again:  # noqa: BLE001 - the first one tells more
+            full = is_full(error) and is_full(again)
+            known = isinstance(error, PermissionError) or full
+            if known or not isinstance(error, StorageError):
                 raise error from None
             raise CommitStateUnknownError(
                 f"{store.url}: whether version {number} was committed is not known: {error}. "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.stores.base import is_full
 from exetera_zarr.storage.zarr import manifests
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def sweep_orphans(
     kept: Sequence[int],
     older_than: float,
     at_once: Callable[[str], bool],
+    spared: Iterable[str] = (),
 ) -> int:
     """
     Remove objects that no kept version reaches: what crashed drafts and interrupted sweeps left.
@@ -103,13 +106,15 @@ def sweep_orphans(
         unless a version had them that is no longer kept.
     at_once
         Whether orphans of the node at a path are removed whatever their age.
+    spared
+        Paths of other nodes that are still needed.
 
     Returns
     -------
     int
         How many there were.
     """
-    live: set[str] = set()
+    live: set[str] = set(spared)
     for number in kept:
         live |= manifests.read(store, number).below.keys()
     entries, present = _listed(store)
@@ -140,7 +145,16 @@ def sweep_orphans(
 def _listed(store: ObjectStore) -> tuple[list[Entry], float]:
     """Everything there is, and the time by the store's clock."""
     probe = f"__exetera__/clock-{secrets.token_hex(8)}"
-    store.put(probe, b"")
+    try:
+        store.put(probe, b"")
+    except OSError as error:
+        if not is_full(error):
+            raise
+        # Not even that has room. A disk of this machine has the machine's clock; elsewhere, what
+        # was written last tells, so that nothing is taken for older than it is.
+        entries = list(store.everything(""))
+        now = 0.0 if store.distant else time.time()
+        return entries, max(now, *(entry.modified for entry in entries), 0.0)
     try:
         entries = list(store.everything(""))
     finally:
