@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import tempfile
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from exetera_zarr.errors import DataError
 
@@ -26,6 +27,7 @@ __all__ = [
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
+_UNKNOWN = 4 << 30
 # Nobody asked for more, and a column that grows is spilled once and read back once.
 _CACHED_UNASKED = 256 << 20
 _CGROUPS = "/sys/fs/cgroup"
@@ -45,7 +47,7 @@ class Settings:
 
 def physical_memory() -> int:
     """Bytes of the machine, or of the container if that has less."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory_of_machine()
     for path in _limit_files():
         try:
             text = path.read_text(encoding="ascii").strip()
@@ -54,6 +56,33 @@ def physical_memory() -> int:
         if text.isdigit():
             memory = min(memory, int(text))
     return memory
+
+
+def _memory_of_machine() -> int:
+    """Bytes of the machine, as its system says; a little where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        pass
+    try:
+        status = _MemoryStatus(ctypes.sizeof(_MemoryStatus))
+        windows = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
+        if windows.GlobalMemoryStatusEx(ctypes.byref(status)):
+            return int(status.total)
+    except (AttributeError, OSError):
+        pass
+    return _UNKNOWN
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of Windows."""
+
+    _fields_: ClassVar = [
+        ("size", ctypes.c_ulong),
+        ("load", ctypes.c_ulong),
+        ("total", ctypes.c_ulonglong),
+        *((f"other_{n}", ctypes.c_ulonglong) for n in range(6)),
+    ]
 
 
 def _limit_files() -> Iterator[Path]:

@@ -35,6 +35,7 @@ FLOORS: dict[str, int] = {
     "storage.names": 2,
     "storage.keys": 2,
     "storage.base": 2,
+    "storage.system": 2,
     "storage.concurrency": 3,
     "storage.memory": 3,
     "storage.sharing": 3,
