@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import tempfile
@@ -10,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from exetera_zarr.errors import DataError, ExeteraCompatibilityWarning
 from exetera_zarr.faces import NATIVE, Face
@@ -33,6 +34,7 @@ __all__ = [
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LEAST = 256 * 10**6
+_UNKNOWN = 4 << 30
 # Nobody asked for more, and a column that grows is spilled once and read back once.
 _CACHED_UNASKED = 256 << 20
 _CGROUPS = "/sys/fs/cgroup"
@@ -106,7 +108,7 @@ def let_pass(settings: Settings | None, what: str, where: str, rows: int = 1) ->
 
 def physical_memory() -> int:
     """Bytes of the machine, or of the container if that has less."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory_of_machine()
     for path in _limit_files():
         try:
             text = path.read_text(encoding="ascii").strip()
@@ -115,6 +117,33 @@ def physical_memory() -> int:
         if text.isdigit():
             memory = min(memory, int(text))
     return memory
+
+
+def _memory_of_machine() -> int:
+    """Bytes of the machine, as its system says; a little where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        pass
+    try:
+        status = _MemoryStatus(ctypes.sizeof(_MemoryStatus))
+        windows = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
+        if windows.GlobalMemoryStatusEx(ctypes.byref(status)):
+            return int(status.total)
+    except (AttributeError, OSError):
+        pass
+    return _UNKNOWN
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of Windows."""
+
+    _fields_: ClassVar = [
+        ("size", ctypes.c_ulong),
+        ("load", ctypes.c_ulong),
+        ("total", ctypes.c_ulonglong),
+        *((f"other_{n}", ctypes.c_ulonglong) for n in range(6)),
+    ]
 
 
 def _limit_files() -> Iterator[Path]:

@@ -38,6 +38,7 @@ FLOORS: dict[str, int] = {
     "storage.keys": 2,
     "storage.options": 2,
     "storage.base": 2,
+    "storage.system": 2,
     "storage.concurrency": 3,
     "storage.memory": 3,
     "storage.sharing": 3,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import weakref
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.errors import NameTakenError
-from exetera_zarr.storage import names
+from exetera_zarr.storage import names, system
 from exetera_zarr.storage.base import ROW_BLOCK, AnyArray, Array, Group
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class MemoryArray(Array):
             out = np.empty(stop - start, self.dtype) if out is None else out
             left, at = out.view(np.uint8).data, start * self.dtype.itemsize
             while left:
-                count = os.preadv(self._file, [left], at)
+                count = system.read_at(self._file, left, at)
                 if count == 0:
                     raise EOFError(f"{len(left)} bytes at {at} of a temporary file do not exist")
                 left, at = left[count:], at + count
@@ -92,10 +91,10 @@ class MemoryArray(Array):
         self._length = end
 
     def _open(self) -> None:
-        """Make a file without a name, which is gone with the array."""
-        self._file, name = tempfile.mkstemp(prefix="exetera-", dir=self._folder)
-        self._close = weakref.finalize(self, os.close, self._file)
-        os.remove(name)
+        """Make a file that is gone with the array, by whatever means the system has for that."""
+        file = tempfile.TemporaryFile(prefix="exetera-", dir=self._folder, buffering=0)  # noqa: SIM115
+        self._file = file.fileno()
+        self._close = weakref.finalize(self, file.close)
 
     def _grow(self, end: int) -> None:
         if end > len(self._data):
@@ -110,7 +109,7 @@ class MemoryArray(Array):
         values = np.ascontiguousarray(values, self.dtype)
         left, at = values.view(np.uint8).data, start * self.dtype.itemsize
         while left:
-            count = os.pwrite(self._file, left, at)
+            count = system.write_at(self._file, left, at)
             left, at = left[count:], at + count
 
     def write(self, start: int, values: AnyArray) -> None:

@@ -9,6 +9,10 @@ import sys
 import threading
 import warnings
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "SharedDraft",
@@ -28,29 +32,29 @@ __all__ = [
 
 
 class SharedDraft(ABC):
-    """What a back end has open of one place, for all of its users in this process."""
+    """
+    What a back end has open of one place, for all of its users in this process.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    identity
+        The same for every way of writing the place, and for no other place.
+    url
+        Where it is, without secrets.
+    lock
+        Held by who changes it.
+    """
+
+    def __init__(self, identity: str, url: str, lock: threading.RLock) -> None:
+        self.identity = identity
+        self.url = url
+        self.lock = lock
         self.pid = os.getpid()
         self.depth = 0
         """How many transactions are under way, one inside of the other."""
         self.users: set[int] = set()
         self.committing: threading.Thread | None = None
-
-    @property
-    @abstractmethod
-    def identity(self) -> str:
-        """The same for every way of writing the place, and for no other place."""
-
-    @property
-    @abstractmethod
-    def url(self) -> str:
-        """Where it is, without secrets."""
-
-    @property
-    @abstractmethod
-    def lock(self) -> threading.RLock:
-        """Held by who changes it."""
+        self._before: object = None
 
     @property
     @abstractmethod
@@ -67,8 +71,46 @@ class SharedDraft(ABC):
         """A block in which one user alone changes it; what raises an error has changed nothing."""
 
     @abstractmethod
-    def atomic(self) -> contextlib.AbstractContextManager[None]:
+    def snapshot(self) -> object:
+        """What `restore` takes to have it as it is now; not None."""
+
+    @abstractmethod
+    def restore(self, snapshot: Any) -> None:
+        """Have it as it was when `snapshot` was called."""
+
+    def drop_snapshot(self, snapshot: Any) -> None:  # noqa: B027 - most need nothing
+        """Note that nobody returns to a snapshot any more."""
+
+    @contextlib.contextmanager
+    def atomic(self) -> Iterator[None]:
         """All or nothing."""
+        with self.lock:
+            snapshot = self.snapshot()
+            self.depth += 1
+            if self.depth == 1:
+                self._before = snapshot
+            try:
+                yield
+            except BaseException:
+                self.restore(snapshot)
+                raise
+            else:
+                self.drop_snapshot(snapshot)
+            finally:
+                self.depth -= 1
+                if self.depth == 0:
+                    self._before = None
+
+    def abandon_transaction(self) -> None:
+        """Return to what was before the transaction that somebody never ended."""
+        if self._before is not None:
+            self.restore(self._before)
+            self.depth, self._before = 0, None
+
+    def refuse_within(self, what: str) -> None:
+        """Raise ValueError inside of a transaction, of which `what` would break the promise."""
+        if self.depth:
+            raise ValueError(f"{self.url}: {what}")
 
     @abstractmethod
     def rollback(self) -> None:
@@ -77,10 +119,6 @@ class SharedDraft(ABC):
     @abstractmethod
     def publish(self) -> int:
         """Commit what is not committed; the number of the version."""
-
-    @abstractmethod
-    def abandon_transaction(self) -> None:
-        """Return to what was before the transaction that somebody never ended."""
 
     def finish(self, patience: float | None = None) -> None:  # noqa: B027 - most need nothing
         """Return when nothing is under way any more, or after so many seconds."""

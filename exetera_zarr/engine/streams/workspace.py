@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +135,7 @@ class Spill:
         self._work, self._room = work, room
         self._parts: list[npt.NDArray[Any]] = []
         self._length = 0
-        self._file: int | None = None
+        self._file: IO[bytes] | None = None
 
     def __len__(self) -> int:
         return self._length
@@ -144,8 +144,7 @@ class Spill:
         """Add values at the end; they are copied unless they are of this type already."""
         values = np.ascontiguousarray(values, self.dtype)
         if self._file is None and (self._length + len(values)) * self.dtype.itemsize > self._room:
-            self._file, name = tempfile.mkstemp(dir=self._work.folder)
-            Path(name).unlink()
+            self._file = tempfile.TemporaryFile(dir=self._work.folder, buffering=0)  # noqa: SIM115
             for part in self._parts:
                 self._write(part)
             self._parts = []
@@ -160,7 +159,7 @@ class Spill:
         left = values.view(np.uint8).data
         while left:
             try:
-                left = left[os.write(self._file, left) :]
+                left = left[self._file.write(left) :]
             except OSError as error:
                 raise full_folder(self._work.folder, error) or error from error
 
@@ -173,7 +172,7 @@ class Spill:
         out = np.empty(stop - start, self.dtype)
         left, offset = out.view(np.uint8).data, start * self.dtype.itemsize
         while left:
-            count = os.preadv(self._file, [left], offset)
+            count = _read_at(self._file.fileno(), left, offset)
             if count == 0:
                 raise EOFError(f"{len(left)} bytes at {offset} of a spill file do not exist")
             left, offset = left[count:], offset + count
@@ -187,5 +186,16 @@ class Spill:
     def close(self) -> None:
         """Forget all."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
         self._file, self._parts, self._length = None, [], 0
+
+
+def _read_at(file: int, out: memoryview, start: int) -> int:
+    """Read from a position, and leave the end for writing; how many bytes there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(file, [out], start)
+    os.lseek(file, start, os.SEEK_SET)
+    found = os.read(file, min(len(out), 1 << 30))
+    os.lseek(file, 0, os.SEEK_END)
+    out[: len(found)] = found
+    return len(found)

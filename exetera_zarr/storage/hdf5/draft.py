@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ConflictError, StorageError, UnsupportedError
-from exetera_zarr.storage import sharing
+from exetera_zarr.storage import sharing, system
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.hdf5.handle import FileHandle
 from exetera_zarr.storage.hdf5.library import library, using
@@ -68,17 +68,15 @@ class Draft(sharing.SharedDraft):
         spill_dir: str | None = None,
         external: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(place.identity, place.url, threading.RLock())
         self.place = place
         self.durable = durable
         self._dirty = False
-        self._lock = threading.RLock()
         self._writable = writable
         self._row_block = row_block or ROW_BLOCK
         self._external = external
         self._old = OldValues(spill_dir)
         self._index: dict[int, tuple[tuple[str, ...], Node]] | None = None
-        self._before: tuple[Snapshot, Mark] | None = None
         self._torn = False
         self._made = False
         self._replace = False
@@ -89,18 +87,6 @@ class Draft(sharing.SharedDraft):
         self.file = self._handle(None)
 
     # -- what is shared
-
-    @property
-    def identity(self) -> str:
-        return self.place.identity
-
-    @property
-    def url(self) -> str:
-        return self.place.url
-
-    @property
-    def lock(self) -> threading.RLock:
-        return self._lock
 
     @property
     def dirty(self) -> bool:
@@ -195,7 +181,7 @@ class Draft(sharing.SharedDraft):
         version
             Of that file; 0 where there is none.
         """
-        with self._lock:
+        with self.lock:
             file = self.place.create()
             if self.file.open:
                 self.close_file()
@@ -210,7 +196,7 @@ class Draft(sharing.SharedDraft):
 
     def make_writable(self) -> None:
         """Open the file for writing, which was open for reading; handles go on."""
-        with self._lock:
+        with self.lock:
             if self._writable:
                 return
             try:
@@ -262,7 +248,7 @@ class Draft(sharing.SharedDraft):
     def children(self, node: Node) -> dict[str, Node]:
         """The children of a node, which are looked for now where nobody has done so."""
         if node.load is not None:
-            with self._lock:
+            with self.lock:
                 node.loaded()
                 self.reindex()
         return node.groups
@@ -272,7 +258,7 @@ class Draft(sharing.SharedDraft):
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """A block in which one user alone changes the tree."""
-        with self._lock:
+        with self.lock:
             before, self._dirty = self.dirty, True
             try:
                 yield
@@ -291,35 +277,23 @@ class Draft(sharing.SharedDraft):
         snapshot.restore()
         self.reindex()
 
-    @contextlib.contextmanager
-    def atomic(self) -> Iterator[None]:
-        """All or nothing, as long as the process lives."""
-        with self._lock:
-            snapshot, mark, dirty = Snapshot(self.root), self._old.mark(), self.dirty
-            self.depth += 1
-            if self.depth == 1:
-                self._before = snapshot, mark
-            try:
-                yield
-            except BaseException:
-                self._undo(snapshot, mark)
-                self._dirty = dirty
-                raise
-            else:
-                self._old.forget(mark)
-            finally:
-                self.depth -= 1
-                if self.depth == 0:
-                    self._before = None
+    def snapshot(self) -> tuple[Snapshot, Mark, bool]:
+        """The tree as it is, and where the old values are that `restore` has to put back."""
+        return Snapshot(self.root), self._old.mark(), self.dirty
 
-    def abandon_transaction(self) -> None:
-        if self._before is not None:
-            self._undo(*self._before)
-            self.depth, self._before = 0, None
+    def restore(self, snapshot: tuple[Snapshot, Mark, bool]) -> None:
+        """Have the tree, and the values that were overwritten, as they were."""
+        tree, mark, dirty = snapshot
+        self._undo(tree, mark)
+        self._dirty = dirty
+
+    def drop_snapshot(self, snapshot: tuple[Snapshot, Mark, bool]) -> None:
+        """Note that nobody returns to a snapshot, but perhaps to one before."""
+        self._old.forget(snapshot[1])
 
     def rollback(self) -> None:
         """Drop what was not committed; a new file that never was gives way to what was there."""
-        with self._lock:
+        with self.lock:
             if self._made and self.place.local and self.place.state() is not None:
                 self.close_file()
                 state = self.place.state()
@@ -337,9 +311,8 @@ class Draft(sharing.SharedDraft):
     # -- committing
 
     def publish(self) -> int:
-        with self._lock:
-            if self.depth:
-                raise ValueError("a commit inside of a transaction would make a half of it last")
+        with self.lock:
+            self.refuse_within("a commit inside of a transaction would make a half of it last")
             if self.clean:
                 return self.version
             if not self.is_there():
@@ -352,12 +325,29 @@ class Draft(sharing.SharedDraft):
                 self._write()
                 with using(self.url):
                     self.place.settle(self.file.file, durable=self.durable, replace=self._replace)
+                    if self._made and self.place.local and not system.MOVES_OPEN_FILES:
+                        self._move_closed()
             except BaseException:
                 self.root.version -= self.dirty
                 raise
             self._made, self.state = False, self.place.state()
             self._note()
             return self.version
+
+    def _move_closed(self) -> None:
+        """Have a new file in its place, which is closed meanwhile."""
+        failed: list[Exception] = []
+
+        def move() -> Any:
+            try:
+                self.place.move(durable=self.durable, replace=self._replace)
+            except Exception as error:  # noqa: BLE001 - raised below, when it is open again
+                failed.append(error)
+            return self.place.open("r+")
+
+        self.file.exchange(move)
+        if failed:
+            raise failed[0]
 
     def _write(self) -> None:
         """Have the file be as the tree is, and see that it is."""
@@ -369,19 +359,17 @@ class Draft(sharing.SharedDraft):
 
     def refresh(self) -> None:
         """Show the file that is at the place now, if it is another one."""
-        with self._lock:
-            if self.depth:
-                raise ValueError(
-                    f"{self.url}: a refresh inside of a transaction would change what that "
-                    "returns to"
-                )
+        with self.lock:
+            self.refuse_within(
+                "a refresh inside of a transaction would change what that returns to"
+            )
             if not (self.dirty or self._torn) and self.place.state() not in (self.state, None):
                 self.close_file()
                 self.open()
 
     def repack(self) -> None:
         """Commit, and write the file anew, without the space of what was deleted."""
-        with self._lock:
+        with self.lock:
             if not self.place.local:
                 raise UnsupportedError(f"{self.url} cannot be written anew where it is")
             self.publish()
@@ -405,4 +393,5 @@ class Draft(sharing.SharedDraft):
                 raise
             made.close()
             self.close_file()
+            self.place.move(durable=self.durable, replace=True)
             self.open()

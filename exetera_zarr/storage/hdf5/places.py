@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ConflictError, DatasetNotFoundError, UnsupportedError
+from exetera_zarr.storage import system
 from exetera_zarr.storage.hdf5.library import SIGNATURE, opened, using
 from exetera_zarr.storage.remote.files import open_at_random
 from exetera_zarr.storage.remote.places import NoPartsError, remote_file
@@ -77,7 +78,14 @@ class Place(ABC):
         """
 
     def settle(self, file: Any, *, durable: bool, replace: bool) -> None:  # noqa: B027
-        """Have what was written in its place, also a file that `create` made."""
+        """
+        Have what was written in its place, also a file that `create` made.
+
+        Where the system gives no other name to a file that is open, `move` has to do the latter.
+        """
+
+    def move(self, *, durable: bool, replace: bool) -> None:  # noqa: B027
+        """Have the file that `create` made in its place, once it is closed."""
 
     def discard(self) -> None:  # noqa: B027
         """Remove the file that `create` made, after it was closed."""
@@ -110,7 +118,7 @@ class FilePlace(Place):
         return about.st_dev, about.st_ino
 
     def open(self, mode: str) -> Any:
-        return opened(self.path, mode, self.url)
+        return opened(self._made or self.path, mode, self.url)
 
     def create(self) -> Any:
         folder, name = os.path.split(self.path)
@@ -127,45 +135,41 @@ class FilePlace(Place):
 
     def settle(self, file: Any, *, durable: bool, replace: bool) -> None:
         if durable:
-            os.fsync(file.id.get_vfd_handle())
+            system.sync_open(file.id.get_vfd_handle())
+        if self._made is not None and system.MOVES_OPEN_FILES:
+            self.move(durable=durable, replace=replace)
+
+    def move(self, *, durable: bool, replace: bool) -> None:
         if self._made is None:
             return
         with contextlib.suppress(FileNotFoundError):
             shutil.copymode(self.path, self._made)
         if replace:
-            os.replace(self._made, self.path)
+            system.replace(self._made, self.path)
         else:
             self._put_anew(self._made)
         self._made = None
         if durable:
-            _sync_folder(os.path.dirname(self.path))
+            system.sync(os.path.dirname(self.path))
 
     def _put_anew(self, made: str) -> None:
         """Move a file to where no other is."""
         try:
-            os.link(made, self.path)
+            system.link_or_move(made, self.path)
         except FileExistsError as error:
             self._promised = True
             raise ConflictError(
                 f"another process has made {self.url} meanwhile; what was written is in {made}"
             ) from error
-        except OSError:  # a disk without links
+        except (OSError, UnsupportedError):  # a disk without links, and without such a rename
             os.rename(made, self.path)
-        else:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(made)
 
     def discard(self) -> None:
         if self._made is not None and not self._promised:
             os.unlink(self._made)
         self._made = None
-
-
-def _sync_folder(folder: str) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 class ObjectPlace(Place):

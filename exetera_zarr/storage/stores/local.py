@@ -1,17 +1,14 @@
-"""A folder as a store, with POSIX's own ways to be atomic and durable."""
+"""A folder as a store, with the system's own ways to be atomic and durable."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import fcntl
 import os
 import secrets
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import StorageError, UnsupportedError
-from exetera_zarr.storage import keys
+from exetera_zarr.errors import StorageError
+from exetera_zarr.storage import keys, system
 from exetera_zarr.storage.concurrency import each
 from exetera_zarr.storage.stores.base import Entry, ObjectStore, is_full
 
@@ -24,7 +21,7 @@ _LOCKED = f"{keys.MANIFESTS}/newest"
 
 
 class LocalStore(ObjectStore):
-    """A folder, with POSIX's own ways to be atomic and durable."""
+    """A folder, with the system's own ways to be atomic and durable."""
 
     conditional = True
 
@@ -114,7 +111,7 @@ class LocalStore(ObjectStore):
             self._write(temporary, data)
             self._sync(temporary)
             try:
-                _link_or_move(temporary, path)
+                system.link_or_move(temporary, path)
             except OSError as error:
                 if is_full(error):
                     raise self._full(error) from error
@@ -147,7 +144,7 @@ class LocalStore(ObjectStore):
         except OSError as error:
             if is_full(error):
                 raise self._full(error) from error
-            if error.errno not in _NO_LINK:
+            if error.errno not in system.NO_LINK:
                 raise
             with open(source, "rb") as file:
                 self._write(path, file.read())
@@ -161,7 +158,7 @@ class LocalStore(ObjectStore):
                 names = sorted(entry.name for entry in found if not entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return
-        yield from (f"{prefix}/{name}" for name in names if not name.startswith(".tmp-"))
+        yield from (f"{prefix}/{name}" for name in names if not name.startswith((".tmp-", ".lock")))
 
     def advance(
         self,
@@ -184,25 +181,12 @@ class LocalStore(ObjectStore):
 
     def _replace(self, temporary: str, key: str, wanted: Callable[[bytes | None], bool]) -> bool:
         """Rename over an object if it is wanted; other publishers are kept out meanwhile."""
-        folder = os.open(self._folder_of(self._file(_LOCKED)), os.O_RDONLY)
-        try:
-            # Locked and unlocked in one function, so that no interruption leaves it locked; the
-            # lock ends with the process that holds it.
-            self._lock(folder)
+        with system.exclusive(self._folder_of(self._file(_LOCKED))) as alone:
+            self.swaps = self.swaps and alone
             if not wanted(self._present(key)):
                 return False
-            os.replace(temporary, self._file(key))
+            system.replace(temporary, self._file(key))
             return True
-        finally:
-            os.close(folder)
-
-    def _lock(self, folder: int) -> None:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in _NO_LOCK:
-                raise
-            self.swaps = False
 
     def _present(self, key: str) -> bytes | None:
         try:
@@ -305,11 +289,7 @@ class LocalStore(ObjectStore):
     def _sync(self, path: str) -> None:
         if not self.durable:
             return
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        system.sync(path)
 
     @staticmethod
     def _temporary(path: str) -> str:
@@ -323,41 +303,6 @@ def _existing_above(path: str) -> str:
     while not os.path.isdir(above) and above != os.path.dirname(above):
         above = os.path.dirname(above)
     return above
-
-
-# No links on this file system, not across these folders, or 65,000 of them to one file already.
-_NO_LINK = frozenset(
-    [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK]
-)
-# Some network and user-space file systems have no locks; a publisher looks again there.
-_NO_LOCK = frozenset([errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL])
-_NO_REPLACE = 1  # RENAME_NOREPLACE of Linux's renameat2(2)
-
-
-def _link_or_move(temporary: str, path: str) -> None:
-    """Give a file another name unless that exists; FileExistsError then."""
-    try:
-        # link() fails where the name exists, on every POSIX system; a rename would replace it.
-        os.link(temporary, path)
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
-        _move_without_replacing(temporary, path)
-
-
-def _move_without_replacing(temporary: str, path: str) -> None:
-    """Rename a file unless the new name exists: what Linux offers where there are no links."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except AttributeError as error:
-        raise UnsupportedError(
-            f"{path}: this file system has no hard links, and this system no renameat2, so two "
-            "writers could overwrite each other"
-        ) from error
-    here = ctypes.c_int(-100)  # AT_FDCWD
-    if renameat2(here, os.fsencode(temporary), here, os.fsencode(path), _NO_REPLACE) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path)
 
 
 def _remove(path: str) -> None:

@@ -72,7 +72,7 @@ class Draft(SharedDraft):
         created: bool = False,
         writable: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(store.identity, store.url, threading.RLock())
         self.store = store
         self.id = secrets.token_hex(8)
         self.writable = writable
@@ -83,26 +83,14 @@ class Draft(SharedDraft):
             WriteBack(cache_limit, spill_dir),
             self._gone,
             ReadAhead(store, min(256 << 20, cache_limit)),
+            lock=self.lock,
             virgin=created,
         )
         self.reborn: list[dict[str, str]] = []
         self._publication = Publication(version)
         self._began = clock()
         self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
-        self._before: State | None = None
         self._state = State(version, self._tree(version))
-
-    @property
-    def identity(self) -> str:
-        return self.store.identity
-
-    @property
-    def url(self) -> str:
-        return self.store.url
-
-    @property
-    def lock(self) -> threading.RLock:
-        return self.context.lock
 
     @property
     def base(self) -> manifests.Version:
@@ -224,11 +212,9 @@ class Draft(SharedDraft):
             Another writer changed one of the same tables.
         """
         with self.context.lock:
-            if self.depth:
-                raise ValueError(
-                    f"{self.store.url}: a refresh inside of a transaction would change what that "
-                    "returns to"
-                )
+            self.refuse_within(
+                "a refresh inside of a transaction would change what that returns to"
+            )
             self._resolve()
             newest = manifests.load(self.store)
             if newest is not None and newest.number > self.base.number:
@@ -242,31 +228,17 @@ class Draft(SharedDraft):
                         self._publication.shown = newest
             return self.base.number
 
-    @contextlib.contextmanager
-    def atomic(self) -> Iterator[None]:
-        """All or nothing, by a snapshot of the tree."""
-        with self.context.lock:
-            before = self._state
-            snapshot = replace(before, root=before.root.clone())
-            self.context.epoch += 1
-            self.depth += 1
-            if self.depth == 1:
-                self._before = snapshot
-            try:
-                yield
-            except BaseException:
-                self._state = snapshot
-                self.context.epoch += 1
-                self.context.uploads.forget_failure()
-                raise
-            finally:
-                self.depth -= 1
-                if self.depth == 0:
-                    self._before = None
+    def snapshot(self) -> State:
+        """The state, with a tree of its own; buffers are shared until one side changes them."""
+        snapshot = replace(self._state, root=self._state.root.clone())
+        self.context.epoch += 1
+        return snapshot
 
-    def abandon_transaction(self) -> None:
-        if self._before is not None:
-            self._state, self.depth, self._before = self._before, 0, None
+    def restore(self, snapshot: State) -> None:
+        """Have the state, and with it the tree, of a snapshot."""
+        self._state = snapshot
+        self.context.epoch += 1
+        self.context.uploads.forget_failure()
 
     def retain(self, policy: Keep) -> None:
         """Have the dataset keep versions by a rule, from the next commit on."""
@@ -287,8 +259,7 @@ class Draft(SharedDraft):
             What is kept of the versions before, this time; what the dataset says if not given.
         """
         with self.context.lock:
-            if self.depth:
-                raise ValueError("a commit inside of a transaction would make a half of it last")
+            self.refuse_within("a commit inside of a transaction would make a half of it last")
             try:
                 self.committing = threading.current_thread()
                 self._resolve()
