@@ -78,7 +78,7 @@ NOT_QUICK = (
     "versions.test_power_loss",
     "versions.test_processes",
     "versions.test_protocol_model",
-    "versions.test_publication",
+    "versions.test_revealing",
     "versions.test_schedules",
 )
 

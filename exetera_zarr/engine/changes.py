@@ -19,7 +19,7 @@ from exetera_zarr.engine.columns.types import BoolArray, Column, IntArray, is_st
 from exetera_zarr.engine.join.merge_join import ordered_pairs
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers, take
-from exetera_zarr.engine.streams.source import Source, ahead, beside, joint_offsets
+from exetera_zarr.engine.streams.source import Source, joint_offsets, prefetched, side_by_side
 from exetera_zarr.engine.streams.workspace import give_back
 from exetera_zarr.errors import ArgumentError
 
@@ -206,7 +206,7 @@ def _picked(sources: Sequence[Source], rows: RowNumbers | None, work: Workspace)
     work
         Where it is kept how long their strings are.
     """
-    whole = beside(sources)
+    whole = side_by_side(sources)
     if rows is None:
         return whole
     reader = _Reader(sources, rows)
@@ -307,8 +307,8 @@ def changed(
     for old, new, tolerance in pairs:
         before, found, done = found, work.spill(np.bool_, _SHARE), 0
         with (
-            closing(ahead(old_rows.of(old))) as left,
-            closing(ahead(new_rows.of(new))) as right,
+            closing(prefetched(old_rows.of(old))) as left,
+            closing(prefetched(new_rows.of(new))) as right,
         ):
             for a, b in _side_by_side(left, right):
                 known = before.read(done, done + len(a))

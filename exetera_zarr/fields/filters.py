@@ -8,7 +8,7 @@ import numpy as np
 
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
-from exetera_zarr.engine.streams.source import ahead
+from exetera_zarr.engine.streams.source import prefetched
 from exetera_zarr.errors import ArgumentTypeError, DataError, RowError
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
@@ -29,7 +29,7 @@ def chosen(field: Field, rows: RowNumbers) -> Generator[Column]:
     """The chosen rows of a field, some at a time; the next ones are read until it is closed."""
     source = source_of([field])
     columns = rows.of(source)
-    return columns if max(len(rows), source.rows) <= source.block else ahead(columns)
+    return columns if max(len(rows), source.rows) <= source.block else prefetched(columns)
 
 
 def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.engine import is_strings
-from exetera_zarr.engine.streams.source import Source, beside
+from exetera_zarr.engine.streams.source import Source, side_by_side
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.missing import (
     any_missing,
@@ -61,7 +61,7 @@ def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
 def _side(fields: Sequence[Field], split: Sequence[bool]) -> Source:
     if not any(split) and all(field.validity is None for field in fields):
         return source_of(fields)
-    return beside(
+    return side_by_side(
         [_one(field, also_absent=wanted) for field, wanted in zip(fields, split, strict=True)]
     )
 

@@ -1,4 +1,4 @@
-"""Which columns of which file become which fields: settled from the headers, before any data."""
+"""Which columns of which file become which fields: decided from the headers, before any data."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from exetera_zarr import moments
 from exetera_zarr.engine import changes as comparison
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
-from exetera_zarr.engine.streams.source import Source, ahead
+from exetera_zarr.engine.streams.source import Source, prefetched
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
@@ -268,7 +268,7 @@ class _Run:
                 field.append(np.full(len(numbers), value))
         elif len(rows):
             theirs = self._incoming.get(name)
-            with closing(ahead(rows.of(self._theirs(name)))) as columns:
+            with closing(prefetched(rows.of(self._theirs(name)))) as columns:
                 for column in columns:
                     field.append(column if theirs is None else theirs.stored(column))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.stores.base import ObjectStore
 
-__all__ = ["Uploads", "beside", "each", "end_pools", "ordered", "pool", "together"]
+__all__ = ["Uploads", "each", "end_pools", "in_background", "ordered", "pool", "together"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -195,7 +195,7 @@ def together(task: Callable[[_T], _R], items: Iterable[_T], at_once: int) -> lis
     return list(ordered(task, given, at_once, use="columns"))
 
 
-def beside(task: Callable[[], _R], threads: int) -> Future[_R]:
+def in_background(task: Callable[[], _R], threads: int) -> Future[_R]:
     """
     Run one task after the other in a thread of their own, beside the caller's work.
 

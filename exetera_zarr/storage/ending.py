@@ -84,7 +84,7 @@ def _commit_early() -> None:
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if not draft.clean:
-                    draft.publish()
+                    draft.commit()
         finally:
             draft.lock.release()
 

@@ -18,6 +18,7 @@ __all__ = [
     "SharedDraft",
     "acquire",
     "collecting",
+    "commit_abandoned",
     "commit_orphan",
     "drafts",
     "drop",
@@ -27,7 +28,6 @@ __all__ = [
     "lock",
     "opening",
     "say",
-    "settle_orphan",
 ]
 
 
@@ -117,7 +117,7 @@ class SharedDraft(ABC):
         """Return to what is committed."""
 
     @abstractmethod
-    def publish(self) -> int:
+    def commit(self) -> int:
         """Commit what is not committed; the number of the version."""
 
     def finish(self, patience: float | None = None) -> None:  # noqa: B027 - most need nothing
@@ -202,13 +202,13 @@ def commit_orphan(draft: SharedDraft) -> None:
         _commit_quietly(draft)
 
 
-def settle_orphan(identity: str) -> None:
+def commit_abandoned(identity: str) -> None:
     """Have what a dropped dataset had not committed in a version, before a place is read."""
     with lock:
         draft = drafts.get(identity)
     if draft is None or draft.users or draft.pid != os.getpid() or draft.clean:
         return
-    draft.publish()
+    draft.commit()
 
 
 def _commit_quietly(draft: SharedDraft) -> None:
@@ -216,7 +216,7 @@ def _commit_quietly(draft: SharedDraft) -> None:
     if draft.users:
         return
     try:
-        draft.publish()
+        draft.commit()
     except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
         if not draft.users:  # else whoever has opened it meanwhile has it all
             say(f"what was not committed of {draft.url} is lost: {error}")

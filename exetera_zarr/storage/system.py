@@ -46,7 +46,7 @@ NO_LINK = frozenset(
     [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK]
     + ([errno.EINVAL] if WINDOWS else [])
 )
-# Some network and user-space file systems have no locks; a publisher looks again there.
+# Some network and user-space file systems have no locks; who reveals looks again there.
 _NO_LOCK = frozenset([errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL])
 _NO_REPLACE = 1  # RENAME_NOREPLACE of Linux's renameat2(2)
 _EXCLUSIVE = 4  # RENAME_EXCL of macOS's renamex_np(2)

@@ -125,7 +125,7 @@ class DraftStorage(Storage, Generic[D]):
         # writer has left who was dropped is committed by the last user, whoever that is.
         alone = draft.dirty and draft.users == {id(self)}
         if draft.pid == os.getpid() and (self._writable or alone):
-            draft.publish()
+            draft.commit()
         self._draft = None
         if sharing.leave(draft, id(self)):
             if draft.dirty and draft.pid == os.getpid():

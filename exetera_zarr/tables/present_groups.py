@@ -15,7 +15,7 @@ import numpy as np
 
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.group import aggregate
-from exetera_zarr.engine.streams.source import Source, beside
+from exetera_zarr.engine.streams.source import Source, side_by_side
 from exetera_zarr.fields.keys import key_source, whole_keys
 from exetera_zarr.fields.missing import any_missing, both, masked_reader, present
 from exetera_zarr.fields.sources import source_of
@@ -91,7 +91,7 @@ def grouped(
     lacking = [number for number, field in enumerate(targets) if any_missing(field)]
     values, masks = _values(targets, lacking, of_keys.rows)
     if masks is not None:
-        values = beside([values, masks]) if values.empty else masks
+        values = side_by_side([values, masks]) if values.empty else masks
     main = [(number, name) for number, name in wanted if number not in lacking or name == "size"]
     counted = [(len(targets) + at, "sum") for at in range(len(lacking))]
     with ExitStack() as stack:

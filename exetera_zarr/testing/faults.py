@@ -166,8 +166,8 @@ class FailingStore(WrapperStore):
     def delete(self, key: str) -> None:
         self._around("delete", key, lambda: self.store.delete(key))
 
-    def settle(self) -> None:
-        self._around("settle", "", self.store.settle)
+    def sync(self) -> None:
+        self._around("sync", "", self.store.sync)
 
 
 @contextmanager

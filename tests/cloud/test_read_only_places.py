@@ -106,7 +106,7 @@ def test_a_query(archives):
 
 
 @pytest.mark.parametrize("behind", [0, 1, 2])
-def test_versions_that_are_not_published(tmp_path, behind):
+def test_versions_that_are_not_revealed(tmp_path, behind):
     """Where nothing can be listed, the newest version is found from the root document on."""
     url = tmp_path / "study.zarr"
     create(str(url), {})

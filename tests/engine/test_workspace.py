@@ -14,7 +14,7 @@ import pytest
 
 from exetera_zarr.engine.duckdb.connection import connected
 from exetera_zarr.engine.duckdb.feed import feeding, schema_of
-from exetera_zarr.engine.streams.source import Source, ahead
+from exetera_zarr.engine.streams.source import Source, prefetched
 from exetera_zarr.engine.streams.workspace import Workspace, give_back
 
 
@@ -109,7 +109,7 @@ def test_the_next_item_is_made_meanwhile():
         yield 2
         raise ValueError("the third")
 
-    found = ahead(items())
+    found = prefetched(items())
     assert next(found) == 1
     assert made.wait(60)
     assert next(found) == 2

@@ -116,7 +116,7 @@ def test_a_chunk_of_another_place_is_noticed(study):
         read_all(study)
 
 
-def test_a_lost_root_document_is_published_again(study):
+def test_a_lost_root_document_is_revealed_again(study):
     """Readers do without it; the next writer puts it back for other Zarr readers."""
     good = read_all(study)
     root = study / "zarr.json"

@@ -180,24 +180,24 @@ def test_a_failed_upload_is_told_and_can_be_committed_later(tmp_path):
         assert ds["t"]["f"].data[:].tolist() == list(range(25))
 
 
-class Unpublished(WrapperStore):
+class Unrevealed(WrapperStore):
     """A store on which no document can be replaced while `broken` is set."""
 
     broken = False
 
     def advance(self, key, *given, **options):
-        if Unpublished.broken:
+        if Unrevealed.broken:
             raise StorageError(f"cannot replace {key}")
         return super().advance(key, *given, **options)
 
 
-def test_a_commit_stands_though_publishing_fails(tmp_path):
-    """Only a warning; our readers see the version, and the next writer publishes it."""
+def test_a_commit_stands_though_revealing_fails(tmp_path):
+    """Only a warning; our readers see the version, and the next writer reveals it."""
     url = str(tmp_path / "x.zarr")
-    with wrapped_stores(Unpublished), Session() as s:
+    with wrapped_stores(Unrevealed), Session() as s:
         ds = s.open_dataset(url, "w", "d")
         ds.create_dataframe("t").create_numeric("f", "int8").data.write([1])
-        Unpublished.broken = True
+        Unrevealed.broken = True
         try:
             with pytest.warns(RuntimeWarning, match="version 1 .* is committed"):
                 assert ds.commit() == 1
@@ -205,7 +205,7 @@ def test_a_commit_stands_though_publishing_fails(tmp_path):
             with as_another_process(), Session() as other:
                 assert other.open_dataset(url, "r", "d")["t"]["f"].data[:].tolist() == [1]
         finally:
-            Unpublished.broken = False
+            Unrevealed.broken = False
     assert (tmp_path / "x.zarr" / "zarr.json").exists()
 
 

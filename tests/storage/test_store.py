@@ -38,7 +38,7 @@ def test_objects_come_back(store):
     assert store.advance("a/b", b"new", lambda _: True)
     store.copy("a/b", "c/d e")
     store.copy("a/b", "c/d e")
-    store.settle()
+    store.sync()
     assert store.get("c/d e") == b"new"
     assert not store.empty()
     assert [(entry.key, entry.size) for entry in store.everything("c")] == [("c/d e", 3)]
@@ -195,7 +195,7 @@ def test_advancing_only_goes_forward(store):
 
 
 def test_a_disk_without_locks(tmp_path, monkeypatch):
-    """Where folders cannot be locked, versions are published, and looked after once more."""
+    """Where folders cannot be locked, versions are revealed, and looked after once more."""
 
     def flock(*_):
         raise OSError(errno.ENOSYS, "Function not implemented")
@@ -265,7 +265,7 @@ def test_a_bucket_that_ignores_if_none_match_is_not_written_to(s3_place, monkeyp
 
 @pytest.mark.s3
 def test_a_bucket_that_ignores_if_match_is_looked_at_once_more(s3_place, s3_server, monkeypatch):
-    """A late publisher may have put the root back, so the newest version is shown again."""
+    """A late writer may have put the root back, so the newest version is shown again."""
     without_conditions(monkeypatch, "IfMatch")
     url, options = s3_place.url("x.zarr"), s3_place.storage_options
     with Session() as s:
@@ -282,7 +282,7 @@ def test_a_bucket_that_ignores_if_match_is_looked_at_once_more(s3_place, s3_serv
 
 @pytest.mark.s3
 def test_a_bucket_whose_etags_never_match_ends_in_a_warning(s3_place, monkeypatch):
-    """The commit stands; nobody waits for ever to publish it."""
+    """The commit stands; nobody waits for ever to reveal it."""
     url, options = s3_place.url("x.zarr"), s3_place.storage_options
     with Session() as s:
         ds = s.open_dataset(url, "w", "d", storage_options=options)

@@ -137,7 +137,7 @@ class Operation:
     fresh: bool = False
     opens: bool = False
     """Whether opening is part of it."""
-    unpublished: bool = False
+    unrevealed: bool = False
     """Whether other Zarr readers do not see the newest version before."""
 
 
@@ -153,7 +153,7 @@ OPERATIONS = {
     "delete field": Operation(delete_field),
     "delete table": Operation(delete_table),
     "import": Operation(import_file),
-    "publish": Operation(nothing, opens=True, unpublished=True),
+    "reveal": Operation(nothing, opens=True, unrevealed=True),
     "retain": Operation(retain),
     "vacuum": Operation(append, vacuum),
     "purge": Operation(nothing, purge),
@@ -164,7 +164,7 @@ def prepare(operation: Operation, folder: Path, template: Path) -> Path:
     """A place as it is before the operation: links to files that are never changed in place."""
     folder.mkdir()
     if not operation.fresh:
-        clone(template / ("unpublished" if operation.unpublished else "published"), folder)
+        clone(template / ("unrevealed" if operation.unrevealed else "revealed"), folder)
     return folder / NAME
 
 
@@ -174,12 +174,12 @@ def clone(source: Path, target: Path) -> None:
 
 
 def make_template(folder: Path) -> Path:
-    """The base, and the same as it is when the process ended before version 2 was published."""
-    for name in ("published", "unpublished"):
+    """The base, and the same as it is when the process ended before version 2 was revealed."""
+    for name in ("revealed", "unrevealed"):
         (folder / name).mkdir()
-    base(folder / "published")
-    clone(folder / "published", folder / "unpublished")
-    place = folder / "unpublished" / NAME
+    base(folder / "revealed")
+    clone(folder / "revealed", folder / "unrevealed")
+    place = folder / "unrevealed" / NAME
     first = max((place / "__exetera__" / "commits").iterdir())
     first = first.with_name(f"{int(first.stem) - 1:010}.json")
     (place / "zarr.json").unlink()
@@ -243,7 +243,7 @@ class Attempt:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Warnings that a version is not published yet, or not swept, are as they should be."""
+    """Warnings that a version is not revealed yet, or not swept, are as they should be."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield

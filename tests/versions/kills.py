@@ -46,9 +46,9 @@ State = dict[str, dict[str, list[Any]]]
 States = dict[int, State]
 
 ROWS = 150
-PUBLISHING = ("upload", "array documents", "settle", "manifest", "group documents", "root")
-"""From the first upload to the published root."""
-PHASES = ("open", "read", *PUBLISHING, "settle again", "sweep documents", "sweep chunks", "orphans")
+REVEALING = ("upload", "array documents", "sync", "manifest", "group documents", "root")
+"""From the first upload to the revealed root."""
+PHASES = ("open", "read", *REVEALING, "sync again", "sweep documents", "sweep chunks", "orphans")
 
 
 # -- the operations
@@ -84,17 +84,17 @@ def build(url: str) -> None:
             ds.commit()
 
 
-class Unpublishing(WrapperStore):
-    """A store on which nothing can be published."""
+class Unrevealing(WrapperStore):
+    """A store on which nothing can be revealed."""
 
     def advance(self, key: str, *_: Any, **__: Any) -> bool:
         raise StorageError(key)
 
 
-def build_unpublished(url: str) -> None:
+def build_unrevealed(url: str) -> None:
     """The same, with a newest version that other Zarr readers do not see."""
     build(url)
-    with warnings.catch_warnings(), wrapped_stores(Unpublishing), Session() as s:
+    with warnings.catch_warnings(), wrapped_stores(Unrevealing), Session() as s:
         warnings.simplefilter("ignore")
         fill(s.open_dataset(url, "r+", "d")["a"], 10, 2000)
 
@@ -104,7 +104,7 @@ def op_create(url: str) -> None:
         new_table(s.open_dataset(url, "x", "d"), "a")
 
 
-def op_publish(url: str) -> None:
+def op_reveal(url: str) -> None:
     with Session() as s:
         s.open_dataset(url, "r+", "d")
 
@@ -176,7 +176,7 @@ def over(change: Callable[[Any], None]) -> Callable[[str], None]:
 
 OPERATIONS: dict[str, Callable[[str], None]] = {
     "create": op_create,
-    "publish": op_publish,
+    "reveal": op_reveal,
     **{
         change.__name__.removeprefix("op_"): over(change)
         for change in (
@@ -246,8 +246,8 @@ class Plan:
                 return "upload" if chunk else "array documents"
             case "delete":
                 return "sweep chunks" if chunk else "sweep documents"
-            case "settle":
-                return "settle again" if done else "settle"
+            case "sync":
+                return "sync again" if done else "sync"
             case "create":
                 return "manifest"
             case "advance":
@@ -333,8 +333,8 @@ class Noting(WrapperStore):
     def delete(self, key: str) -> None:
         self._plan.call("delete", key, lambda: self.store.delete(key))
 
-    def settle(self) -> None:
-        self._plan.call("settle", "", self.store.settle)
+    def sync(self) -> None:
+        self._plan.call("sync", "", self.store.sync)
 
 
 def start(task: Callable[[], Any]) -> tuple[int, int]:
@@ -526,7 +526,7 @@ class Case:
         origin = str(self._origin)
         self.states: States = {0: {}}
         if name != "create":
-            ask(lambda: (build_unpublished if name == "publish" else build)(origin))
+            ask(lambda: (build_unrevealed if name == "reveal" else build)(origin))
             self._remember(origin)
         self.before = max(self.states)
         url = self.place()
@@ -623,8 +623,8 @@ def report(found: list[dict[str, Any]]) -> None:
         row = [sum(f["phase"] == p and f["outcome"] == label for f in found) for p in used]
         print(f"{'= ' + label:10}" + "".join(f"{n or '':>16}" for n in row) + f"{sum(row):>6}")
     print("how:", dict(Counter(f["how"] for f in found)))
-    between = sum(f["phase"] in PUBLISHING for f in found)
-    print(f"{len(found)} kills, {between} between the first upload and the published root")
+    between = sum(f["phase"] in REVEALING for f in found)
+    print(f"{len(found)} kills, {between} between the first upload and the revealed root")
     for f in found:
         if f["outcome"] == "WRONG":
             print(f"\nWRONG: {f['operation']}, {f['how']} {f['verb']} {f['key']}, {f['place']}")

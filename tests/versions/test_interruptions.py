@@ -71,9 +71,9 @@ def test_a_transaction_holds_its_version(tmp_path):
         (manifests, "create", 1),
         (DraftArray, "settled", 1),
         (DraftArray, "settled", 2),
-        (manifests, "publish", 1),
+        (manifests, "reveal", 1),
     ],
-    ids=["created", "settled one", "settled two", "published"],
+    ids=["created", "settled one", "settled two", "revealed"],
 )
 def test_an_interrupted_commit_is_a_version_that_stays(tmp_path, monkeypatch, owner, name, at):
     """The next commit knows its own version, and writes over nothing that it reaches."""

@@ -132,7 +132,7 @@ def test_the_model_drops_what_was_not_synced(tmp_path):
     store = PowerLossStore(str(tmp_path / NAME))
     store.put("t/c/0", b"data")
     assert store.surviving() == {}
-    store.settle()
+    store.sync()
     assert store.surviving() == {}  # the folder's own name is made durable by the claim
     assert store.create("__exetera__/commits/1.json", b"{}")
     assert store.surviving() == {"t/c/0": b"data", "__exetera__/commits/1.json": b"{}"}

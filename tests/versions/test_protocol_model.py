@@ -54,7 +54,7 @@ class Rules:
 
     create_if_absent: bool = True
     root_only_forward: bool = True
-    publish_before_sweep: bool = True
+    reveal_before_sweep: bool = True
 
 
 def reach(state: State, version: int) -> frozenset[str]:
@@ -105,7 +105,7 @@ def advance(state: State, writer: Writer, rules: Rules) -> Iterator[tuple[State,
             yield replace(state, objects=state.objects | made), replace(writer, step="commit")
         case "commit":
             yield commit(state, writer, rules)
-        case "publish":
+        case "reveal":
             forward = writer.version > state.root or not rules.root_only_forward
             after = replace(state, root=writer.version) if forward else state
             yield after, replace(writer, step="sweep")
@@ -115,8 +115,8 @@ def advance(state: State, writer: Writer, rules: Rules) -> Iterator[tuple[State,
             victim = min(writer.doomed)
             left = writer.doomed - {victim}
             step = "delete" if left else "done"
-            if not rules.publish_before_sweep and not left:
-                step = "publish"
+            if not rules.reveal_before_sweep and not left:
+                step = "reveal"
             yield (
                 replace(state, objects=state.objects - {victim}),
                 replace(writer, doomed=left, step=step),
@@ -145,14 +145,14 @@ def commit(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
     else:
         oldest = number
     after = replace(state, manifests=(*state.manifests, Manifest(tuple(tables), oldest)))
-    step = "publish" if rules.publish_before_sweep or writer.table else "sweep"
+    step = "reveal" if rules.reveal_before_sweep or writer.table else "sweep"
     return after, replace(writer, step=step, version=number)
 
 
 def sweep(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
     """Choose what only expired versions reach; nothing while the root is one of these."""
     oldest = state.manifests[writer.version].oldest
-    safe = state.root >= oldest or not rules.publish_before_sweep
+    safe = state.root >= oldest or not rules.reveal_before_sweep
     if writer.table or not safe:
         return state, replace(writer, step="done")
     live: frozenset[str] = frozenset()
@@ -162,7 +162,7 @@ def sweep(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
     for version in range(oldest):
         dead |= reach(state, version)
     doomed = (dead - live) & state.objects
-    following = "done" if rules.publish_before_sweep else "publish"
+    following = "done" if rules.reveal_before_sweep else "reveal"
     return state, replace(writer, doomed=doomed, step="delete" if doomed else following)
 
 
@@ -224,7 +224,7 @@ SCENARIOS = {
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_interleaving_is_sound(name):
-    """Acknowledged stays, the newest and the published version are whole, readers miss nothing."""
+    """Acknowledged stays, the newest and the revealed version are whole, readers miss nothing."""
     states, said = explore(start(*SCENARIOS[name]), Rules())
     assert said is None
     assert states > 100
@@ -235,7 +235,7 @@ def test_every_interleaving_is_sound(name):
     [
         (Rules(create_if_absent=False), "one table"),
         (Rules(root_only_forward=False), "two tables and a sweeper"),
-        (Rules(publish_before_sweep=False), "two tables and a sweeper"),
+        (Rules(reveal_before_sweep=False), "two tables and a sweeper"),
     ],
 )
 def test_the_model_notices_a_wrong_protocol(rules, name):

@@ -181,7 +181,7 @@ def test_a_repair_does_not_undo_a_later_version(tmp_path):
             ds.commit()
 
         store = Held(LocalStore(str(url), durable=False), commit_another)
-        manifests.publish(store, manifests.read(store, 2), None)
+        manifests.reveal(store, manifests.read(store, 2), None)
         ds.verify()
         root = zarr.open_group(url, mode="r", use_consolidated=False)
         assert root["t"].attrs["columns"] == ["x", "y", "z"]

@@ -16,7 +16,7 @@ from exetera_zarr.engine.join.matches import Matches, numbered, regrouped
 from exetera_zarr.engine.join.merge_join import match_groups
 from exetera_zarr.engine.join.row_pairs import expand, invert, ranges
 from exetera_zarr.engine.streams.radix_sort import WordArray, Words, bits_of, groups_of, mask_of
-from exetera_zarr.engine.streams.source import Source, ahead
+from exetera_zarr.engine.streams.source import Source, prefetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ class WordJoin:
         """Find all pairs, of left rows by their new numbers."""
         right = self._read(self._right, self._row_bits[1], None)
         self._stores.callback(right.close)
-        with closing(ahead(self._parts(self._words, right, self._bits))) as parts:
+        with closing(prefetched(self._parts(self._words, right, self._bits))) as parts:
             for part in parts:
                 self._match(*part, found)
 

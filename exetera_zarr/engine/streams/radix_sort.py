@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.engine.streams.source import ahead
+from exetera_zarr.engine.streams.source import prefetched
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -164,7 +164,7 @@ class Words:
 
     def sorted(self) -> Generator[WordArray]:
         """All words in ascending order, some at a time; also a second time."""
-        return ahead(_ascending(self))
+        return prefetched(_ascending(self))
 
     def close(self) -> None:
         """Forget all."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine.columns.types import Column, IntArray
 
-__all__ = ["Source", "ahead", "beside"]
+__all__ = ["Source", "prefetched", "side_by_side"]
 
 _T = TypeVar("_T")
 ROWS = 1 << 20
@@ -112,14 +112,14 @@ class Source:
 
     def blocks(self) -> Generator[Sequence[Column]]:
         """All rows in order, a block at a time; the next one is read while one is worked on."""
-        return ahead(self.read(start, stop) for start, stop in self.cuts())
+        return prefetched(self.read(start, stop) for start, stop in self.cuts())
 
     def whole(self) -> Sequence[Column]:
         """All rows at once."""
         return self.read(0, self.rows)
 
 
-def beside(sources: Sequence[Source]) -> Source:
+def side_by_side(sources: Sequence[Source]) -> Source:
     """The columns of several sources of as many rows."""
     return Source(
         sources[0].rows,
@@ -144,7 +144,7 @@ def _window(offsets: IntArray, start: int, stop: int) -> IntArray:
     return offsets[start : stop + 1]
 
 
-def ahead(items: Iterator[_T]) -> Generator[_T]:
+def prefetched(items: Iterator[_T]) -> Generator[_T]:
     """
     The same items, each made in another thread while the caller works on the one before.
 

@@ -262,10 +262,10 @@ def _define(table: _Table, max_categories: int) -> None:
         table.entries[name] = found.entry
         for text in found.notes:
             table.note(text, name)
-    _settle_flag_names(table)
+    _free_flag_names(table)
 
 
-def _settle_flag_names(table: _Table) -> None:
+def _free_flag_names(table: _Table) -> None:
     """Give flag fields names that no column has."""
     taken = {*table.columns, *RESERVED_NAMES}
     for name, entry in table.entries.items():
@@ -327,7 +327,7 @@ def _choose_primary_key(table: _Table) -> None:
         if rank is not None and profile.unique and profile.rows > 1 and _is_key_type(entry):
             ranked.append((rank, position, name))
     for _, _, name in sorted(ranked):
-        compared = table.columns[name].settle_keys()
+        compared = table.columns[name].compared_keys()
         if table.columns[name].unique:
             table.primary_key = name
             if compared < table.rows or not table.complete:

@@ -203,7 +203,7 @@ class ColumnProfile:
             self.keys.append(array)
             self.key_bytes += array.nbytes
 
-    def settle_keys(self) -> int:
+    def compared_keys(self) -> int:
         """Find out whether cells of different blocks are equal; return how many were compared."""
         compared = sum(map(len, self.keys))
         if self.unique and len(self.keys) > 1:

@@ -200,7 +200,7 @@ class Numeric:
                 f"validation_mode {self.validation_mode!r} is not one of "
                 f"{listing(get_args(ValidationMode))}"
             )
-        _settle_flags(self, "create_flag_field")
+        _read_flags(self, "create_flag_field")
         if not isinstance(self.flag_field_name, str):
             raise SchemaError(f"flag_field_name must be text, not {self.flag_field_name!r}")
         if self.has_flag and not self.flag_field_name:
@@ -284,7 +284,7 @@ class DateTime:
     create_flag_field: bool | str = False
 
     def __post_init__(self) -> None:
-        _settle_flags(self, "create_day_field", "create_flag_field")
+        _read_flags(self, "create_day_field", "create_flag_field")
 
     @property
     def has_day(self) -> bool:
@@ -342,7 +342,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _settle_flags(definition: object, *names: str) -> None:
+def _read_flags(definition: object, *names: str) -> None:
     """Make yes/no options bools; ExeTera's own default and schema write some as text."""
     for name in names:
         value = getattr(definition, name)

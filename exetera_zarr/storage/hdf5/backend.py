@@ -62,7 +62,7 @@ def open_hdf5(place: Place, mode: str, options: OpenOptions) -> HDF5Storage:
                 left.close_file()
         committed = mode == "r" and not options.shared_reads
         if committed:
-            sharing.settle_orphan(place.identity)
+            sharing.commit_abandoned(place.identity)
         with sharing.lock:
             open_now = sharing.drafts.get(place.identity)
         if committed and isinstance(open_now, Draft) and open_now.made and place.local:
@@ -90,7 +90,7 @@ def _shared(place: Place, draft: object, mode: str, *, external: bool) -> Draft 
     if mode == "w":
         if not draft.writable:
             return None  # its readers keep what they see
-        draft.publish()
+        draft.commit()
         draft.start_empty(replace=True, version=draft.version)
     else:
         draft.make_writable()

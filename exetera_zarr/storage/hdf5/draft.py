@@ -310,7 +310,7 @@ class Draft(sharing.SharedDraft):
 
     # -- committing
 
-    def publish(self) -> int:
+    def commit(self) -> int:
         with self.lock:
             self.refuse_within("a commit inside of a transaction would make a half of it last")
             if self.clean:
@@ -324,7 +324,9 @@ class Draft(sharing.SharedDraft):
             try:
                 self._write()
                 with using(self.url):
-                    self.place.settle(self.file.file, durable=self.durable, replace=self._replace)
+                    self.place.put_in_place(
+                        self.file.file, durable=self.durable, replace=self._replace
+                    )
                     if self._made and self.place.local and not system.MOVES_OPEN_FILES:
                         self._move_closed()
             except BaseException:
@@ -372,7 +374,7 @@ class Draft(sharing.SharedDraft):
         with self.lock:
             if not self.place.local:
                 raise UnsupportedError(f"{self.url} cannot be written anew where it is")
-            self.publish()
+            self.commit()
             made = self.place.create()
             try:
                 with using(self.url):
@@ -386,7 +388,7 @@ class Draft(sharing.SharedDraft):
                     for name, value in old.attrs.items():
                         new.attrs[name] = value
                     made.flush()
-                    self.place.settle(made, durable=self.durable, replace=True)
+                    self.place.put_in_place(made, durable=self.durable, replace=True)
             except BaseException:
                 made.close()
                 self.place.discard()

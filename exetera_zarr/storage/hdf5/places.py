@@ -77,7 +77,7 @@ class Place(ABC):
         way of a Python file instead.
         """
 
-    def settle(self, file: Any, *, durable: bool, replace: bool) -> None:  # noqa: B027
+    def put_in_place(self, file: Any, *, durable: bool, replace: bool) -> None:  # noqa: B027
         """
         Have what was written in its place, also a file that `create` made.
 
@@ -133,7 +133,7 @@ class FilePlace(Place):
         with open(self._made or self.path, "rb", buffering=0) as file, _look(file, self.url) as it:
             yield it
 
-    def settle(self, file: Any, *, durable: bool, replace: bool) -> None:
+    def put_in_place(self, file: Any, *, durable: bool, replace: bool) -> None:
         if durable:
             system.sync_open(file.id.get_vfd_handle())
         if self._made is not None and system.MOVES_OPEN_FILES:

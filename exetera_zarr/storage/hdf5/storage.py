@@ -73,7 +73,7 @@ class HDF5Storage(DraftStorage[Draft]):
         return HDF5Group(self, self.draft.root, ())
 
     def commit(self, *, force: bool = False) -> int:  # noqa: ARG002 - nobody else writes
-        return self.to_change().publish()
+        return self.to_change().commit()
 
     def refresh(self) -> int:
         self.draft.refresh()

@@ -42,7 +42,7 @@ class ObjectStore(OfThisProcess, ABC):
     swaps: bool = True
     """Whether `advance` is known to keep others out between the look and the change."""
     durable: bool = True
-    """Whether `settle` waits for the disk; a store elsewhere is durable once it has answered."""
+    """Whether `sync` waits for the disk; a store elsewhere is durable once it has answered."""
 
     @abstractmethod
     def get(self, key: str) -> bytes:
@@ -127,9 +127,9 @@ class ObjectStore(OfThisProcess, ABC):
         """Find out what the store can do, before a first write; UnsupportedError if too little."""
 
     def forget(self) -> None:
-        """Note that nobody needs what was written since `settle`."""
+        """Note that nobody needs what was written since `sync`."""
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """Return when everything written so far would survive a loss of power."""
 
 
@@ -213,5 +213,5 @@ class WrapperStore(ObjectStore):
     def forget(self) -> None:
         self.store.forget()
 
-    def settle(self) -> None:
-        self.store.settle()
+    def sync(self) -> None:
+        self.store.sync()

@@ -31,8 +31,8 @@ class LocalStore(ObjectStore):
         # Some of them decode or encode while others wait for the disk.
         self.concurrency = max(4, min(16, 2 * (os.cpu_count() or 2)))
         self.durable = durable
-        # With a token each, so that what is written again while it is settled stays.
-        self._unsettled: dict[str, object] = {}
+        # With a token each, so that what is written again while it is synced stays.
+        self._unsynced: dict[str, object] = {}
         self._thinned: set[str] = set()
         self._folders: set[str] = set()
         self._made: set[str] = set()
@@ -102,7 +102,7 @@ class LocalStore(ObjectStore):
     def put(self, key: str, data: bytes) -> None:
         path = self._file(key)
         self._write(path, data)
-        self._unsettled[path] = object()
+        self._unsynced[path] = object()
 
     def create(self, key: str, data: bytes) -> bool:
         path = self._file(key)
@@ -136,7 +136,7 @@ class LocalStore(ObjectStore):
             self._folders.clear()
             self._folder_of(path)
             self._link(self._file(source), path)
-        self._unsettled[path] = object()
+        self._unsynced[path] = object()
 
     def _link(self, source: str, path: str) -> None:
         try:
@@ -180,7 +180,7 @@ class LocalStore(ObjectStore):
         return True
 
     def _replace(self, temporary: str, key: str, wanted: Callable[[bytes | None], bool]) -> bool:
-        """Rename over an object if it is wanted; other publishers are kept out meanwhile."""
+        """Rename over an object if it is wanted; others who reveal are kept out meanwhile."""
         with system.exclusive(self._folder_of(self._file(_LOCKED))) as alone:
             self.swaps = self.swaps and alone
             if not wanted(self._present(key)):
@@ -222,12 +222,12 @@ class LocalStore(ObjectStore):
 
     def delete(self, key: str) -> None:
         path = self._file(key)
-        self._unsettled.pop(path, None)
+        self._unsynced.pop(path, None)
         _remove(path)
         self._thinned.add(os.path.dirname(path))
 
     def forget(self) -> None:
-        self._unsettled.clear()
+        self._unsynced.clear()
         for folder in sorted(self._made, key=len, reverse=True):
             try:
                 os.rmdir(folder)
@@ -238,15 +238,15 @@ class LocalStore(ObjectStore):
             self._made.discard(folder)
             self._folders.discard(folder)
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         thinned, self._thinned = self._thinned, set()
         left = {self._tidied(folder) for folder in thinned}
         if not self.durable:
             return
         folders: set[str] = set()
-        unsettled = dict(self._unsettled)
-        each(self._sync, list(unsettled), self.concurrency)
-        for path in unsettled:
+        unsynced = dict(self._unsynced)
+        each(self._sync, list(unsynced), self.concurrency)
+        for path in unsynced:
             folder = os.path.dirname(path)
             while len(folder) >= len(self.path) and folder not in folders:
                 folders.add(folder)
@@ -256,9 +256,9 @@ class LocalStore(ObjectStore):
             with suppress(FileNotFoundError):  # another sweep may have removed it as well
                 self._sync(folder)
         # Only now: what could not be synced has to be tried again.
-        for path, token in unsettled.items():
-            if self._unsettled.get(path) is token:
-                del self._unsettled[path]
+        for path, token in unsynced.items():
+            if self._unsynced.get(path) is token:
+                del self._unsynced[path]
 
     def _tidied(self, folder: str) -> str:
         """Remove the empty folders of an array that was removed; the nearest one that stays."""

@@ -32,7 +32,7 @@ class Publication:
     """
 
     def __init__(self, version: manifests.Version) -> None:
-        self.shown = version if version.published else None
+        self.shown = version if version.revealed else None
         self._sweeping: Future[None] | None = None
         self._pid = os.getpid()
         concurrency.pool(1, "sweep")  # as with uploads: it may be needed when none can be started
@@ -42,10 +42,10 @@ class Publication:
         Let other Zarr readers see a version; whether that worked.
 
         A failure is a warning, unless that is unwanted: the version is committed, and the next
-        writer publishes it.
+        writer reveals it.
         """
         try:
-            manifests.publish(store, version, self.shown)
+            manifests.reveal(store, version, self.shown)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands
             if quiet:
                 return False
@@ -64,7 +64,7 @@ class Publication:
         self.finish(store)
         kept = kept_versions(newest.facts)
         task = partial(sweep.sweep_versions, store, expired, kept, newest)
-        self._sweeping = concurrency.beside(task, store.concurrency)
+        self._sweeping = concurrency.in_background(task, store.concurrency)
         if self._sweeping.done():
             self.finish(store)
 
@@ -77,11 +77,11 @@ class Publication:
 
         def task() -> None:
             concurrency.each(store.delete, found, store.concurrency)
-            store.settle()
+            store.sync()
 
         if store.distant:
             self.finish(store)
-            self._sweeping = concurrency.beside(task, store.concurrency)
+            self._sweeping = concurrency.in_background(task, store.concurrency)
             return
         try:
             task()

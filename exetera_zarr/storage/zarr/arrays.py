@@ -101,7 +101,7 @@ class DraftContext:
     ahead: ReadAhead
     read_cache: ReadCache = field(default_factory=ReadCache)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    virgin: bool = False
+    fresh_place: bool = False
     """This process created the dataset and has committed nothing: plain names are unused."""
     epoch: int = 0
     """Grows with every snapshot; what is older belongs to a snapshot, too."""
@@ -128,7 +128,7 @@ class DraftContext:
         """A node path that no draft has written before."""
         plain = f"{prefix}/{role}"
         path = plain
-        while not self.virgin or path in self.used:
+        while not self.fresh_place or path in self.used:
             path = f"{plain}-{secrets.token_hex(6)}"
             if path not in self.used:
                 break

@@ -66,7 +66,7 @@ def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
         return ZarrStorage(draft, writable=False)
     with sharing.opening(store.identity):
         if not (writable or options.shared_reads):
-            sharing.settle_orphan(store.identity)
+            sharing.commit_abandoned(store.identity)
             return ZarrStorage(_load(store, mode, options), writable=False)
         shared = _shared(store.identity, writable=writable)
         if shared is not None and _is_there(shared):
@@ -124,7 +124,7 @@ def _share(shared: ZarrStorage, mode: str) -> ZarrStorage:
         if mode == "x":
             raise DatasetExistsError(f"there is a dataset already at {shared.url}")
         if mode == "w":
-            shared.draft.publish()
+            shared.draft.commit()
             shared.draft.start_empty()
     except BaseException:
         shared.abandon()

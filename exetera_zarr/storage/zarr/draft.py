@@ -84,9 +84,9 @@ class Draft(SharedDraft):
             self._gone,
             ReadAhead(store, min(256 << 20, cache_limit)),
             lock=self.lock,
-            virgin=created,
+            fresh_place=created,
         )
-        self.reborn: list[dict[str, str]] = []
+        self.renumbered: list[dict[str, str]] = []
         self._publication = Publication(version)
         self._began = clock()
         self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
@@ -224,7 +224,7 @@ class Draft(SharedDraft):
                 else:
                     self._state = State(newest, self._tree(newest))
                     self._began = clock()
-                    if newest.published:
+                    if newest.revealed:
                         self._publication.shown = newest
             return self.base.number
 
@@ -247,7 +247,7 @@ class Draft(SharedDraft):
 
     # -- committing
 
-    def publish(self, *, force: bool = False, expire: Keep | None = None) -> int:
+    def commit(self, *, force: bool = False, expire: Keep | None = None) -> int:
         """
         Make the draft a version; see `Storage.commit`.
 
@@ -266,12 +266,12 @@ class Draft(SharedDraft):
                 if not self.dirty and (expire is None or not self._would_expire(expire)):
                     self.repair()
                 else:
-                    self._publish(force, expire)
+                    self._commit_and_reveal(force, expire)
             finally:
                 self.committing = None
             return self.base.number
 
-    def _publish(self, force: bool, expire: Keep | None) -> None:
+    def _commit_and_reveal(self, force: bool, expire: Keep | None) -> None:
         before, settled, version = self._commit(force, expire)
         for array, changes, stored in settled:
             array.settled(stored, changes)
@@ -329,7 +329,7 @@ class Draft(SharedDraft):
             said = facts.following(self._state, below, self.id, expire, clock())
             data = layout.encode(below, said, self.root.attributes)
             version = manifests.Version(
-                base.number + 1, data, layout.decode(data, self.store.url), published=False
+                base.number + 1, data, layout.decode(data, self.store.url), revealed=False
             )
             if self._create(version, settled):
                 return base, settled, version
@@ -342,7 +342,7 @@ class Draft(SharedDraft):
         From before until that is known a version may reach all that was written, so nothing of that
         is written again; and whatever comes in between, the draft knows what it has sent.
         """
-        self.context.virgin = False
+        self.context.fresh_place = False
         self.context.generation += 1
         sent = Sent(version.facts["checksum"], tuple(settled))
         self._state = replace(self._state, sent=(*self._state.sent, sent))
@@ -404,9 +404,9 @@ class Draft(SharedDraft):
     def _go_over(self, newest: manifests.Version, *, force: bool) -> None:
         tree = self._tree(newest)
         merged = rebased(self._state, newest, tree, self.store.url, force=force)
-        if merged.reborn:
-            self.reborn.append(merged.reborn)
-        self.context.virgin = False
+        if merged.renumbered:
+            self.renumbered.append(merged.renumbered)
+        self.context.fresh_place = False
         self._state = merged.state
 
     def _settle(self) -> _Settled:
@@ -430,7 +430,7 @@ class Draft(SharedDraft):
                 tasks += work
         concurrency.each(lambda task: task(), tasks, self.store.concurrency)
         try:
-            self.store.settle()
+            self.store.sync()
         except FileNotFoundError as error:
             raise _removed(f"{error.filename}") from error
         return settled
@@ -453,7 +453,7 @@ class Draft(SharedDraft):
     # -- after a commit
 
     def repair(self) -> None:
-        """Publish the base version, unless other Zarr readers see it already."""
+        """Reveal the base version, unless other Zarr readers see it already."""
         with self.context.lock:
             if self._publication.shown is not self.base:
                 self._publication.show(self.store, self.base)
@@ -463,12 +463,12 @@ class Draft(SharedDraft):
 
     def vacuum(self, expire: Keep, orphans_older_than: float, all_of: str = "") -> int:
         """
-        Commit, expire versions, publish everything again, and remove what nothing reaches.
+        Commit, expire versions, reveal everything again, and remove what nothing reaches.
 
         Parameters
         ----------
         expire
-            As of `publish`.
+            As of `commit`.
         orphans_older_than
             Seconds; see `sweep.sweep_orphans`.
         all_of
@@ -483,20 +483,20 @@ class Draft(SharedDraft):
             at_once = self._remains_of(all_of) if all_of in self.root.groups else _nothing
             removed = 0
             try:
-                self.publish(expire=expire)
+                self.commit(expire=expire)
             except OSError as error:
                 if not is_full(error):
                     raise
                 # A commit takes room, which there is once what nobody needs is gone.
                 removed = self._make_room(orphans_older_than, at_once)
-                self.publish(expire=expire)
+                self.commit(expire=expire)
             self.finish()
             self._publication.shown = None
             if not self._publication.show(self.store, self.base, quiet=True):
                 removed += self._make_room(orphans_older_than, at_once)
                 if not self._publication.show(self.store, self.base):
                     raise StorageError(
-                        f"{self.store.url} cannot be published, so what other Zarr readers may "
+                        f"{self.store.url} cannot be revealed, so what other Zarr readers may "
                         "still see was not swept"
                     )
             kept = kept_versions(self.base.facts)

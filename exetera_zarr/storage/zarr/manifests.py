@@ -32,8 +32,8 @@ __all__ = [
     "is_shown_after",
     "load",
     "newest",
-    "publish",
     "read",
+    "reveal",
     "show_groups",
     "shown",
 ]
@@ -55,14 +55,14 @@ class Version:
         The bytes of its manifest.
     document
         The same, decoded and checked.
-    published
+    revealed
         Whether the root document of the store is known to be of this version.
     """
 
     number: int
     data: bytes
     document: dict[str, Any]
-    published: bool = False
+    revealed: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -177,17 +177,17 @@ def load(store: ObjectStore) -> Version | None:
     root = executor.submit(store.get, _ROOT)
     number = newest(store, root.result)
     try:
-        published = _checked(store, _ROOT, root.result())
+        revealed = _checked(store, _ROOT, root.result())
     except (FileNotFoundError, CorruptDataError):
-        published = None
+        revealed = None
     finally:
         # Its exception holds our caller's frames, and those would hold it: a dataset that is
         # dropped is to be gone at once, not at the next collection of cycles.
         del root
     if number is None:
         return None
-    if published is not None and published.number >= number:
-        return replace(published, published=True)
+    if revealed is not None and revealed.number >= number:
+        return replace(revealed, revealed=True)
     return read(store, number)
 
 
@@ -244,7 +244,7 @@ def create(store: ObjectStore, number: int, data: bytes) -> bool:
     return store.get(key) == data
 
 
-def publish(store: ObjectStore, version: Version, shown: Version | None) -> None:
+def reveal(store: ObjectStore, version: Version, shown: Version | None) -> None:
     """
     Let other Zarr readers see a version: the groups first, the root last.
 
@@ -258,7 +258,7 @@ def publish(store: ObjectStore, version: Version, shown: Version | None) -> None
     version
         A committed version.
     shown
-        The newest version that is known to be published; None where all documents are looked at.
+        The newest version that is known to be revealed; None where all documents are looked at.
     """
     since = -1 if shown is None else shown.number
     before = {} if shown is None else shown.below
@@ -275,7 +275,7 @@ def publish(store: ObjectStore, version: Version, shown: Version | None) -> None
         if latest is None or latest <= version.number:
             break
         version = read(store, latest)
-    store.settle()
+    store.sync()
 
 
 def show_groups(

@@ -30,13 +30,13 @@ class Merged:
     ----------
     state
         The new one.
-    reborn
+    renumbered
         Ids that the draft's own nodes have now, by those that they had: the other writer's have
         these.
     """
 
     state: State
-    reborn: dict[str, str] = field(default_factory=dict)
+    renumbered: dict[str, str] = field(default_factory=dict)
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -113,7 +113,7 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
         )
     mine = {name: node for name, node in state.root.groups.items() if name in ours}
     others = {name: node for name, node in theirs.groups.items() if name not in ours}
-    reborn = _beside(mine, others.values())
+    renumbered = _beside(mine, others.values())
     theirs.groups = {
         name: mine.get(name, node)
         for name, node in theirs.groups.items()
@@ -123,7 +123,7 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
         theirs.attributes = state.root.attributes
     for node in mine.values():
         _move_orphans(node, newest.below)
-    return Merged(replace(state, base=newest, root=theirs, sent=()), reborn)
+    return Merged(replace(state, base=newest, root=theirs, sent=()), renumbered)
 
 
 def _attributes(version: Version) -> dict[str, Any]:
@@ -140,21 +140,21 @@ def _beside(mine: dict[str, Node], others: Collection[Node]) -> dict[str, str]:
     """
     ids = {node.id for node in others}
     folded = {node.segment.casefold() for node in others}
-    reborn: dict[str, str] = {}
+    renumbered: dict[str, str] = {}
     for name, node in mine.items():
         if node.id in ids:
-            node = _reborn(node, reborn)  # noqa: PLW2901
+            node = _renumbered(node, renumbered)  # noqa: PLW2901
         if node.segment.casefold() in folded:
             node = replace(node, segment=names.unique_segment(name, folded))  # noqa: PLW2901
         folded.add(node.segment.casefold())
         mine[name] = node
-    return reborn
+    return renumbered
 
 
-def _reborn(node: Node, reborn: dict[str, str]) -> Node:
-    reborn[node.id] = secrets.token_hex(8)
-    groups = {name: _reborn(below, reborn) for name, below in node.groups.items()}
-    return replace(node, id=reborn[node.id], groups=groups)
+def _renumbered(node: Node, renumbered: dict[str, str]) -> Node:
+    renumbered[node.id] = secrets.token_hex(8)
+    groups = {name: _renumbered(below, renumbered) for name, below in node.groups.items()}
+    return replace(node, id=renumbered[node.id], groups=groups)
 
 
 def _move_orphans(node: Node, below: Mapping[str, Any]) -> None:

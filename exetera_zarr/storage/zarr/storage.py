@@ -46,7 +46,7 @@ class ZarrStorage(DraftStorage[Draft]):
         return ZarrGroup(self, None, ())
 
     def commit(self, *, force: bool = False) -> int:
-        return self.to_change().publish(force=force)
+        return self.to_change().commit(force=force)
 
     def refresh(self) -> int:
         return self.draft.refresh()
@@ -130,7 +130,7 @@ class ZarrGroup(DraftGroup):
     def __init__(self, storage: ZarrStorage, node_id: str | None, path: tuple[str, ...]) -> None:
         super().__init__(storage, path)
         self._id = node_id
-        self._reborn = len(storage.draft.reborn)
+        self._renumbered = len(storage.draft.renumbered)
         self._kind = self.node.attributes.get("fieldtype")
 
     @property
@@ -139,9 +139,9 @@ class ZarrGroup(DraftGroup):
         draft = self._storage.draft
         if self._id is None:
             return draft.root
-        for reborn in draft.reborn[self._reborn :]:
-            self._id = reborn.get(self._id, self._id)
-        self._reborn = len(draft.reborn)
+        for renumbered in draft.renumbered[self._renumbered :]:
+            self._id = renumbered.get(self._id, self._id)
+        self._renumbered = len(draft.renumbered)
         found = draft.find(self._id)
         if found is not None:
             self._path, node = found

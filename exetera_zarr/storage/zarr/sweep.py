@@ -37,7 +37,7 @@ def sweep_versions(
     kept
         Numbers of those that are, ascending.
     newest
-        The newest of these, which is published.
+        The newest of these, which is revealed.
     """
     live = dict(newest.below)
     for number in kept:
@@ -50,7 +50,7 @@ def sweep_versions(
     concurrency.each(store.delete, _documents(arrays), store.concurrency)
     _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
     concurrency.each(store.delete, _chunk_keys(arrays), store.concurrency)
-    store.settle()
+    store.sync()
 
 
 def _documents(paths: Iterable[str]) -> list[str]:
@@ -138,7 +138,7 @@ def sweep_orphans(
     _remove_groups(store, groups, max(kept))
     rest = [key for key in arrays if not key.endswith(f"/{keys.DOCUMENT}")]
     concurrency.each(store.delete, rest, store.concurrency)
-    store.settle()
+    store.sync()
     return len(groups) + len(arrays)
 
 

@@ -32,20 +32,20 @@ Values = dict[tuple[str, str], list[int]]
 @dataclass
 class Late:
     """
-    A dataset of which three versions were committed and not published.
+    A dataset of which three versions were committed and not revealed.
 
     Parameters
     ----------
     folder
         Where it is; copied for every scenario.
-    published
-        What each of the three would have done next: publish a version, over which one.
+    revealed
+        What each of the three would have done next: reveal a version, over which one.
     versions
         Values of each version, by table and field.
     """
 
     folder: Path
-    published: list[tuple[manifests.Version, manifests.Version | None]]
+    revealed: list[tuple[manifests.Version, manifests.Version | None]]
     versions: dict[int, Values]
 
 
@@ -94,7 +94,7 @@ def late(request, tmp_path_factory) -> Late:
             table.create_numeric("y", "int32").data.write(np.ones(6))
         ds.commit()
         versions[1] = values_of(ds)
-        m.setattr(draft.manifests, "publish", hold)
+        m.setattr(draft.manifests, "reveal", hold)
         for number in (2, 3, 4):
             change(ds, number)
             assert ds.commit() == number
@@ -102,10 +102,10 @@ def late(request, tmp_path_factory) -> Late:
     return Late(folder, held[:3], versions)
 
 
-def publish(late: Late, index: int, store: ObjectStore) -> None:
+def reveal(late: Late, index: int, store: ObjectStore) -> None:
     """What the writer of a version does after its commit, sweep included."""
-    version, shown = late.published[index]
-    manifests.publish(store, version, shown)
+    version, shown = late.revealed[index]
+    manifests.reveal(store, version, shown)
     kept = kept_versions(version.facts)
     before = manifests.read(store, version.number - 1)
     expired = [number for number in kept_versions(before.facts) if number not in kept]
@@ -211,7 +211,7 @@ def test_released_in_any_order(late, tmp_path, order):
     place = copied(late, tmp_path, "x")
     store = Looking(LocalStore(str(place), durable=False), lambda: look(late, place))
     for index in order:
-        publish(late, index, store)
+        reveal(late, index, store)
     check_newest(late, place)
     resume(late, place, "commit")
 
@@ -240,7 +240,7 @@ def resume(late: Late, place: Path, how: str) -> None:
         number = ds.commit()
         ds.verify()
         found = values_of(ds)
-    after = Late(late.folder, late.published, {**late.versions, number: found})
+    after = Late(late.folder, late.revealed, {**late.versions, number: found})
     version, walked = look(after, place)
     assert version == number
     assert {key: walked.get(key) for key in found} == found
@@ -264,10 +264,10 @@ def test_killed_at_every_call(late, tmp_path, how, some):
             step, count = killing(last)
             for index in order:
                 if index != victim:
-                    publish(late, index, plain)
+                    reveal(late, index, plain)
                     continue
                 try:
-                    publish(late, index, Looking(plain, step))
+                    reveal(late, index, Looking(plain, step))
                 except KilledError:
                     look(late, place)
             look(late, place)
@@ -277,7 +277,7 @@ def test_killed_at_every_call(late, tmp_path, how, some):
                 break
 
 
-def test_the_late_end_of_a_publisher_shows_nothing_old(late, tmp_path):
+def test_the_late_end_of_a_writer_that_reveals_shows_nothing_old(late, tmp_path):
     """
     It ends at any call, long after others went on, with tables that they do not touch any more.
 
@@ -286,13 +286,13 @@ def test_the_late_end_of_a_publisher_shows_nothing_old(late, tmp_path):
     for last in itertools.count(1):
         place = copied(late, tmp_path, last)
         plain = LocalStore(str(place), durable=False)
-        publish(late, 2, plain)
+        reveal(late, 2, plain)
         with Session() as s:
             ds = s.open_dataset(str(place), "r+", "d", durability="none")
             ds.create_dataframe("z").create_numeric("x", "int32").data.write([7])
         step, count = killing(last)
         with contextlib.suppress(KilledError):
-            manifests.publish(Looking(plain, step), *late.published[0])
+            manifests.reveal(Looking(plain, step), *late.revealed[0])
         found = {**late.versions[4], ("z", "x"): [7]}
         version, walked = look(Late(late.folder, [], {**late.versions, 5: found}), place)
         assert version == 5
@@ -364,7 +364,7 @@ def interleave(late: Late, place: Path, chance: random.Random) -> None:
     plain = LocalStore(str(place), durable=False)
     turns = Turns(chance.choice, lambda: look(late, place))
     stores = [Looking(plain, lambda n=n: turns.step(n)) for n in range(3)]
-    turns.run([lambda n=n: publish(late, n, stores[n]) for n in range(3)])
+    turns.run([lambda n=n: reveal(late, n, stores[n]) for n in range(3)])
     assert turns.failed is None, turns.failed
 
 
