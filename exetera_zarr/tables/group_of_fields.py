@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.fields.container import FieldContainer
-from exetera_zarr.fields.names import Names
 
 if TYPE_CHECKING:
+    from exetera_zarr.fields.names import Names
     from exetera_zarr.storage.base import Group
     from exetera_zarr.tables.session import Session
 

@@ -147,7 +147,7 @@ class ForeignGroup(Group):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        found = {
+        found: dict[str, Any] = {
             name: _plain(self._group.attrs[name]) for name in _KNOWN & self._group.attrs.keys()
         }
         if "fieldtype" not in found:
