@@ -174,7 +174,15 @@ def tables():
         "s.get_or_create_group(ds, 'new')", "s.open_dataset('memory://zz', 'r', 'd')",
     ):  # fmt: skip
         yield call
-    for by in ("'int32'", "['int32', 'pk']", "['cat', 'int8']", "'fixed'", "'time'", "[]", "'nope'"):
+    for by in (
+        "'int32'",
+        "['int32', 'pk']",
+        "['cat', 'int8']",
+        "'fixed'",
+        "'time'",
+        "[]",
+        "'nope'",
+    ):
         yield f"t.sort_values(by={by})"
         yield f"t.sort_values(by={by}, ddf=ds.create_dataframe('u'))"
     for extra in ("axis=1", "ascending=False", "kind='quicksort'", "ddf=3"):
@@ -205,7 +213,12 @@ def tables():
     ):  # fmt: skip
         if "column_filter" in given:
             yield f"csv_({given})"
-    for given in ("", "col_filter=['int8', 'text']", "row_filter=np.arange(7) > 4", "col_filter='cat'"):
+    for given in (
+        "",
+        "col_filter=['int8', 'text']",
+        "row_filter=np.arange(7) > 4",
+        "col_filter='cat'",
+    ):
         if "col_filter" in given:
             yield f"t.to_pandas({given}).to_dict('list')"
 
@@ -332,8 +345,7 @@ def imports():
 
 
 GROUPS = {
-    f.__name__: f
-    for f in (operators, questions, rows, writing, tables, sessions, merges, imports)
+    f.__name__: f for f in (operators, questions, rows, writing, tables, sessions, merges, imports)
 }
 
 
@@ -344,7 +356,7 @@ def plain(value):
     """What is compared of a value: its kind, type of elements, and elements."""
     kind = type(value).__name__
     if hasattr(value, "data") and hasattr(value, "create_like"):
-        kind = "indexed" if value.indexed else str(value.data.dtype)
+        kind = "indexed" if value.indexed else str(np.dtype(value.data.dtype))
         rows = value.data[:] if len(value) else []
         return ["field", kind, plain(list(rows))]
     if hasattr(value, "groupby") and hasattr(value, "create_numeric"):
@@ -362,7 +374,11 @@ def plain(value):
         return repr(value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
-    return repr(value) if isinstance(value, (bytes, np.dtype, type)) else kind
+    if isinstance(value, np.dtype):
+        return str(value)
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return str(np.dtype(value))
+    return repr(value) if isinstance(value, (bytes, type)) else kind
 
 
 def outcome(code, path):
@@ -407,12 +423,12 @@ def outcome(code, path):
     }  # fmt: skip
     try:
         with np.errstate(all="ignore"):
-            found = plain(eval(code, names))  # noqa: S307 - the probe
+            found = plain(eval(code, names))
         inside = "in_place" in code or "sort_on" in code
         return [found, plain(t)] if inside else found
     except Exception as error:  # noqa: BLE001 - its class is the outcome
         kinds = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
-        return ["error", kinds[0], f"{type(error).__name__}: {error}"[:200]]
+        return ["error", kinds, f"{type(error).__name__}: {error}"[:200]]
     finally:
         s.close()
 
