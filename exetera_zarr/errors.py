@@ -139,13 +139,13 @@ class ExeteraCompatibilityWarning(UserWarning):
 
 
 @contextmanager
-def about(describe: Callable[[], str]) -> Iterator[None]:
+def about(phrase: Callable[[], str]) -> Iterator[None]:
     """
     A ``with`` block in whose errors about values the message begins with what they are of.
 
     Parameters
     ----------
-    describe
+    phrase
         Says what that is; called when there is an error.
     """
     try:
@@ -153,7 +153,7 @@ def about(describe: Callable[[], str]) -> Iterator[None]:
     except (IndexError, TypeError, ValueError) as error:
         if type(error) not in _ABOUT_VALUES:
             raise
-        raise type(error)(f"{describe()}: {error}") from error
+        raise type(error)(f"{phrase()}: {error}") from error
 
 
 _ABOUT_VALUES = (

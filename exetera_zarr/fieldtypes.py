@@ -193,6 +193,7 @@ def _pairs(key: Mapping[Any, Any]) -> list[list[Any]]:
     pairs = [[k, v] if labels else [v, k] for k, v in key.items()]
     for label, code in pairs:
         number = isinstance(code, (int, np.integer)) and not isinstance(code, bool)
+        number |= isinstance(code, (float, np.floating)) and float(code).is_integer()
         if not isinstance(label, (str, bytes)) or not number:
             raise DataError(
                 f"the key of a categorical field says {{name: code}}, a str or bytes and a whole "

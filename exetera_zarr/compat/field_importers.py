@@ -152,7 +152,7 @@ class FieldImporter:
             append(field, array)
         if self._tell is not None:
             for what, rows in faults.passed.items():
-                self._tell(what, self.field.describe(), rows)
+                self._tell(what, self.field.phrase(), rows)
 
 
 class CategoricalImporter(FieldImporter):

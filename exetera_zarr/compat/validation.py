@@ -156,7 +156,7 @@ def validate_boolean_row_filter(name: str, field: Any) -> tuple[AnyArray, bool]:
     """
     values = array_from_field_or_lower(name, field)
     if isinstance(field, Field) and getattr(values, "dtype", None) != np.bool_:
-        raise DataError(f"{name} is a field of bool or an ndarray, not {field.describe()}")
+        raise DataError(f"{name} is a field of bool or an ndarray, not {field.phrase()}")
     return values, isinstance(field, Field)
 
 

@@ -156,7 +156,7 @@ class Field(Statistical, Rows):
         """The ``chunksize`` that ExeTera keeps; says nothing of how it is stored here."""
         return int(self.group.attributes.get("chunksize", DEFAULT_CHUNKSIZE))
 
-    def describe(self) -> str:
+    def phrase(self) -> str:
         """The field in words, for messages."""
         if not self.stored:
             return f"a {self.type_name} field in memory"
@@ -177,20 +177,18 @@ class Field(Statistical, Rows):
     def __bool__(self) -> bool:
         if self.face.refuses_truth:
             raise DataError(
-                f"{self.describe()} has many rows, and is neither true nor false as a whole: write "
+                f"{self.phrase()} has many rows, and is neither true nor false as a whole: write "
                 "& for and, | for or, ~ for not, with each comparison in parentheses, as in "
                 "(a > 1) & (a < 3); whether a field is there is asked by `is not None`"
             )
-        let_pass(self.settings, "was true as a whole, whatever its rows are", self.describe())
+        let_pass(self.settings, "was true as a whole, whatever its rows are", self.phrase())
         return True
 
     def __len__(self) -> int:
         return self.rows_of(self.arrays())
 
     def __getitem__(self, item: object) -> Any:
-        raise ArgumentTypeError(
-            f"{self.describe()} has its rows in its data: write field.data[...]"
-        )
+        raise ArgumentTypeError(f"{self.phrase()} has its rows in its data: write field.data[...]")
 
     @property
     def session(self) -> object:
@@ -280,7 +278,7 @@ class Field(Statistical, Rows):
         DataError
             The field cannot hold a value exactly.
         """
-        exact, where, dtype = self.face.writes_exactly, self.describe(), self.dtype_of_rows
+        exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
         given, values = values, in_a_row(values, where)
         if exact and isinstance(given, Field):
             if self.type_name == given.type_name == "categorical":
@@ -419,7 +417,7 @@ class Field(Statistical, Rows):
     def check_writeable(self) -> None:
         """Raise ReadOnlyError (a PermissionError) unless it may be changed."""
         if not self._write_enabled:
-            raise ReadOnlyError(f"{self.describe()} was opened for reading; use writeable()")
+            raise ReadOnlyError(f"{self.phrase()} was opened for reading; use writeable()")
 
     @property
     def data(self) -> Any:
@@ -471,7 +469,7 @@ class Field(Statistical, Rows):
         """Append a column of the engine; if it is `given` away, nobody changes it any more."""
         self.check_writeable()
         array = self.array()
-        array.append(as_values(column, array.dtype, self.describe(), exact=False), given=given)
+        array.append(as_values(column, array.dtype, self.phrase(), exact=False), given=given)
 
     def take(self, rows: AnyArray) -> Column:
         """
@@ -676,7 +674,7 @@ class Field(Statistical, Rows):
             `target`, the field itself, or a new field in memory.
         """
         with workspace(self.settings) as work:
-            with about(self.describe):
+            with about(self.phrase):
                 rows = filters.filter_rows(filter_to_apply, len(self), work)
             return self._deliver_rows(rows, target, in_place)
 
@@ -699,7 +697,7 @@ class Field(Statistical, Rows):
             As in `apply_filter`.
         """
         with workspace(self.settings) as work:
-            with about(self.describe):
+            with about(self.phrase):
                 rows = filters.index_rows(index_to_apply, len(self), work)
             return self._deliver_rows(rows, target, in_place)
 
@@ -773,7 +771,7 @@ class Field(Statistical, Rows):
             self.set_companion([mask])
 
     def _spans(self, given: Any) -> AnyArray:
-        with about(self.describe):
+        with about(self.phrase):
             return spans.check_spans(_parameter("spans", given), len(self))
 
     def deliver(self, columns: Iterable[Column], target: Field | None, in_place: bool) -> Field:
@@ -794,7 +792,7 @@ class Field(Statistical, Rows):
         elif not isinstance(target, Field):
             raise ArgumentTypeError(f"the target is a {type(target).__name__}, not a field")
         elif target.indexed != self.indexed:
-            raise DataError(f"{target.describe()} cannot hold the rows of {self.describe()}")
+            raise DataError(f"{target.phrase()} cannot hold the rows of {self.phrase()}")
         target.replace(columns)
         return target
 

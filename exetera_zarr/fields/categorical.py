@@ -95,7 +95,7 @@ class CategoricalField(Arithmetic, Field):
         mapping = dict(key_map)
         missing = sorted(set(self.keys) - set(mapping))
         if missing:
-            raise DataError(f"key_map says nothing of the codes {missing} of {self.describe()}")
+            raise DataError(f"key_map says nothing of the codes {missing} of {self.phrase()}")
         attributes = categorical_attributes(self.nformat, new_key)
         result: CategoricalField = new_field(self._session, attributes)
         old = np.asarray(sorted(mapping))

@@ -51,7 +51,7 @@ class FieldContainer(OfThisProcess):
         """The storage group."""
         raise NotImplementedError
 
-    def _describe(self) -> str:
+    def _phrase(self) -> str:
         """The container in words, for messages."""
         raise NotImplementedError
 
@@ -219,7 +219,7 @@ class FieldContainer(OfThisProcess):
         group = self.group
         if name not in group or not create.is_field_group(group.group(name)):
             raise FieldNotFoundError(
-                f"there is no field {name!r} in {self._describe()}; there are: "
+                f"there is no field {name!r} in {self._phrase()}; there are: "
                 f"{listing(self._field_names())}"
             )
         child = group.group(name)
@@ -245,7 +245,7 @@ class FieldContainer(OfThisProcess):
         users = self._users_of(name)
         if users:
             raise DataError(
-                f"{name!r} of {self._describe()} says which rows of {listing(users)} have a value: "
+                f"{name!r} of {self._phrase()} says which rows of {listing(users)} have a value: "
                 "delete these first, or put what fillna() gives in their place"
             )
         group.delete_group(name)

@@ -39,7 +39,7 @@ def _of_field(function: Any) -> Any:
 
 def _positions(item: Any, length: int, field: Field) -> AnyArray:
     """Row numbers of a mask, or of an array or list of row numbers (negative ones from the end)."""
-    with about(field.describe):
+    with about(field.phrase):
         return _rows_of(item, length)
 
 
@@ -77,7 +77,7 @@ def _row(item: Any, length: int, field: Field) -> int | None:
         return None
     if not -length <= row < length:
         # ExeTera raises ValueError here, numpy IndexError; DataError is the former.
-        raise RowError(f"{field.describe()} has no row {row}, only {length} rows")
+        raise RowError(f"{field.phrase()} has no row {row}, only {length} rows")
     return row % length
 
 
@@ -122,7 +122,7 @@ class RawData(Rows):
         """What stands for the data in a comparison: the field, if these are its values."""
         if self._role != "values" or self._field.indexed:
             raise ArgumentTypeError(
-                f"the {self._role} of {self._field.describe()} are compared as an array: add [:]"
+                f"the {self._role} of {self._field.phrase()} are compared as an array: add [:]"
             )
         return self._field
 
@@ -169,7 +169,7 @@ class RawData(Rows):
         return values if dtype is None else values.astype(dtype)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} {self.dtype} of {self._field.describe()}>"
+        return f"<{len(self)} {self.dtype} of {self._field.phrase()}>"
 
     def __setitem__(self, item: Any, values: Any) -> None:
         array = self._to_change()
@@ -179,7 +179,7 @@ class RawData(Rows):
         row = _row(item, len(array), self._field)
         if row is not None:
             if values.size != 1:
-                raise DataError(f"{values.size} values for one row of {self._field.describe()}")
+                raise DataError(f"{values.size} values for one row of {self._field.phrase()}")
             array.write(row, values.reshape(1))
         elif isinstance(item, slice) and item.indices(len(array))[2] == 1:
             start, stop, _ = item.indices(len(array))
@@ -205,7 +205,7 @@ class RawData(Rows):
             values = np.broadcast_to(values.reshape(1), stop - start)
         if len(values) != stop - start:
             raise DataError(
-                f"{len(values)} values for {stop - start} rows of {self._field.describe()}"
+                f"{len(values)} values for {stop - start} rows of {self._field.phrase()}"
             )
         array.write(start, values)
 
@@ -214,7 +214,7 @@ class RawData(Rows):
             values = np.broadcast_to(values, rows.shape)
         except ValueError as error:
             raise DataError(
-                f"{values.size} values for {len(rows)} rows of {self._field.describe()}"
+                f"{values.size} values for {len(rows)} rows of {self._field.phrase()}"
             ) from error
         order = np.argsort(rows, kind="stable")
         blocks = rows[order] // array.block
@@ -244,7 +244,7 @@ class RawData(Rows):
         array = self._to_change()
         values, mask = self._field.encoded(part)
         if values.ndim != 1:
-            raise DataError(f"{self._field.describe()} has one dimension, not {values.ndim}")
+            raise DataError(f"{self._field.phrase()} has one dimension, not {values.ndim}")
         if mask is not None:
             self._field.append_masked(values, mask)
             return
@@ -358,7 +358,7 @@ class StringData(Rows):
 
     def __setitem__(self, item: Any, values: Any) -> None:
         raise PermissionError(
-            f"{self._field.describe()} holds strings of any length: they cannot be overwritten in "
+            f"{self._field.phrase()} holds strings of any length: they cannot be overwritten in "
             "place; write a new field"
         )
 
@@ -370,7 +370,7 @@ class StringData(Rows):
         return np.asarray(self[:], dtype=dtype if dtype is not None else object)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} strings of {self._field.describe()}>"
+        return f"<{len(self)} strings of {self._field.phrase()}>"
 
     def read_arrow(self) -> pa.LargeStringArray:
         """All strings as an Arrow array, over the stored bytes without a copy."""
@@ -417,7 +417,7 @@ class StringData(Rows):
                     self._field.append_masked(column, mask)
         else:
             part, mask = self._split(part)
-            with about(self._field.describe):
+            with about(self._field.phrase):
                 column = strings.encode(part)
             if mask is None:
                 self._field.extend_companion(len(column))
@@ -429,9 +429,9 @@ class StringData(Rows):
         """Strings, and which of them there are; in ExeTera's face None is no string."""
         if part is None or isinstance(part, (str, bytes, int, float)):
             raise TypeError(
-                f"{self._field.describe()} takes a list, or another iterable, of str, not {part!r}"
+                f"{self._field.phrase()} takes a list, or another iterable, of str, not {part!r}"
             )
-        given = in_a_row(part, self._field.describe())
+        given = in_a_row(part, self._field.phrase())
         if not self._field.face.sees_missing:
             return given, None
         found, mask = split_missing(given)

@@ -42,6 +42,6 @@ class FixedStringField(Text, Field):
         for value in elements:
             if not isinstance(value, (str, bytes, type(None))):
                 raise ArgumentTypeError(
-                    f"{self.describe()} holds strings, not {np.asarray(value).dtype} as are given"
+                    f"{self.phrase()} holds strings, not {np.asarray(value).dtype} as are given"
                 )
         return elements

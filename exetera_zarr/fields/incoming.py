@@ -50,7 +50,7 @@ class Incoming:
         self._taken: npt.NDArray[Any] | None = None
         if not _holds(dest, field):
             raise DataError(
-                f"{field.describe()} is {field.fieldtype}, which {dest.describe()} cannot hold "
+                f"{field.phrase()} is {field.fieldtype}, which {dest.phrase()} cannot hold "
                 f"without loss, being {dest.fieldtype}: change the type of one of them first"
             )
         if isinstance(field, CategoricalField) and isinstance(dest, CategoricalField):
@@ -93,8 +93,8 @@ class Incoming:
         wrong = ~named & np.isin(codes, self._taken)
         if wrong.any():
             raise DataError(
-                f"{self.field.describe()} has the code {codes[wrong][0]}, for which it has no "
-                f"name, but {self._dest.describe()} has: name it first"
+                f"{self.field.phrase()} has the code {codes[wrong][0]}, for which it has no "
+                f"name, but {self._dest.phrase()} has: name it first"
             )
         return np.where(named, ours[at], codes)
 

@@ -63,13 +63,13 @@ class IndexedStringField(Text, Field):
         first, last = int(offsets[0]), int(offsets[-1])
         if not 0 <= first <= last <= len(values):
             raise CorruptDataError(
-                f"{self.describe()}: rows {start} to {stop} claim the bytes {first} to {last} of "
+                f"{self.phrase()}: rows {start} to {stop} claim the bytes {first} to {last} of "
                 f"{len(values)}"
             )
         try:
             return strings.to_arrow(offsets, values.read(first, last))
         except ValueError as error:
-            raise CorruptDataError(f"{self.describe()}: {error}") from error
+            raise CorruptDataError(f"{self.phrase()}: {error}") from error
 
     def append(self, column: Column, *, given: bool = False) -> None:
         """Append an Arrow array; see `Field.append`."""
@@ -113,7 +113,7 @@ class IndexedStringField(Text, Field):
             )
         if isinstance(test_elements, str):
             test_elements = [test_elements]
-        with about(self.describe):
+        with about(self.phrase):
             wanted = [element for element in test_elements if element is not None]
             found = [
                 strings.isin(column, wanted)

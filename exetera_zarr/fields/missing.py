@@ -66,7 +66,7 @@ def companion_of(field: Field) -> Field | None:
     if named is not None:
         if named not in frame:
             raise DataError(
-                f"{field.describe()} says that {named!r} tells which of its rows have a value, and "
+                f"{field.phrase()} says that {named!r} tells which of its rows have a value, and "
                 "the table has no such field"
             )
         return _as_long(field, frame[named])
@@ -83,7 +83,7 @@ def _as_long(field: Field, companion: Field) -> Field:
     rows, others = len(field), len(companion)
     if rows != others:
         raise DataError(
-            f"{field.describe()} has {rows} rows, but {companion.describe()}, which says which of "
+            f"{field.phrase()} has {rows} rows, but {companion.phrase()}, which says which of "
             f"them have a value, has {others}: write as many rows to both"
         )
     return companion

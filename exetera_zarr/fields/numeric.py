@@ -59,11 +59,11 @@ class NumericField(Bitwise, Field):
             raise DataError("a column becomes bool by a comparison, not by astype")
         if not np.can_cast(self.nformat, name, casting=casting):
             raise ArgumentTypeError(
-                f"cannot cast {self.describe()} from {self.nformat} to {name}: {casting}"
+                f"cannot cast {self.phrase()} from {self.nformat} to {name}: {casting}"
             )
         frame = self.dataframe
         if frame is None:
-            raise DataError(f"{self.describe()} is not a column of a table")
-        where, wanted = self.describe(), np.dtype(name)
+            raise DataError(f"{self.phrase()} is not a column of a table")
+        where, wanted = self.phrase(), np.dtype(name)
         columns = (as_numbers(np.asarray(column), wanted, where) for column in self.blocks())
         return frame.replace_field(str(self.name), numeric_attributes(name), columns)

@@ -33,7 +33,7 @@ def number_operand(field: Field, other: Any, function: Callable[..., Any]) -> An
     if other is None:
         if function in COMPARISONS and not field.face.refuses_truth:
             return None
-        raise ArgumentTypeError(f"{field.describe()}: {_MISSING}")
+        raise ArgumentTypeError(f"{field.phrase()}: {_MISSING}")
     if isinstance(other, Rows):
         if not other.of_numbers or (_is_categorical(other) and field.face.sees_missing):
             raise ArgumentTypeError(_mismatch(field, other, "compare it with numbers"))
@@ -59,15 +59,15 @@ def _mismatch(field: Field, other: Any, hint: str) -> str:
     if isinstance(other, (str, bytes, int, float, *_TIMES)):
         given = repr(other)
     elif isinstance(other, Rows):
-        describe = getattr(other, "describe", None)
-        given = describe() if describe is not None else repr(other)
+        phrase = getattr(other, "phrase", None)
+        given = phrase() if phrase is not None else repr(other)
     elif isinstance(other, np.ndarray):
         given = f"an array of {other.dtype}"
     else:
         given = f"a {type(other).__name__}"
     kind = {"indexedstring": "strings", "fixedstring": "strings", "timestamp": "points in time"}
     holds = kind.get(field.type_name, "numbers")
-    return f"{field.describe()} holds {holds}, which do not go together with {given}: {hint}"
+    return f"{field.phrase()} holds {holds}, which do not go together with {given}: {hint}"
 
 
 def _is_categorical(other: Any) -> bool:
@@ -86,7 +86,7 @@ def category_operand(field: CategoricalField, other: Any, function: Callable[...
     hint = f"compare it with a name, of {listing(map(label_text, field.keys.values()))}, or a code"
     if function not in COMPARISONS and field.face.sees_missing:
         raise ArgumentTypeError(
-            f"{field.describe()} holds codes that stand for names, and are no numbers to reckon "
+            f"{field.phrase()} holds codes that stand for names, and are no numbers to reckon "
             "with: take field.data[:] where the codes themselves are meant"
         )
     if other is None:
@@ -113,7 +113,7 @@ def _code_of(field: CategoricalField, name: str | bytes, hint: str) -> int:
     for code, label in field.keys.items():
         if label_bytes(label) == label_bytes(name):
             return int(code)
-    raise DataError(f"{field.describe()} has no category {name!r}: {hint}")
+    raise DataError(f"{field.phrase()} has no category {name!r}: {hint}")
 
 
 def _in_codes_of(field: CategoricalField, other: Any, function: Callable[..., Any]) -> Any:
@@ -124,7 +124,7 @@ def _in_codes_of(field: CategoricalField, other: Any, function: Callable[..., An
         return other
     if function not in (operator.eq, operator.ne):
         raise ArgumentTypeError(
-            f"{field.describe()} and {other.describe()} have different categories, so that neither "
+            f"{field.phrase()} and {other.phrase()} have different categories, so that neither "
             "is less than the other: compare them with == or !="
         )
     free = max([*ours.values(), *theirs.values()], default=0) + 1
@@ -170,7 +170,7 @@ def seconds_of(field: Field, moment: Any) -> float:
     try:
         return moments.moment(moment)
     except ValueError as error:
-        raise DataError(f"{field.describe()} holds points in time: {error}") from error
+        raise DataError(f"{field.phrase()} holds points in time: {error}") from error
 
 
 def _seconds_of_array(array: Any) -> Any:
@@ -187,7 +187,7 @@ def text_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     if function not in COMPARISONS:
         return NotImplemented
     if other is None:
-        raise ArgumentTypeError(f"{field.describe()}: {_MISSING}")
+        raise ArgumentTypeError(f"{field.phrase()}: {_MISSING}")
     if isinstance(other, (str, bytes)):
         return label_bytes(other)
     if isinstance(other, Rows):

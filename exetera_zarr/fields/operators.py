@@ -91,23 +91,30 @@ def compute(function: Function, *operands: Any) -> Any:
             return _computed(_exactly(function, operands), lead, operands)
         return _as_numpy_does(function, lead, operands)
     except (OverflowError, TypeError) as error:
-        if str(error).startswith(lead.describe()):
+        if str(error).startswith(lead.phrase()):
             raise
-        raise type(error)(f"{lead.describe()} ({lead.fieldtype}): {error}") from error
+        raise type(error)(f"{lead.phrase()} ({lead.fieldtype}): {error}") from error
 
 
 def _as_numpy_does(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
-    plain = _of_values(function)
-    try:
-        return _computed(plain, lead, operands)
-    except OverflowError:
-        # A number beyond the field's type, such as 300 with uint8: numpy does not widen for it.
-        wider = [
-            np.int64(o) if type(o) is int and -(1 << 63) <= o < 1 << 63 else o for o in operands
-        ]
-        if all(new is old for new, old in zip(wider, operands, strict=True)):
-            raise
-        return _computed(plain, lead, wider)
+    dtype = lead.dtype_of_rows
+    return _computed(_of_values(function), lead, [_by_value(one, dtype) for one in operands])
+
+
+def _by_value(operand: Any, dtype: np.dtype[Any]) -> Any:
+    """A number as the numpy of ExeTera, which is older than 2, takes it beside rows of a type."""
+    if isinstance(operand, (int, np.integer)) and not isinstance(operand, bool):
+        value = int(operand)
+        if dtype.kind not in "iu" or not -(1 << 63) <= value < 1 << 64:
+            return value if dtype.kind == "f" else operand
+        small = np.min_scalar_type(value)
+        signed = np.dtype(f"i{small.itemsize}")
+        if dtype.kind == "i" and value <= np.iinfo(signed).max:
+            small = signed
+        return np.promote_types(dtype, small).type(value)
+    if isinstance(operand, np.floating) and dtype.kind == "f":
+        return float(operand)
+    return operand
 
 
 def _of_values(function: Function) -> Callable[[Sequence[Part]], list[Part]]:
@@ -269,7 +276,7 @@ def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Part
             return part, present(part, None)
 
     if rows != length:
-        raise DataError(f"{lead.describe()} has {length} rows, the other operand has {rows}")
+        raise DataError(f"{lead.phrase()} has {length} rows, the other operand has {rows}")
     if not lead.face.sees_missing:
         seen = read
         return lambda start, stop: (seen(start, stop)[0], None)
@@ -299,6 +306,7 @@ def _reflected(function: Function) -> Any:
 
 def _unary(function: Function) -> Any:
     def method(self: Any) -> Any:
+        self.operand(0, function)  # raises where the rows are no numbers to reckon with
         return compute(function, self)
 
     return method
@@ -388,6 +396,7 @@ class Arithmetic(Comparison):
     __abs__ = _unary(operator.abs)
 
     def __round__(self, digits: int | None = None) -> NumericField:
+        self.operand(0, operator.add)
         return cast("NumericField", compute(lambda values: np.round(values, digits or 0), self))
 
 

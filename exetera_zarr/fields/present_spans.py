@@ -39,7 +39,7 @@ def present_spans(field: Field, source: Source, what: str) -> tuple[Source, Sour
     (empty,) = source.empty
     if field.indexed or empty.dtype.kind == "S":
         raise UnsupportedError(
-            f"{field.describe()}: the {what} of spans of strings of which some are missing is not "
+            f"{field.phrase()}: the {what} of spans of strings of which some are missing is not "
             "supported: filter by notna() first"
         )
     read_masked = masked_reader(field)[1]

@@ -54,7 +54,7 @@ def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
     for field, of in zip(fields, arrays, strict=True):
         length = field.rows_of(of)
         if rows is not None and length != rows:
-            raise DataError(f"{field.describe()} has {length} rows, others have {rows}")
+            raise DataError(f"{field.phrase()} has {length} rows, others have {rows}")
         rows = length
     offsets = []
     for field, of in zip(fields, arrays, strict=True):

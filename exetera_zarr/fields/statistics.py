@@ -76,7 +76,7 @@ def shown(field: Field, value: Any) -> Any:
 def _numbers_only(field: Field, what: str) -> None:
     if field.type_name not in ("numeric", "timestamp"):
         holds = "codes that stand for names" if field.type_name == "categorical" else "strings"
-        raise DataError(f"{what} of {field.describe()}: it holds {holds}, which have none")
+        raise DataError(f"{what} of {field.phrase()}: it holds {holds}, which have none")
 
 
 def count(field: Field) -> int:
@@ -91,7 +91,7 @@ def total(field: Field) -> int | float | None:
     """The sum, exact of whole numbers; None of no values."""
     if field.type_name != "numeric":
         _numbers_only(field, "sum")
-        raise DataError(f"sum of {field.describe()}: points in time have none")
+        raise DataError(f"sum of {field.phrase()}: points in time have none")
     number, found = _sum_and_count(field)
     return number if found else None
 

@@ -197,7 +197,7 @@ def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
 
     Whole numbers of a plain list that are out of range wrap around, as ExeTera's scripts expect;
     those of an array are an error. A float loses its fraction; one that is out of range, or no
-    number, is an error in a field of whole numbers, and all but 0 and 1 are in one of bool.
+    number, is an error in a field of whole numbers. In one of bool all is true but 0.
     """
     if not isinstance(values, np.ndarray):
         return _from_list(values, dtype, where)
@@ -255,8 +255,7 @@ def _misfits(values: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
     """Which numbers a type does not hold; an array of one row stands for none."""
     none = np.zeros(1, np.bool_)
     if dtype.kind == "b":
-        # Whole numbers are true unless they are 0, as in numpy.
-        return (values != 0) & (values != 1) if values.dtype.kind == "f" else none
+        return none  # all are true unless they are 0, as in numpy
     if dtype.kind not in "iu":
         return none
     limits = np.iinfo(dtype)

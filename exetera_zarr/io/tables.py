@@ -204,7 +204,7 @@ def create_field(table: DataFrame, column: Column, timestamp: Any = None) -> Any
 
 
 def append(field: Any, values: Produced) -> None:
-    """Append converted values to a field."""
+    """Append converted values, which are of its type, to a field; free text has a code, no name."""
     if isinstance(values, pa.Array):
         field.data.write_arrow(values)
     elif isinstance(values, np.ma.MaskedArray):

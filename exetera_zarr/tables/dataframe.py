@@ -96,7 +96,7 @@ class DataFrame(FieldContainer):
     @name.setter
     def name(self, name: object) -> None:
         raise AttributeError(
-            f"the name of {self._describe()} is not set, but changed by ds[{name!r}] = df, and "
+            f"the name of {self._phrase()} is not set, but changed by ds[{name!r}] = df, and "
             "ended by ds.delete_dataframe(df)"
         )
 
@@ -110,7 +110,7 @@ class DataFrame(FieldContainer):
         """The fields by name, in order; a copy."""
         return dict(self.items())
 
-    def _describe(self) -> str:
+    def _phrase(self) -> str:
         return f"the table {self._group.name!r} of {self._dataset.url}"
 
     def _field_arguments(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class DataFrame(FieldContainer):
             Always. What ExeTera made here kept it from opening the file again.
         """
         raise UnsupportedError(
-            f"{self._describe()} holds fields, so there can be no group {name!r} in it: use "
+            f"{self._phrase()} holds fields, so there can be no group {name!r} in it: use "
             "create_numeric and the like for a field, create_dataframe of the dataset for a table"
         )
 
@@ -159,7 +159,7 @@ class DataFrame(FieldContainer):
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
             raise ArgumentTypeError(
-                f"{self._describe()} gives one field by its name, not by a {type(name).__name__}: "
+                f"{self._phrase()} gives one field by its name, not by a {type(name).__name__}: "
                 "apply_filter and apply_index choose rows, to_pandas several fields"
             )
         return self._field(name)
@@ -191,7 +191,7 @@ class DataFrame(FieldContainer):
     def delete_field(self, field: Field) -> None:
         """Delete a field of this table; ValueError if it is not one."""
         if field.dataframe is not self:
-            raise ArgumentError(f"{field.describe()} is not of {self._describe()}")
+            raise ArgumentError(f"{field.phrase()} is not of {self._phrase()}")
         del self[str(field.name)]
 
     def keys(self) -> Names:
@@ -241,7 +241,7 @@ class DataFrame(FieldContainer):
         """
         lengths = {name: len(self[name]) for name in (self.keys() if names is None else names)}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"the fields of {self._describe()} have different lengths: {lengths}")
+            raise DataError(f"the fields of {self._phrase()} have different lengths: {lengths}")
         return next(iter(lengths.values()), 0)
 
     def apply_filter(self, filter_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
@@ -268,7 +268,7 @@ class DataFrame(FieldContainer):
         """
         length = self.length()
         with workspace(self._dataset.settings) as work:
-            with about(self._describe):
+            with about(self._phrase):
                 rows = filters.filter_rows(filter_to_apply, length, work)
             return self._rewrite(rows, ddf)
 
@@ -290,7 +290,7 @@ class DataFrame(FieldContainer):
         """
         length = self.length()
         with workspace(self._dataset.settings) as work:
-            with about(self._describe):
+            with about(self._phrase):
                 rows = filters.index_rows(index_to_apply, length, work)
             return self._rewrite(rows, ddf)
 
@@ -571,7 +571,7 @@ class DataFrame(FieldContainer):
         if self._dataset.settings.face.describes_percentiles:
             return summary.describe(self, include, exclude)
         what = "gave percentiles of 0.25, 0.5 and 0.75 percent of the rows as quartiles"
-        let_pass(self._dataset.settings, what, self._describe())
+        let_pass(self._dataset.settings, what, self._phrase())
         return exetera_summary.describe(self, include, exclude, output)
 
     def companions(self) -> dict[str, str]:

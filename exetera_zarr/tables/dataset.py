@@ -112,7 +112,7 @@ class Dataset(FieldContainer):
 
         return repr(self) if self.closed else dataset_html(self)
 
-    def _describe(self) -> str:
+    def _phrase(self) -> str:
         return f"the dataset {self.name!r} ({self.url})"
 
     def _field_arguments(self) -> dict[str, Any]:
@@ -367,7 +367,7 @@ class Dataset(FieldContainer):
         """The table of that name; TableNotFoundError (a ValueError) where there is none."""
         found = self[name]
         if not isinstance(found, DataFrame):
-            raise TableNotFoundError(f"{name!r} is a field of {self._describe()}, not a table")
+            raise TableNotFoundError(f"{name!r} is a field of {self._phrase()}, not a table")
         return found
 
     def __getitem__(self, name: str) -> Any:
@@ -376,7 +376,7 @@ class Dataset(FieldContainer):
         group, name = self.group, normal(name)
         if name not in group:
             raise TableNotFoundError(
-                f"there is no table {name!r} in {self._describe()}; there are: {listing(self)}"
+                f"there is no table {name!r} in {self._phrase()}; there are: {listing(self)}"
             )
         child = group.group(name)
         if is_field_group(child):
@@ -411,14 +411,14 @@ class Dataset(FieldContainer):
     def __delitem__(self, name: str) -> None:
         if name not in self:
             raise TableNotFoundError(
-                f"there is no table {name!r} in {self._describe()}; there are: {listing(self)}"
+                f"there is no table {name!r} in {self._phrase()}; there are: {listing(self)}"
             )
         self.group.delete_group(normal(name))
 
     def delete_dataframe(self, dataframe: DataFrame) -> None:
         """Delete a table; ValueError if it is not of this dataset."""
         if dataframe.dataset is not self:
-            raise ArgumentError(f"{dataframe.name!r} is not a table of {self._describe()}")
+            raise ArgumentError(f"{dataframe.name!r} is not a table of {self._phrase()}")
         del self[dataframe.name]
 
     def drop(self, name: str) -> None:

@@ -35,7 +35,7 @@ class GroupOfFields(FieldContainer):
     def group(self) -> Group:
         return self._group
 
-    def _describe(self) -> str:
+    def _phrase(self) -> str:
         return f"the group {self._group.name!r}"
 
     def _field_arguments(self) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class DataFrameGroupBy:
                     f"{self._by} less than the row before it"
                 ) from error
             except aggregate.SumError as error:
-                where = self._frame[targets[error.column]].describe()
+                where = self._frame[targets[error.column]].phrase()
                 raise DataError(f"sum of {where}: {error.__cause__}") from error
         return ddf
 
@@ -263,7 +263,7 @@ def _numeric(ddf: DataFrame, name: str, dtype: npt.DTypeLike) -> Field:
 
 def _check(field: Field, aggregate: str) -> None:
     """Raise unless values of the field's type have that aggregate."""
-    where = f"{aggregate} of {field.describe()}"
+    where = f"{aggregate} of {field.phrase()}"
     if aggregate not in NAMES:
         raise DataError(f"{where}: there is no such aggregate, only {', '.join(NAMES)}")
     if aggregate not in NUMERIC:

@@ -76,7 +76,7 @@ def table_html(table: DataFrame) -> str:
 
 def field_html(field: Field) -> str:
     """A field: its type, rows and, where there are any, its categories."""
-    title = f"{field.describe()}: {field.fieldtype}, {len(field):,} rows"
+    title = f"{field.phrase()}: {field.fieldtype}, {len(field):,} rows"
     keys = getattr(field, "keys", None)
     if not isinstance(keys, dict):
         return _titled(title, "")

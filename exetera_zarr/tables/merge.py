@@ -193,7 +193,7 @@ def _refuse_different_categories(left: Sequence[Field], right: Sequence[Field]) 
         keys = [_names_of_codes(field) for field in (one, other)]
         if None not in keys and keys[0] != keys[1]:
             raise DataError(
-                f"{one.describe()} and {other.describe()} name their categories differently: "
+                f"{one.phrase()} and {other.phrase()} name their categories differently: "
                 f"{keys[0]} and {keys[1]}; remap one of them first"
             )
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.columns.fixed_strings import words
 from exetera_zarr.engine.columns.membership import unique
-from exetera_zarr.engine.columns.types import Column, common_length, describe, is_strings
+from exetera_zarr.engine.columns.types import Column, common_length, is_strings, phrase
 from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def align(left: Sequence[Column], right: Sequence[Column]) -> tuple[list[Column]
     for number, (a, b) in enumerate(zip(left, right, strict=True)):
         if _is_text(a) != _is_text(b):
             raise ArgumentTypeError(
-                f"key {number} is {describe(a)} on the left and {describe(b)} on the right: "
+                f"key {number} is {phrase(a)} on the left and {phrase(b)} on the right: "
                 "a number is never equal to a string"
             )
         pair = _align_text(a, b) if _is_text(a) else _align_numbers(a, b)

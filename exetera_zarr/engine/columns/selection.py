@@ -12,10 +12,10 @@ from exetera_zarr.engine.columns.types import (
     BoolArray,
     Column,
     IntArray,
-    describe,
     integer_array,
     is_strings,
     kind,
+    phrase,
     require_column,
 )
 from exetera_zarr.errors import ArgumentError, ArgumentTypeError, RowError
@@ -175,7 +175,7 @@ def concat(cols: Sequence[Column]) -> Column:
     if len(cols) == 1:
         return cols[0]
     if len({kind(col) for col in cols}) > 1:
-        names = sorted({describe(col) for col in cols})
+        names = sorted({phrase(col) for col in cols})
         raise ArgumentTypeError(f"parts of different types: {', '.join(names)}")
     return strings.concat(list(cols)) if is_strings(cols[0]) else np.concatenate(cols)
 

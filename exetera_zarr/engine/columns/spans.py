@@ -19,10 +19,10 @@ from exetera_zarr.engine.columns.types import (
     Column,
     IntArray,
     common_length,
-    describe,
     integer_array,
     is_strings,
     kind,
+    phrase,
 )
 from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 
@@ -152,9 +152,7 @@ class SpanFinder:
         differing = False
         for before, col in zip(self._last, columns, strict=True):
             if kind(before) != kind(col):
-                raise ArgumentTypeError(
-                    f"a block of {describe(col)} after one of {describe(before)}"
-                )
+                raise ArgumentTypeError(f"a block of {phrase(col)} after one of {phrase(before)}")
             differing = differing or bool(_differs(before, col[:1], self._nan_equal)[0])
         return differing
 
@@ -306,7 +304,7 @@ def _extreme(spans: IntArray, col: Column, ufunc: np.ufunc) -> Column:
 
 def _numbers(spans: npt.ArrayLike, col: Column, what: str) -> tuple[IntArray, npt.NDArray[Any]]:
     if is_strings(col) or col.dtype.kind not in "biuf":
-        raise ArgumentTypeError(f"{what} needs numbers, not {describe(col)}")
+        raise ArgumentTypeError(f"{what} needs numbers, not {phrase(col)}")
     return check_spans(spans, len(col)), col
 
 
@@ -368,7 +366,7 @@ def concat(spans: npt.ArrayLike, arr: pa.LargeBinaryArray) -> pa.LargeBinaryArra
     import pyarrow.compute as pc
 
     if not is_strings(arr):
-        raise ArgumentTypeError(f"concat needs strings, not {describe(arr)}")
+        raise ArgumentTypeError(f"concat needs strings, not {phrase(arr)}")
     checked = check_spans(spans, len(arr))
     filled = strings.lengths(arr) > 0
     pieces = _quoted(selection.compress(arr, filled))

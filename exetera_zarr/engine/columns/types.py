@@ -19,10 +19,10 @@ __all__ = [
     "Column",
     "IntArray",
     "common_length",
-    "describe",
     "integer_array",
     "is_strings",
     "kind",
+    "phrase",
     "require_column",
 ]
 
@@ -40,7 +40,7 @@ def is_strings(col: Column) -> bool:
     return isinstance(col, pa.Array)
 
 
-def describe(col: Column) -> str:
+def phrase(col: Column) -> str:
     """The type of a column in words, for messages."""
     return "string" if is_strings(col) else str(col.dtype)
 

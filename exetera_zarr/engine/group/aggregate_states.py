@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.engine.columns import selection, spans, strings
-from exetera_zarr.engine.columns.types import Column, IntArray, describe, is_strings
+from exetera_zarr.engine.columns.types import Column, IntArray, is_strings, phrase
 from exetera_zarr.errors import ArgumentError, ArgumentTypeError, ResultRangeError
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ def partial_of(name: str, empty: Column, *, skip: bool) -> Partial:
             return ExtremeRow(spans.index_of_min if name == "index_of_min" else spans.index_of_max)
         case "concat":
             if not is_strings(empty):
-                raise ArgumentTypeError(f"concat needs strings, not {describe(empty)}")
+                raise ArgumentTypeError(f"concat needs strings, not {phrase(empty)}")
             return Concat()
         case "sum" | "mean":
             total = FloatSum(skip) if empty.dtype.kind == "f" else WholeSum(empty.dtype)
@@ -345,7 +345,7 @@ def partial_of(name: str, empty: Column, *, skip: bool) -> Partial:
 
 def _require_numbers(name: str, empty: Column) -> None:
     if name in NUMERIC and (is_strings(empty) or empty.dtype.kind not in "biuf"):
-        raise ArgumentTypeError(f"{name} needs numbers, not {describe(empty)}")
+        raise ArgumentTypeError(f"{name} needs numbers, not {phrase(empty)}")
 
 
 def result_of(name: str, empty: Column) -> Column:

@@ -75,7 +75,7 @@ def _filter_values(row_filter: Any) -> AnyArray:
         values = column_of(row_filter)
         if not is_strings(values) and values.dtype == np.bool_:
             return values
-        raise DataError(f"row_filter is a field of bool or an array, not {row_filter.describe()}")
+        raise DataError(f"row_filter is a field of bool or an array, not {row_filter.phrase()}")
     if isinstance(row_filter, np.ndarray):
         return row_filter
     raise DataError(f"row_filter is a field or an array, not a {type(row_filter).__name__}")

@@ -39,9 +39,10 @@ __all__ = [
 
 # Every imported table gets these two, so no schema may declare them.
 RESERVED_NAMES = ("j_valid_from", "j_valid_to")
-# The columns' "raw_type" is in ExeTera's own schemas, and never meant anything.
-TABLE_KEYS = ("primary_keys", "foreign_keys", "fields")
-COLUMN_KEYS = ("field_type", "raw_type")
+# A proposed schema has notes. The columns' "raw_type" is in ExeTera's own schemas, and never meant
+# anything.
+TABLE_KEYS = ("primary_keys", "foreign_keys", "fields", "notes")
+COLUMN_KEYS = ("field_type", "raw_type", "note")
 CATEGORICAL_KEYS = ("value_type", "strings_to_values", "out_of_range")
 MOMENT_KEYS = ("create_day_field", "create_flag_field", "optional")
 KEYS = {
