@@ -8,6 +8,8 @@ from numbers import Real
 
 import numpy as np
 
+from exetera_zarr.errors import DataError
+
 __all__ = [
     "EPOCH",
     "SECONDS_PER_DAY",
@@ -54,14 +56,14 @@ def moment(given: str | float | date | np.datetime64) -> float:
             given = _iso(given)
     if isinstance(given, np.datetime64):
         if np.isnat(given):
-            raise ValueError("NaT is no moment: write isna() for what is missing")
+            raise DataError("NaT is no moment: write isna() for what is missing")
         return float(
             (given.astype("datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "s")
         )
     if isinstance(given, date) and not isinstance(given, datetime):
         given = datetime(given.year, given.month, given.day, tzinfo=UTC)
     if not isinstance(given, datetime):
-        raise ValueError(
+        raise DataError(
             f"a moment is text, a datetime or POSIX seconds, not a {type(given).__name__}"
         )
     if given.tzinfo is None:
@@ -73,7 +75,7 @@ def _iso(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(f"timestamp {text!r} is not a date and time") from None
+        raise DataError(f"timestamp {text!r} is not a date and time") from None
 
 
 def parse_moment(text: bytes) -> float:

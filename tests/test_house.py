@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import subprocess
 import sys
@@ -256,6 +257,97 @@ def test_importing_the_package_loads_nothing_slow() -> None:
     )
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert loaded & SLOW_TO_IMPORT == set()
+
+
+def deferred_imports() -> set[tuple[str, str]]:
+    """Every import of ours that waits for a call: who, and what."""
+    return {
+        (found.importer.removeprefix(f"{PACKAGE}."), found.imported.removeprefix(f"{PACKAGE}."))
+        for found in all_imports()
+        if found.deferred and not found.typing_only and found.imported.split(".")[0] == PACKAGE
+    }
+
+
+# What is imported when it is called for, and why.
+DEFERRED = {
+    "cli": "a command answers --help at once",
+    "compat.finder": "ExeTera's modules are imported under their names as scripts ask for them",
+    "fields.base": "a face: how a field looks is the business of tables",
+    "io.csv.files": "a local file needs no client of a bucket",
+    "io.csv.rejects": "nor do rejects that are written to one",
+    "storage.registry": "zarr and h5py are slow, and one of them is enough",
+    "storage.remote.anywhere": "aiohttp is slow",
+    "storage.remote.buckets": "s3fs and gcsfs are slow, and extras",
+    "storage.remote.readers": "what writes to buckets is not needed to read",
+    "storage.stores.opening": "what only some stores need",
+    "tables": "faces: a verb that is not called costs nothing to import",
+}
+
+
+def test_a_deferred_import_has_a_reason() -> None:
+    """No import hides in a function because two modules need each other."""
+    found = deferred_imports()
+    reasons = {
+        (who, what): next((at for at in DEFERRED if who == at or who.startswith(f"{at}.")), None)
+        for who, what in found
+    }
+    assert [pair for pair, at in reasons.items() if at is None] == []
+    assert set(DEFERRED) - {"compat.finder"} - set(reasons.values()) == set()
+
+
+def test_no_folder_is_crowded() -> None:
+    """A newcomer sees a folder at a glance."""
+    counts: dict[Path, int] = {}
+    for path in MODULES.values():
+        counts[path.parent] = counts.get(path.parent, 0) + 1
+    assert counts.pop(HOME) <= 8
+    assert {str(path): n for path, n in counts.items() if n > 18} == {}
+
+
+BUILT_IN = {
+    name
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+} - {"NotImplementedError", "AttributeError", "AssertionError"}
+# Modules that raise a built-in error as it is: what catches it is ours, or Python's protocols.
+RAISES_BUILT_IN = {
+    "compat.date_time_helpers": "as ExeTera does",
+    "compat.finder": "an import fails as imports do",
+    "compat.operations": "as ExeTera does",
+    "compat.utils": "as ExeTera does",
+    "engine.streams.workspace": "a file of ours was cut short: a fault of the machine",
+    "fieldtypes": "caught where it is raised",
+    "io.csv.convert": "a cell that cannot be read, told by the converter",
+    "io.csv.files": "open() raises it for a file that does not exist",
+    "io.csv.xz": "told by the reader of the file",
+    "moments": "a cell that cannot be read, told by the converter",
+    "storage.hdf5.foreign": "the contract of a group: a name that does not exist",
+    "storage.hdf5.storage": "the contract of a group: a name that does not exist",
+    "storage.memory": "a file of ours was cut short: a fault of the machine",
+    "storage.remote.gcs": "a cut answer, for the retries",
+    "storage.remote.places": "a cut answer, for the retries",
+    "storage.remote.readers": "a cut answer, for the retries",
+    "storage.remote.resolving": "aiohttp asks for it",
+    "storage.stores.local": "the contract of a store: a key that does not exist",
+    "storage.system": "what the system would raise",
+    "storage.tree": "the contract of a group: a name that does not exist",
+    "storage.zarr.block_cache": "a file of ours was cut short: a fault of the machine",
+    "storage.zarr.layout": "told as CorruptDataError by who reads the document",
+    "storage.zarr.storage": "the contract of a group: a name that does not exist",
+    "testing.conformance": "a test breaks off a transaction",
+}
+
+
+def test_what_is_raised_on_purpose_is_ours() -> None:
+    """A script that catches ExeteraError catches all of it."""
+    found = set()
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            raised = node.exc if isinstance(node, ast.Raise) else None
+            raised = raised.func if isinstance(raised, ast.Call) else raised
+            if isinstance(raised, ast.Name) and raised.id in BUILT_IN:
+                found.add(module.removeprefix(f"{PACKAGE}."))
+    assert found == set(RAISES_BUILT_IN)
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

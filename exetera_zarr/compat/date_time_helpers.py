@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.compat.utils import SECONDS_PER_DAY
+from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +44,13 @@ def get_periods(
         Another period, a delta that is no whole number or 0, or dates that it leads away from.
     """
     if not isinstance(start_date, datetime) or not isinstance(end_date, datetime):
-        raise ValueError("start_date and end_date are datetimes")
+        raise ArgumentError("start_date and end_date are datetimes")
     if period not in _DAYS:
-        raise ValueError(f"the period is {period!r}; it can be one of {', '.join(_DAYS)}")
+        raise ArgumentError(f"the period is {period!r}; it can be one of {', '.join(_DAYS)}")
     if not isinstance(delta, (int, np.integer)) or isinstance(delta, bool) or delta == 0:
-        raise ValueError(f"delta is a whole number but 0, not {delta!r}")
+        raise ArgumentError(f"delta is a whole number but 0, not {delta!r}")
     if (end_date < start_date) if delta > 0 else (end_date > start_date):
-        raise ValueError(f"with a delta of {delta}, end_date is not on the way from start_date")
+        raise ArgumentError(f"with a delta of {delta}, end_date is not on the way from start_date")
     step = timedelta(days=int(delta) * _DAYS[period])
     return [start_date + n * step for n in range((end_date - start_date) // step + 1)]
 
@@ -87,13 +88,13 @@ def get_days(
         An argument is of another type, or no row counts and there is no `start_date`.
     """
     if not isinstance(date_field, np.ndarray) or date_field.dtype != np.float64:
-        raise ValueError("date_field is an ndarray of float64")
+        raise ArgumentError("date_field is an ndarray of float64")
     in_range: Mask | None = None
     if date_filter is not None:
         if not isinstance(date_filter, np.ndarray) or date_filter.dtype not in (np.bool_, np.int8):
-            raise ValueError("date_filter is an ndarray of bool or int8")
+            raise ArgumentError("date_filter is an ndarray of bool or int8")
         if len(date_filter) != len(date_field):
-            raise ValueError(
+            raise ArgumentError(
                 f"date_filter has {len(date_filter)} rows, date_field has {len(date_field)}"
             )
         in_range = date_filter != 0
@@ -101,14 +102,14 @@ def get_days(
         if bound is None:
             continue
         if not isinstance(bound, (int, float, np.number)):
-            raise ValueError(f"{name} is in seconds, not a {type(bound).__name__}")
+            raise ArgumentError(f"{name} is in seconds, not a {type(bound).__name__}")
         inside = date_field >= bound if name == "start_date" else date_field < bound
         in_range = inside if in_range is None else in_range & inside
     if start_date is None:
         counted = date_field if date_filter is None else date_field[date_filter != 0]
         if len(counted) == 0:
             if len(date_field):
-                raise ValueError("no row counts, so there is no first day: give start_date")
+                raise ArgumentError("no row counts, so there is no first day: give start_date")
             return np.empty(0, np.int32), in_range
         start_date = counted.min()
     return np.floor_divide(date_field - start_date, SECONDS_PER_DAY).astype(np.int32), in_range
@@ -130,7 +131,7 @@ def generate_period_offset_map(periods: Sequence[datetime]) -> Days:
     """
     lengths = [(after - before).days for before, after in pairwise(periods)]
     if any(length <= 0 for length in lengths):
-        raise ValueError("the periods are not ascending")
+        raise ArgumentError("the periods are not ascending")
     return np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.io.csv.cells import CellError, Faults
 from exetera_zarr.io.csv.convert import convert
 from exetera_zarr.io.csv.text import CsvError
@@ -301,7 +301,9 @@ def parse_timestamp_bytes(field_name: str, value: bytes) -> datetime:
     try:
         seconds = parse_moment(value)
     except ValueError:
-        raise ValueError(f"Date field '{field_name}' has unexpected format '{value!r}'") from None
+        raise ArgumentError(
+            f"Date field '{field_name}' has unexpected format '{value!r}'"
+        ) from None
     # By a difference, which is exact for every year, unlike `fromtimestamp`.
     return EPOCH + timedelta(microseconds=round(seconds * 1e6))
 

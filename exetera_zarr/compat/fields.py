@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr import fieldtypes
-from exetera_zarr.errors import DataError, UnsupportedError
+from exetera_zarr.errors import ArgumentTypeError, DataError, UnsupportedError
 from exetera_zarr.fields import (
     Field,
     argsort,
@@ -30,7 +30,7 @@ from exetera_zarr.fields import (
     timestamp,
 )
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.fields.operators import compute
+from exetera_zarr.fields.expressions.operators import compute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -160,7 +160,7 @@ class MemoryField(Field, metaclass=_InMemory):
     @staticmethod
     def attributes(*_: Any, **__: Any) -> Any:
         """Refuse: it has no type."""
-        raise TypeError("a field in memory has a type: make a NumericMemField, for example")
+        raise ArgumentTypeError("a field in memory has a type: make a NumericMemField, for example")
 
 
 class IndexedStringMemField(MemoryField, indexed_string.IndexedStringField):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 from exetera_zarr.io.importer import read_schema
 from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import ROWS_PER_WRITE, ImportOptions
@@ -71,9 +72,9 @@ def read_csv(
         Both or neither form of schema is given, or `schema_key` names no table of it.
     """
     if not isinstance(ddf, DataFrame):
-        raise TypeError("The destination object must be an instance of DataFrame.")
+        raise ArgumentTypeError("The destination object must be an instance of DataFrame.")
     if (schema_dictionary is None) == (schema_file is None):
-        raise ValueError(
+        raise ArgumentError(
             "'schema_dict' and 'schema_file', one and only one of them should be provided."
         )
     if schema_dictionary is None:
@@ -82,7 +83,9 @@ def read_csv(
             schema_file, schema_key, sources, teller(ddf.dataset.settings)
         )
     elif not isinstance(schema_dictionary, Mapping):
-        raise TypeError(f"'schema_dict' must be a dict, not a {type(schema_dictionary).__name__}")
+        raise ArgumentTypeError(
+            f"'schema_dict' must be a dict, not a {type(schema_dictionary).__name__}"
+        )
     settings = _settings(ddf, timestamp, include, exclude, chunk_row_size, options)
     kept = [os.fspath(schema_file)] if isinstance(schema_file, str | os.PathLike) else []
     return _read(csv_file, ddf, schema_dictionary, settings, kept=kept)
@@ -159,16 +162,18 @@ def _one_table(
     tell: Teller | None,
 ) -> Mapping[str, Definition]:
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"'schema_file' must be a path or an open file, not a {type(source).__name__}"
         )
     tables = read_schema(source, source_options, tell)
     if key is None:
         if len(tables) == 1:
             return next(iter(tables.values()))
-        raise ValueError(
+        raise ArgumentError(
             "'schema_key' must be provided when there's multiple schemas in the schema file."
         )
     if key not in tables:
-        raise ValueError(f"'schema_key' {key!r} is no table of the schema; it has {list(tables)}")
+        raise ArgumentError(
+            f"'schema_key' {key!r} is no table of the schema; it has {list(tables)}"
+        )
     return tables[key]

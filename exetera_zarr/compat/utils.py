@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.errors import ArgumentError
 from exetera_zarr.moments import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def string_to_datetime(field: str) -> datetime:
             return datetime.strptime(field, form)  # noqa: DTZ007 - text without offset stays so
         except ValueError:
             continue
-    raise ValueError(f"{field!r} is not a date or a point in time, such as 2020-05-06 07:08:09")
+    raise ArgumentError(f"{field!r} is not a date or a point in time, such as 2020-05-06 07:08:09")
 
 
 # -- flags, categories and counts
@@ -270,7 +271,7 @@ def check_input_lengths(names: Sequence[str], fields: Sequence[Any]) -> None:
     """Raise ValueError unless all fields or arrays have one length."""
     lengths = dict(zip(names, map(len, fields), strict=True))
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"these have different lengths: {lengths}")
+        raise ArgumentError(f"these have different lengths: {lengths}")
 
 
 def get_min_max(value_type: str) -> tuple[int, int]:

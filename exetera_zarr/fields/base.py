@@ -20,13 +20,14 @@ from exetera_zarr.errors import (
     ReadOnlyError,
     about,
 )
-from exetera_zarr.fields import filters, missing
+from exetera_zarr.fields import filters
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.fields.missing import any_missing
-from exetera_zarr.fields.present_spans import present_spans
+from exetera_zarr.fields.missing import companions
+from exetera_zarr.fields.missing.companions import any_missing
+from exetera_zarr.fields.missing.present_spans import present_spans
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
-from exetera_zarr.fields.statistical import Statistical
+from exetera_zarr.fields.statistics.methods import Statistical
 from exetera_zarr.fields.values import as_values, in_a_row, split_missing
 from exetera_zarr.fieldtypes import (
     TYPE_ATTRIBUTES,
@@ -227,11 +228,11 @@ class Field(Statistical, Rows):
         """
         if not self.face.sees_missing:
             return None
-        return missing.companion_of(self) if self.stored else self._companion
+        return companions.companion_of(self) if self.stored else self._companion
 
     def masked_blocks(self) -> Iterator[tuple[Column, AnyArray | None]]:
         """The rows in order, some at a time, and which of them have a value; None for all."""
-        length, read = missing.masked_reader(self)
+        length, read = companions.masked_reader(self)
         source = source_of([self], length)
         for start, stop in source.cuts():
             yield read(start, stop)
@@ -254,9 +255,9 @@ class Field(Statistical, Rows):
             self.append(column)
             return
         companion, before = self.validity, len(self)
-        if blank or missing.holds_nan(column):
-            column = missing.in_place_of_missing(column, mask)
-        if companion is None and mask is not None and not missing.holds_nan(column):
+        if blank or companions.holds_nan(column):
+            column = companions.in_place_of_missing(column, mask)
+        if companion is None and mask is not None and not companions.holds_nan(column):
             companion = self._new_companion(before)
         self.append(column)
         if companion is not None:
@@ -283,9 +284,9 @@ class Field(Statistical, Rows):
         if exact and isinstance(given, Field):
             if self.type_name == given.type_name == "categorical":
                 given = self.operand(given, operator.eq)  # by the names, whatever the codes
-            length, read = missing.masked_reader(given)
+            length, read = companions.masked_reader(given)
             values, there = read(0, length)
-            found = self._encoded(missing.in_place_of_missing(values, there), dtype, where)
+            found = self._encoded(companions.in_place_of_missing(values, there), dtype, where)
             return found, None if dtype.kind == "f" else there
         if not exact:
             return self._made_to_fit(values, dtype, where), None
@@ -296,7 +297,7 @@ class Field(Statistical, Rows):
             found = self._encoded(values, dtype, where)
         if mask is None:
             return found, None
-        found = np.asarray(missing.in_place_of_missing(found, mask))
+        found = np.asarray(companions.in_place_of_missing(found, mask))
         return found, None if dtype.kind == "f" else mask
 
     def _made_to_fit(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
@@ -317,7 +318,7 @@ class Field(Statistical, Rows):
         """Before rows are appended that have a value: have the companion say so."""
         if self._companion is not None:
             self._companion.append(np.ones(rows, np.bool_))
-        elif self.stored and missing.COMPANION in self.group.attributes:
+        elif self.stored and companions.COMPANION in self.group.attributes:
             companion = self.validity
             if companion is not None and len(companion) == len(self):
                 companion.append(np.ones(rows, np.bool_))
@@ -333,7 +334,7 @@ class Field(Statistical, Rows):
         if self._dataframe is None:
             made = self._companion = self.numeric_like("bool")
         else:
-            made = missing.add_companion(self)
+            made = companions.add_companion(self)
         made.append(np.ones(rows, np.bool_))
         return made
 
@@ -586,10 +587,10 @@ class Field(Statistical, Rows):
 
     def _with_absence(self, column: Column, mask: AnyArray | None) -> list[Column]:
         """The rows, and which are missing: a run of missing values is one, and none of zeros."""
-        if missing.holds_nan(column):
+        if companions.holds_nan(column):
             return [column]
         absent = np.zeros(len(column), np.bool_) if mask is None else ~mask
-        return [absent, missing.in_place_of_missing(column, mask)]
+        return [absent, companions.in_place_of_missing(column, mask)]
 
     def isin(self, test_elements: Any) -> AnyArray:
         """
@@ -743,7 +744,7 @@ class Field(Statistical, Rows):
         else:
             companion = self.validity
             if companion is None:
-                companion = missing.add_companion(self)
+                companion = companions.add_companion(self)
             companion.replace(masks)
 
     def _over_spans(self, what: str, given: Any, target: Field | None, in_place: bool) -> Field:
@@ -766,8 +767,8 @@ class Field(Statistical, Rows):
         """Make the rows missing for which the mask is false, of a field that was just written."""
         if mask.all() or len(mask) != len(self):
             return
-        self.replace([missing.in_place_of_missing(self.read(0, len(self)), mask)])
-        if not missing.holds_nan(self.empty_column()):
+        self.replace([companions.in_place_of_missing(self.read(0, len(self)), mask)])
+        if not companions.holds_nan(self.empty_column()):
             self.set_companion([mask])
 
     def _spans(self, given: Any) -> AnyArray:

@@ -9,8 +9,8 @@ import numpy as np
 
 from exetera_zarr.errors import DataError, listing
 from exetera_zarr.fields.base import Field, new_field
-from exetera_zarr.fields.operands import category_operand
-from exetera_zarr.fields.operators import Arithmetic
+from exetera_zarr.fields.expressions.operands import category_operand
+from exetera_zarr.fields.expressions.operators import Arithmetic
 from exetera_zarr.fieldtypes import categorical_attributes, label_bytes
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ArgumentTypeError, DataError, FieldNotFoundError, listing
-from exetera_zarr.fields import create, missing
+from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field, new_field
+from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.names import Names
 from exetera_zarr.fieldtypes import (
     categorical_attributes,
@@ -187,7 +188,7 @@ class FieldContainer(OfThisProcess):
     def _gives_way(self, name: str) -> bool:
         """Whether there is a companion of that name that was made by itself, not by the user."""
         group, name = self.group, normal(name)
-        return name in group and missing.COMPANION_OF in group.group(name).attributes
+        return name in group and companions.COMPANION_OF in group.group(name).attributes
 
     # -- finding
 
@@ -241,7 +242,7 @@ class FieldContainer(OfThisProcess):
         if not face.sees_missing or name not in group:
             group.delete_group(name)
             return
-        made = group.group(name).attributes.get(missing.COMPANION)
+        made = group.group(name).attributes.get(companions.COMPANION)
         users = self._users_of(name)
         if users:
             raise DataError(
@@ -251,7 +252,7 @@ class FieldContainer(OfThisProcess):
         group.delete_group(name)
         if made is None or made not in group or self._users_of(made):
             return
-        if group.group(made).attributes.get(missing.COMPANION_OF) == name:
+        if group.group(made).attributes.get(companions.COMPANION_OF) == name:
             group.delete_group(made)
 
     def _users_of(self, companion: str) -> list[str]:
@@ -261,7 +262,7 @@ class FieldContainer(OfThisProcess):
             name
             for name in group
             if name != companion
-            and group.group(name).attributes.get(missing.COMPANION) == companion
+            and group.group(name).attributes.get(companions.COMPANION) == companion
         ]
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
@@ -272,7 +273,9 @@ class FieldContainer(OfThisProcess):
         for name, companion in links.items():
             if name in new or companion in new:
                 field = self.group.group(normal(new.get(name, name)))
-                field.update_attributes({missing.COMPANION: normal(new.get(companion, companion))})
+                field.update_attributes(
+                    {companions.COMPANION: normal(new.get(companion, companion))}
+                )
 
     def _companions(self) -> dict[str, str]:
         """The name of the companion of each field that has one, by attribute or by name."""
@@ -281,7 +284,7 @@ class FieldContainer(OfThisProcess):
         found = {}
         for name in self._field_names():
             field = self._field(name)
-            companion = missing.companion_of(field) if field.dataframe is not None else None
+            companion = companions.companion_of(field) if field.dataframe is not None else None
             if companion is not None:
                 found[name] = str(companion.name)
         return found

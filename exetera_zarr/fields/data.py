@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.columns import selection, strings
-from exetera_zarr.errors import ArgumentTypeError, DataError, RowError, about
+from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.values import in_a_row, split_missing
 
@@ -357,7 +357,7 @@ class StringData(Rows):
         return self._field.take(_positions(item, length, self._field))
 
     def __setitem__(self, item: Any, values: Any) -> None:
-        raise PermissionError(
+        raise ReadOnlyError(
             f"{self._field.phrase()} holds strings of any length: they cannot be overwritten in "
             "place; write a new field"
         )
@@ -428,7 +428,7 @@ class StringData(Rows):
     def _split(self, part: Any) -> tuple[Any, AnyArray | None]:
         """Strings, and which of them there are; in ExeTera's face None is no string."""
         if part is None or isinstance(part, (str, bytes, int, float)):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"{self._field.phrase()} takes a list, or another iterable, of str, not {part!r}"
             )
         given = in_a_row(part, self._field.phrase())

@@ -10,7 +10,7 @@ import numpy as np
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.categorical import CategoricalField
-from exetera_zarr.fields.keys import blank_source
+from exetera_zarr.fields.missing.keys import blank_source
 from exetera_zarr.fieldtypes import categorical_attributes, label_bytes, label_text
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from exetera_zarr.engine.streams.row_gather import take
 from exetera_zarr.errors import ArgumentTypeError, CorruptDataError, about
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.expressions.text import Text
 from exetera_zarr.fields.sources import source_of
-from exetera_zarr.fields.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

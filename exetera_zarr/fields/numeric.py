@@ -8,8 +8,8 @@ import numpy as np
 
 from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.operands import number_operand
-from exetera_zarr.fields.operators import Bitwise
+from exetera_zarr.fields.expressions.operands import number_operand
+from exetera_zarr.fields.expressions.operators import Bitwise
 from exetera_zarr.fields.values import as_numbers
 from exetera_zarr.fieldtypes import dtype_to_str, numeric_attributes
 

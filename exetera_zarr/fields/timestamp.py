@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.operands import seconds_of, time_operand
-from exetera_zarr.fields.operators import Arithmetic
+from exetera_zarr.fields.expressions.operands import seconds_of, time_operand
+from exetera_zarr.fields.expressions.operators import Arithmetic
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import NameTakenError, SchemaError, listing
+from exetera_zarr.errors import ArgumentTypeError, NameTakenError, SchemaError, listing
 from exetera_zarr.io.csv.files import open_binary
 from exetera_zarr.io.leniency import Teller, teller
 from exetera_zarr.io.options import (
@@ -109,7 +109,7 @@ def import_csv(
         Rows were left out, or the file has columns that the schema does not know.
     """
     if isinstance(include, str) or isinstance(exclude, str):
-        raise TypeError("include and exclude are lists of column names, not one text")
+        raise ArgumentTypeError("include and exclude are lists of column names, not one text")
     settings = ImportOptions(
         include=None if include is None else {table: include},
         exclude=None if exclude is None else {table: exclude},
@@ -299,7 +299,7 @@ def definitions_of(
     elif all(isinstance(value, Definition) for value in schema.values()):
         return dict(schema)
     elif not all(isinstance(value, Mapping) for value in schema.values()):
-        raise TypeError("a schema maps columns to definitions, or tables to such mappings")
+        raise ArgumentTypeError("a schema maps columns to definitions, or tables to such mappings")
     if table in schema or len(schema) != 1:
         found = schema.get(table)
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
+from exetera_zarr.errors import ArgumentError
 from exetera_zarr.io.csv.text import BLOCK_BYTES
 from exetera_zarr.moments import moment
 
@@ -214,12 +215,12 @@ class ImportOptions:
             value = getattr(self, name)
             if value not in get_args(allowed):
                 first, second = get_args(allowed)
-                raise ValueError(f"{name}={value!r} is neither {first!r} nor {second!r}")
+                raise ArgumentError(f"{name}={value!r} is neither {first!r} nor {second!r}")
         for name in ("chunk_row_size", "block_bytes"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+                raise ArgumentError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.rejects is not None and self.on_error != "skip":
-            raise ValueError("rejects= is where skipped rows go: it needs on_error='skip'")
+            raise ArgumentError("rejects= is where skipped rows go: it needs on_error='skip'")
         self.valid_from  # noqa: B018 - computing it is the check
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exetera_zarr.fields.missing import COMPANION
+from exetera_zarr.fields.missing.companions import COMPANION
 from exetera_zarr.io.csv.pipeline import converted_blocks
 from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import Progress, TableSummary

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.errors import ArgumentTypeError
+
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -31,7 +33,7 @@ class OfThisProcess:
     """What is not to leave the process: it is open, and may have credentials."""
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
+        raise ArgumentTypeError(
             f"a {type(self).__name__} is open in this process and cannot be pickled: pass the "
             "dataset's URL, and open it where it is needed"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from exetera_zarr.errors import ArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -71,7 +73,7 @@ class OpenOptions:
 
     def __post_init__(self) -> None:
         if self.durability not in get_args(Durability):
-            raise ValueError(f"durability is {self.durability!r}; it can be 'fsync' or 'none'")
+            raise ArgumentError(f"durability is {self.durability!r}; it can be 'fsync' or 'none'")
 
     @property
     def durable(self) -> bool:

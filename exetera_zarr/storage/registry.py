@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from exetera_zarr.errors import DataError, DatasetNotFoundError, UnsupportedError
+from exetera_zarr.errors import ArgumentError, DataError, DatasetNotFoundError, UnsupportedError
 from exetera_zarr.storage import ending, sharing
 from exetera_zarr.storage.options import OpenOptions
 from exetera_zarr.storage.remote.urls import without_secrets
@@ -45,7 +45,7 @@ def open_storage(place: object, mode: str, options: OpenOptions | None = None) -
         There is nothing, or there is something.
     """
     if mode not in MODES:
-        raise ValueError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
+        raise ArgumentError(f"the mode is {mode!r}; it can be one of {', '.join(map(repr, MODES))}")
     if mode != "r":
         ending.check(shown(os.fspath(place)) if isinstance(place, (str, os.PathLike)) else "a file")
     options = options or OpenOptions()

@@ -11,6 +11,8 @@ import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from exetera_zarr.errors import ArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -110,7 +112,7 @@ class SharedDraft(ABC):
     def refuse_within(self, what: str) -> None:
         """Raise ValueError inside of a transaction, of which `what` would break the promise."""
         if self.depth:
-            raise ValueError(f"{self.url}: {what}")
+            raise ArgumentError(f"{self.url}: {what}")
 
     @abstractmethod
     def rollback(self) -> None:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from exetera_zarr.errors import NameTakenError, ReadOnlyError
+from exetera_zarr.errors import ArgumentError, NameTakenError, ReadOnlyError
 from exetera_zarr.storage import ending, names, sharing
 from exetera_zarr.storage.base import Array, Group, Storage
 
@@ -73,7 +73,7 @@ class DraftStorage(Storage, Generic[D]):
     def draft(self) -> D:
         """The draft; ValueError once closed."""
         if self._draft is None:
-            raise ValueError(f"the dataset {self._url} is closed")
+            raise ArgumentError(f"the dataset {self._url} is closed")
         return self._draft
 
     def to_change(self) -> D:

@@ -17,10 +17,11 @@ from exetera_zarr.errors import (
     UnsupportedError,
     about,
 )
-from exetera_zarr.fields import filters, missing
+from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
-from exetera_zarr.fields.keys import directions, key_source
+from exetera_zarr.fields.missing import companions
+from exetera_zarr.fields.missing.keys import directions, key_source
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.settings import let_pass
 
@@ -327,7 +328,7 @@ class DataFrame(FieldContainer):
             Which fields; all by default.
         """
         for name in self.keys() if names is None else names:
-            for attribute in (missing.COMPANION, missing.COMPANION_OF):
+            for attribute in (companions.COMPANION, companions.COMPANION_OF):
                 other = self[name].group.attributes.get(attribute)
                 if other is not None and other in target:
                     target[name].group.update_attributes({attribute: other})

@@ -10,8 +10,13 @@ from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.errors import ArgumentError, DataError, NameTakenError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.keys import apart, key_source
-from exetera_zarr.fields.missing import COMPANION, add_companion, holds_nan, in_place_of_missing
+from exetera_zarr.fields.missing.companions import (
+    COMPANION,
+    add_companion,
+    holds_nan,
+    in_place_of_missing,
+)
+from exetera_zarr.fields.missing.keys import apart, key_source
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.tables.dataframe import DataFrame
 

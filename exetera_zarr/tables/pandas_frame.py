@@ -8,7 +8,7 @@ import numpy as np
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
-from exetera_zarr.fields.missing import masked_reader
+from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.storage import together
 
 if TYPE_CHECKING:

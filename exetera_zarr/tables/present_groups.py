@@ -16,8 +16,8 @@ import numpy as np
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.engine.streams.source import Source, side_by_side
-from exetera_zarr.fields.keys import key_source, whole_keys
-from exetera_zarr.fields.missing import any_missing, both, masked_reader, present
+from exetera_zarr.fields.missing.companions import any_missing, both, masked_reader, present
+from exetera_zarr.fields.missing.keys import key_source, whole_keys
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.group import frequencies
-from exetera_zarr.fields import statistics
-from exetera_zarr.fields.missing import any_missing, masked_reader
+from exetera_zarr.fields.missing.companions import any_missing, masked_reader
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.statistics import figures
 from exetera_zarr.tables.exetera_summary import selected
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _summary(field: Field) -> dict[str, Any]:
         mode = frequencies.most_frequent(_as_strings(field), work)
     if mode is None:
         return found | {"unique": 0, "top": None, "freq": 0}
-    top = statistics.shown(field, mode.value)
+    top = figures.shown(field, mode.value)
     return found | {"unique": mode.distinct, "top": top, "freq": mode.rows}
 
 

@@ -17,7 +17,7 @@ from exetera_zarr.fields import (
     TimestampField,
     dtype_to_str,
 )
-from exetera_zarr.fields.operators import compute
+from exetera_zarr.fields.expressions.operators import compute
 
 ROWS = 23
 TEXTS = ["b", "", "a", "日本", "aa", "b\0c", "\udcff", "z" * 50] * 2 + ["b"] * 7

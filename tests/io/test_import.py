@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from exetera_zarr import Session, import_csv
 from exetera_zarr.errors import DataError, ExeteraError, NameTakenError, SchemaError
-from exetera_zarr.fields.missing import COMPANION_OF
+from exetera_zarr.fields.missing.companions import COMPANION_OF
 from exetera_zarr.io import (
     Categorical,
     CsvError,

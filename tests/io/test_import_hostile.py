@@ -22,7 +22,7 @@ import pytest
 
 from exetera_zarr import Session
 from exetera_zarr.errors import ExeteraError
-from exetera_zarr.fields.missing import COMPANION_OF
+from exetera_zarr.fields.missing.companions import COMPANION_OF
 from exetera_zarr.io import (
     Categorical,
     CsvError,

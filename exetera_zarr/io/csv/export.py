@@ -13,9 +13,9 @@ import numpy as np
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields.base import Field, column_of
-from exetera_zarr.fields.missing import masked_reader
+from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.fieldtypes import label_text
 from exetera_zarr.storage import create_file
@@ -135,7 +135,7 @@ class _Unquoted(str):
     __slots__ = ()
 
     def __float__(self) -> float:
-        raise ValueError("this is text")
+        raise ArgumentError("this is text")
 
 
 _NOTHING = _Unquoted("")

@@ -9,7 +9,7 @@ from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DataError, ExeteraError
+from exetera_zarr.errors import ArgumentError, DataError, ExeteraError
 from exetera_zarr.io.csv.xz import XzReader
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def expand(
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not given:
-        raise ValueError("a table needs at least one file")
+        raise ArgumentError("a table needs at least one file")
     found: list[str] = []
     for name in (os.fspath(path) for path in given):
         if not _is_pattern(name):
@@ -138,7 +138,7 @@ def _check_repeats(names: Sequence[str]) -> None:
         known = first.setdefault(identity(name), name)
         if known is not name:
             also = "" if known == name else f", also as {shown(known)}"
-            raise ValueError(f"{shown(name)} is given more than once{also}")
+            raise ArgumentError(f"{shown(name)} is given more than once{also}")
 
 
 def _is_pattern(name: str) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import DataError, SchemaError, listing
+from exetera_zarr.errors import ArgumentError, DataError, SchemaError, listing
 from exetera_zarr.io.csv.files import expand
 from exetera_zarr.io.propose.profiling import ColumnProfile
 from exetera_zarr.io.propose.proposing import propose
@@ -147,7 +147,7 @@ def propose_schema(
         There is no such file.
     """
     if rows is not None and rows < 1:
-        raise ValueError(f"rows must be 1 or more, not {rows}")
+        raise ArgumentError(f"rows must be 1 or more, not {rows}")
     tables = [
         _look(_Table(name), paths, rows, storage_options)
         for name, paths in _by_table(files).items()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import SchemaError, listing
+from exetera_zarr.errors import ArgumentTypeError, SchemaError, listing
 from exetera_zarr.io.schema.definitions import (
     Categorical,
     Date,
@@ -133,7 +133,7 @@ def _text_of(source: object) -> tuple[str, str]:
     elif hasattr(source, "read"):
         name, content = str(getattr(source, "name", "(open file)")), source.read()
     else:
-        raise TypeError(f"a schema is a path or an open file, not {type(source).__name__}")
+        raise ArgumentTypeError(f"a schema is a path or an open file, not {type(source).__name__}")
     if isinstance(content, str):
         return name, content
     try:

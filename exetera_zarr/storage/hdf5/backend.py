@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import (
+    ArgumentError,
     CorruptDataError,
     DatasetExistsError,
     DatasetNotFoundError,
@@ -46,7 +47,7 @@ def open_hdf5(place: Place, mode: str, options: OpenOptions) -> HDF5Storage:
     if options.version is not None:
         raise UnsupportedError(f"{place.url} is an HDF5 file, which has no older versions")
     if external and mode != "r":
-        raise ValueError(f"what {place.url} has in other files can only be read: use mode 'r'")
+        raise ArgumentError(f"what {place.url} has in other files can only be read: use mode 'r'")
     if mode != "r" and not place.writable:
         place.create()
         raise ReadOnlyError(f"{place.url} can only be read")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exetera_zarr.errors import ArgumentError
 from exetera_zarr.storage.hdf5.library import library, using
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class FileHandle:
     def file(self) -> Any:
         """The ``h5py.File``; ValueError once closed."""
         if self._file is None:
-            raise ValueError(f"the dataset {self.url} is closed")
+            raise ArgumentError(f"the dataset {self.url} is closed")
         return self._file
 
     @property

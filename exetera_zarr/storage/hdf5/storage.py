@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import CorruptDataError, DataError, StorageError, UnsupportedError
+from exetera_zarr.errors import (
+    ArgumentError,
+    CorruptDataError,
+    DataError,
+    StorageError,
+    UnsupportedError,
+)
 from exetera_zarr.storage import names
 from exetera_zarr.storage.base import Capability
 from exetera_zarr.storage.hdf5.arrays import DraftArray
@@ -105,7 +111,9 @@ class HDF5Storage(DraftStorage[Draft]):
     def verify(self) -> None:
         draft = self.draft
         if draft.dirty:
-            raise ValueError("there are changes that are not committed: commit or roll back first")
+            raise ArgumentError(
+                "there are changes that are not committed: commit or roll back first"
+            )
         for path, node in draft.root.walk():
             draft.children(node)
             _check(f"{self._url}: {'/'.join(path)}", node)

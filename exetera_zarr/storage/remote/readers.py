@@ -6,7 +6,7 @@ import io
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import StorageError
+from exetera_zarr.errors import ArgumentError, StorageError
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.requests import BeyondEndError
 
@@ -89,7 +89,7 @@ class PartsReader(_Reader):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if start + offset < 0:
-            raise ValueError(f"a place in a file is not negative, as {start + offset} is")
+            raise ArgumentError(f"a place in a file is not negative, as {start + offset} is")
         self._position = start + offset
         return self._position
 
@@ -226,7 +226,7 @@ class FileWriter(OfThisProcess, io.BufferedIOBase):
     def write(self, data: ReadableBuffer) -> int:
         view = memoryview(data).cast("B")
         if self._over:
-            raise ValueError(f"nothing more can be written to {self._file.url}")
+            raise ArgumentError(f"nothing more can be written to {self._file.url}")
         self._waiting += view
         piece = self._piece
         while len(self._waiting) > piece:  # not where they are as many: the last may be that

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import (
+    ArgumentError,
     ConflictError,
     DatasetExistsError,
     DatasetNotFoundError,
@@ -60,7 +61,7 @@ def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
     )
     if options.version is not None:
         if writable:
-            raise ValueError("an older version can only be read: use mode 'r'")
+            raise ArgumentError("an older version can only be read: use mode 'r'")
         there = _at(store, options.version)
         draft = Draft(cached(store, there, _cache(options)), there, writable=False)
         return ZarrStorage(draft, writable=False)

@@ -7,6 +7,8 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -36,12 +38,12 @@ class Keep:
         try:
             versions, seconds = operator.index(self.versions), float(self.seconds)
         except TypeError as error:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"versions are kept by a whole number and by seconds, not by {self.versions!r} and "
                 f"{self.seconds!r}"
             ) from error
         if versions < 1 or seconds < 0 or math.isnan(seconds):
-            raise ValueError(
+            raise ArgumentError(
                 "at least one version is kept, and none younger than 0 seconds; not "
                 f"{versions} versions and {seconds} seconds"
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.errors import ArgumentError, CorruptDataError
 from exetera_zarr.storage import keys, names
 from exetera_zarr.storage.base import Capability, Commit
 from exetera_zarr.storage.tree import DraftArrayHandle, DraftGroup, DraftStorage
@@ -73,7 +73,9 @@ class ZarrStorage(DraftStorage[Draft]):
     def verify(self) -> None:
         draft = self.draft
         if draft.dirty:
-            raise ValueError("there are changes that are not committed: commit or roll back first")
+            raise ArgumentError(
+                "there are changes that are not committed: commit or roll back first"
+            )
         draft.finish()
         kept = [n for n in kept_versions(draft.base.facts) if n <= draft.base.number]
         found = list(verify.problems(draft, kept))

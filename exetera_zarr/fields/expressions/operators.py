@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import ArgumentTypeError, DataError
-from exetera_zarr.fields import exact_integers
-from exetera_zarr.fields.missing import both, masked_reader, present
+from exetera_zarr.fields.expressions import exact_integers
+from exetera_zarr.fields.missing.companions import both, masked_reader, present
 from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from exetera_zarr import moments
 from exetera_zarr.errors import ArgumentTypeError, DataError, listing
-from exetera_zarr.fields.operators import COMPARISONS
+from exetera_zarr.fields.expressions.operators import COMPARISONS
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fieldtypes import label_bytes, label_text
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.errors import UnsupportedError
-from exetera_zarr.fields.missing import masked_reader
+from exetera_zarr.fields.missing.companions import masked_reader
 
 if TYPE_CHECKING:
     from exetera_zarr.engine import Column

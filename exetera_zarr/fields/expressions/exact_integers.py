@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.errors import ArgumentTypeError, ResultRangeError
-from exetera_zarr.fields.missing import both
+from exetera_zarr.fields.missing.companions import both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

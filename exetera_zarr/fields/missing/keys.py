@@ -15,7 +15,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.streams.source import Source, side_by_side
 from exetera_zarr.fields.data import blank_missing
-from exetera_zarr.fields.missing import (
+from exetera_zarr.fields.missing.companions import (
     any_missing,
     both,
     holds_nan,

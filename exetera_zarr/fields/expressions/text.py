@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.fields.operands import text_operand
-from exetera_zarr.fields.operators import Comparison, compute
+from exetera_zarr.fields.expressions.operands import text_operand
+from exetera_zarr.fields.expressions.operators import Comparison, compute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

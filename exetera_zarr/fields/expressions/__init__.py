@@ -1,0 +1,1 @@
+"""Operators of fields: comparisons, arithmetic, logic, row by row."""

@@ -1,0 +1,1 @@
+"""Missing values: companions, and what they mean for keys and spans."""

@@ -1,0 +1,1 @@
+"""Statistics of one field, over the values that there are."""
