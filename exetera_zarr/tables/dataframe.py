@@ -185,7 +185,7 @@ class DataFrame(FieldContainer):
 
     def drop(self, name: str) -> None:
         """Delete the field of that name; KeyError where there is none."""
-        if name not in self:
+        if not isinstance(name, str) or name not in self:
             raise KeyError(name)
         self._delete_field(name)
 
