@@ -354,9 +354,43 @@ def imports():
     yield "import_('1', Numeric('int32'), include=['nope'])"
 
 
+def documented():
+    """What docs/exetera.md says is not as in ExeTera."""
+    for op in ("==", "!="):
+        yield f"t['text'] {op} 'a'"
+        yield f"t['fixed'] {op} b'a'"
+        yield f"t['cat'] {op} 'yes'"
+    yield "t['cat'] + 1"
+    yield "csv_(column_filter=['int8', 'fixed'])"
+    yield "csv_(row_filter=np.ones(5, bool), column_filter=['int8', 'cat'])"
+    yield "t.describe(output='none')"
+    yield "t['bool'].get_spans()"
+    yield "s.get_spans(t['bool'])"
+    yield "s.get_spans(fields=(t['sorted'], t['cat'], t['pk']))"
+    yield "s.apply_index(np.array([0, 1]), t['text'])"
+    yield "t['text'].apply_spans_min(np.array([0, 2, 4, 7]))"
+    yield "t['text'].unique(return_inverse=True)"
+    yield "t.create_group('x')"
+    yield "s.distinct(t['int32'])"
+    yield "import_('2020-01-01 00:00:00+01:00', DateTime())"
+    yield "import_('5', Numeric('int64'))"
+    yield "import_('yes', Categorical({'yes': -1}, 'int16'))"
+
+
 GROUPS = {
     f.__name__: f
-    for f in (operators, questions, rows, writing, tables, columns, sessions, merges, imports)
+    for f in (
+        operators,
+        questions,
+        rows,
+        writing,
+        tables,
+        columns,
+        sessions,
+        merges,
+        imports,
+        documented,
+    )
 }
 
 
