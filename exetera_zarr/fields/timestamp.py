@@ -29,7 +29,8 @@ class TimestampField(Arithmetic, Field):
         """As of the other types; dates and times in any form are found by their seconds."""
         if isinstance(elements, np.ndarray) and elements.dtype.kind in "iuf":
             return elements
-        return np.asarray(self.operand(elements, operator.eq), np.float64)
+        given = [one for one in elements if one is not None]  # which no row is equal to
+        return np.asarray(self.operand(given, operator.eq), np.float64)
 
     def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         """As of the other types; dates and times in any form become seconds."""

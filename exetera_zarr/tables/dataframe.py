@@ -12,6 +12,7 @@ from exetera_zarr.errors import (
     ArgumentError,
     ArgumentTypeError,
     DataError,
+    FieldNotFoundError,
     NameTakenError,
     TableNotFoundError,
     UnsupportedError,
@@ -187,6 +188,8 @@ class DataFrame(FieldContainer):
 
     def drop(self, name: str) -> None:
         """Delete the field of that name; FieldNotFoundError (a KeyError) where there is none."""
+        if not isinstance(name, str):
+            raise FieldNotFoundError(f"a name is a str, not a {type(name).__name__}")
         del self[name]
 
     def delete_field(self, field: Field) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import sys
 import tempfile
 import traceback
 import warnings
+from pathlib import Path
 
 warnings.simplefilter("ignore")
 if sys.argv[1:2] == ["ours"]:
@@ -22,6 +22,8 @@ if sys.argv[1:2] == ["ours"]:
 import numpy as np  # noqa: E402
 
 ROWS = 7
+FOLDER = Path(tempfile.mkdtemp())
+CSV = FOLDER / "probe.csv"
 NUMBERS = ("int8", "uint8", "int32", "int64", "float32", "float64", "bool")
 SCALARS = ("1", "-2", "2.5", "300", "True", "np.int64(3)")
 
@@ -141,12 +143,13 @@ def writing():
         yield f"(t['text'].data.write({given}), t['text'].data[:])[1]"
     for name in (*NUMBERS, "cat", "time", "fixed", "text"):
         yield f"(t['{name}'].data.clear(), len(t['{name}']))[1]"
-        yield f"(t['{name}'].data.clear(), t['{name}'].data.write(t['{name}']), len(t['{name}']))[2]"
+        f = f"t['{name}']"
+        yield f"({f}.data.clear(), {f}.data.write({f}), len({f}))[2]"
     yield "t['text'].data.__setitem__(0, 'x')"
 
 
 def tables():
-    """Datasets and tables as collections; renames, copies, sorts, groups, describe, CSV."""
+    """Datasets and tables as collections; renames, copies."""
     for key in ("'nope'", "1", "None", "'int32'"):
         for call in ("t[{}]", "{} in t", "t.drop({})", "t.get_field({})", "ds[{}]", "{} in ds"):
             yield call.format(key)
@@ -168,12 +171,17 @@ def tables():
         "t.create_numeric('int8', 'int8')", "t.create_numeric('x', 'nonsense')",
         "t.create_categorical('x', 'int8', {})", "t.create_categorical('x', 'int8', {'a': 'b'})",
         "t.create_categorical('x', 'int8', {'a': 0.0, 'b': 1.0}).keys",
-        "s.set_timestamp(3)", "type(s.timestamp)", "list(s.chunks(10, 4))", "s.get('x')", "s.get(t)",
+        "s.set_timestamp(3)", "type(s.timestamp)", "list(s.chunks(10, 4))", "s.get('x')",
+        "s.get(t)",
         "s.create_numeric(ds, 'x', 'int8')", "s.create_numeric(t, 'x', 'int8')",
         "s.create_like(3, t, 'x')", "s.create_like(t['text'], t, 'x')",
         "s.get_or_create_group(ds, 'new')", "s.open_dataset('memory://zz', 'r', 'd')",
     ):  # fmt: skip
         yield call
+
+
+def columns():
+    """Sorts, groups, descriptions and exports of tables."""
     for by in (
         "'int32'",
         "['int32', 'pk']",
@@ -253,7 +261,8 @@ def sessions():
         "get_shared_index([np.arange(3)])", "apply_filter([True], np.arange(3))",
         "apply_spans_max(np.array([0, 3]), np.arange(7))", "aggregate_max(np.arange(3))",
         "get_spans(fields=(t['sorted'], t['cat']))", "aggregate_first(t['sorted'], [1])",
-        "get_spans(fields=(t['sorted'].data[:], t['cat'].data[:]))", "get_spans(np.arange(3), dest=3)",
+        "get_spans(fields=(t['sorted'].data[:], t['cat'].data[:]))",
+        "get_spans(np.arange(3), dest=3)",
         "join(t['pk'], np.array([1, 1, 4]), np.array([7, 8]))", "apply_index([1], np.arange(3))",
         "sort_on(t, t, ('int32',), verbose=False)", "sort_on(t, t, ('cat', 'int8'), verbose=False)",
         "sort_on(t, ds.create_dataframe('u'), ('int32',), verbose=False)",
@@ -328,7 +337,8 @@ def imports():
         ],
         "c": [
             "Categorical({'yes': 1, 'no': 2})", "Categorical({'yes': 1}, 'int16')",
-            "Categorical({'yes': 1, 'no': 2}, allow_freetext=True)", "Categorical({'': 5, 'yes': 3})",
+            "Categorical({'yes': 1, 'no': 2}, allow_freetext=True)",
+            "Categorical({'': 5, 'yes': 3})",
         ],
         "s": ["String()", "String(3)", "String(fixed_length=10)"],
         "d": ["Date()", "Date(True, True)"],
@@ -344,8 +354,43 @@ def imports():
     yield "import_('1', Numeric('int32'), include=['nope'])"
 
 
+def documented():
+    """What docs/exetera.md says is not as in ExeTera."""
+    for op in ("==", "!="):
+        yield f"t['text'] {op} 'a'"
+        yield f"t['fixed'] {op} b'a'"
+        yield f"t['cat'] {op} 'yes'"
+    yield "t['cat'] + 1"
+    yield "csv_(column_filter=['int8', 'fixed'])"
+    yield "csv_(row_filter=np.ones(5, bool), column_filter=['int8', 'cat'])"
+    yield "t.describe(output='none')"
+    yield "t['bool'].get_spans()"
+    yield "s.get_spans(t['bool'])"
+    yield "s.get_spans(fields=(t['sorted'], t['cat'], t['pk']))"
+    yield "s.apply_index(np.array([0, 1]), t['text'])"
+    yield "t['text'].apply_spans_min(np.array([0, 2, 4, 7]))"
+    yield "t['text'].unique(return_inverse=True)"
+    yield "t.create_group('x')"
+    yield "s.distinct(t['int32'])"
+    yield "import_('2020-01-01 00:00:00+01:00', DateTime())"
+    yield "import_('5', Numeric('int64'))"
+    yield "import_('yes', Categorical({'yes': -1}, 'int16'))"
+
+
 GROUPS = {
-    f.__name__: f for f in (operators, questions, rows, writing, tables, sessions, merges, imports)
+    f.__name__: f
+    for f in (
+        operators,
+        questions,
+        rows,
+        writing,
+        tables,
+        columns,
+        sessions,
+        merges,
+        imports,
+        documented,
+    )
 }
 
 
@@ -394,10 +439,8 @@ def outcome(code, path):
     fill(t)
 
     def csv_(**options):
-        name = os.path.join(tempfile.gettempdir(), f"probe{os.getpid()}.csv")
-        t.to_csv(name, **options)
-        with open(name, encoding="utf-8") as file:
-            return file.read()
+        t.to_csv(str(CSV), **options)
+        return CSV.read_text(encoding="utf-8")
 
     def del_(name):
         del t[name]
@@ -409,12 +452,11 @@ def outcome(code, path):
         return dest
 
     def import_(text, definition, more=(), **options):
-        name = os.path.join(tempfile.gettempdir(), f"probe{os.getpid()}.csv")
-        with open(name, "w", encoding="utf-8") as file:
-            file.write("x,y\n" + "".join(f"{cell},1\n" for cell in text.split("\n")))
+        rows = "".join(f"{cell},1\n" for cell in text.split("\n"))
+        CSV.write_text(f"x,y\n{rows}", encoding="utf-8")
         dest = ds.create_dataframe("dest")
         schema = {"x": definition, **dict(more)}
-        read_csv(name, dest, schema, **{"include": ["x"], **options})
+        read_csv(str(CSV), dest, schema, **{"include": ["x"], **options})
         return {n: dest[n] for n in sorted(dest.keys()) if not n.startswith("j_")}
 
     names = {
@@ -440,7 +482,6 @@ def probes():
 
 def main():
     side, backend, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
-    folder = tempfile.mkdtemp()
     output, sys.stdout = sys.stdout, io.StringIO()
     for number, name in enumerate(probes()):
         group, _, code = name.partition(": ")
@@ -449,7 +490,7 @@ def main():
         if backend == "zarr":
             path = f"memory://probe-{number}"
         else:
-            path = io.BytesIO() if side == "real" else os.path.join(folder, "probe.hdf5")
+            path = io.BytesIO() if side == "real" else str(FOLDER / "probe.hdf5")
         try:
             found = outcome(code, path)
         except BaseException:  # noqa: BLE001 - a probe that cannot be set up is a finding

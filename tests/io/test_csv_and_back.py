@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exetera_zarr import Session, import_csv
 
 CODES = {"f, or so": 3, " m": 4, 'said "x"': 5, "3": 6}
+FIRST, LAST = (dt.datetime(*day) for day in ((1, 1, 2), (9999, 12, 30)))  # noqa: DTZ001 - hypothesis asks for it
 TEXTS = st.text(st.sampled_from("aé ,\"'\r\n\t;0"), max_size=6)
 ROWS = st.lists(
     st.tuples(
@@ -25,9 +26,7 @@ ROWS = st.lists(
         st.sampled_from(list(CODES)),
         st.one_of(
             st.none(),
-            st.datetimes(
-                dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30), timezones=st.just(dt.UTC)
-            ),
+            st.datetimes(FIRST, LAST, timezones=st.just(dt.UTC)),
         ),
     ),
     min_size=1,

@@ -74,7 +74,7 @@ def test_numbers_and_the_rest(table):
         (np.int32, None, ["n"]),
         (np.number, None, ["n", "x", "when", "c"]),
         (np.bytes_, None, ["f"]),
-        ([np.int8, np.bool_], None, ["b", "c"]),
+        ([np.int8, np.bool_], None, ["c", "b"]),
         (None, "n", ["x", "b", "when"]),
         (None, ["n", "b"], ["x", "when"]),
         (None, np.float64, ["n", "b"]),

@@ -7,6 +7,7 @@ import io
 import os
 import re
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -58,7 +59,8 @@ def write_csv(
         # module itself leaves a bare CR alone, which readers take for the end of the line.
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(_text_cells(names))
-        makers = [_stored_cells if as_stored else _maker(field) for field in fields]
+        stored = partial(_stored_cells, quoted=_EXETERA_QUOTES)
+        makers = [stored if as_stored else _maker(field) for field in fields]
         for columns in _blocks(fields, length, mask, as_stored=as_stored):
             for start in range(0, len(columns[0][0]), chunk_row_size):
                 stop = start + chunk_row_size
@@ -140,20 +142,23 @@ class _Unquoted(str):
 
 _NOTHING = _Unquoted("")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
+_EXETERA_QUOTES = re.compile(r'[",\r\n]')
 _EPOCH = np.datetime64(0, "us")
 
 
-def _text_cells(texts: Iterable[str]) -> list[str]:
-    return [text if _NEEDS_QUOTES.search(text) else _Unquoted(text) for text in texts]
+def _text_cells(texts: Iterable[str], quoted: re.Pattern[str] = _NEEDS_QUOTES) -> list[str]:
+    return [text if quoted.search(text) else _Unquoted(text) for text in texts]
 
 
-def _stored_cells(column: Column, _there: AnyArray | None) -> list[Any]:
+def _stored_cells(
+    column: Column, _there: AnyArray | None, quoted: re.Pattern[str] = _NEEDS_QUOTES
+) -> list[Any]:
     """Cells of what is stored: codes, seconds, and nothing that is missing."""
     if is_strings(column):
-        return _text_cells(strings.decode(column))
+        return _text_cells(strings.decode(column), quoted)
     values = np.asarray(column)
     if values.dtype.kind == "S":
-        return _text_cells(strings.decode(strings.from_fixed(values)))
+        return _text_cells(strings.decode(strings.from_fixed(values)), quoted)
     return _number_cells(values)
 
 
