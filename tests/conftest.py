@@ -120,9 +120,9 @@ def only_on_linux() -> None:
 @pytest.fixture
 def shared_reads() -> Iterator[None]:
     """As in ExeTera's face: mode 'r' shows what the process has not committed."""
-    share_reads(True)
+    before = share_reads(True)
     yield
-    share_reads(False)
+    share_reads(before)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def open_storage(
 _shared_reads = False
 
 
-def share_reads(shared: bool) -> None:
+def share_reads(shared: bool) -> bool:
     """
     Say whether mode ``r`` shows by default what the same process has not committed.
 
@@ -96,9 +96,15 @@ def share_reads(shared: bool) -> None:
     ----------
     shared
         Whether it does.
+
+    Returns
+    -------
+    bool
+        Whether it did before.
     """
-    global _shared_reads  # noqa: PLW0603 - a manner of the whole process
-    _shared_reads = shared
+    global _shared_reads
+    before, _shared_reads = _shared_reads, shared
+    return before
 
 
 def shown(url: str) -> str:

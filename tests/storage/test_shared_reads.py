@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 
 from exetera_zarr import DatasetNotFoundError, ReadOnlyError, Session, StorageError
-from exetera_zarr.storage import open_storage
+from exetera_zarr.storage import open_storage, share_reads
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def own_reads():
+    """Whatever other tests have imported."""
+    before = share_reads(False)
+    yield
+    share_reads(before)
 
 
 def put(ds, table, values):
