@@ -24,7 +24,6 @@ __all__ = [
     "list_files",
     "open_file",
     "open_storage",
-    "share_reads",
     "shown",
     "together",
 ]

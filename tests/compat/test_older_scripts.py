@@ -241,6 +241,7 @@ def test_cells_that_never_close(away):
     cells = (
         SOMEWHERE
         + """
+import exetera_zarr.compat  # in whose face mode 'r' shows the draft of the process
 cells = ['''
 s = Session()
 ds = s.open_dataset(url, 'w', 'ds1', storage_options=options)
@@ -312,7 +313,7 @@ def test_a_field_keeps_its_dataset_open(tmp_path):
         assert len(s.open_dataset(url, "r", "d")["t"]["n"]) == 3
 
 
-def test_a_reader_beside_a_writer_sees_its_draft(place):
+def test_a_reader_beside_a_writer_sees_its_draft(place, shared_reads):
     """Within a process the opens of one place are one draft; 'w' empties it for all."""
     url, options = place.url("x.zarr"), place.storage_options
     with Session() as one, Session() as two, Session() as three:
