@@ -62,7 +62,7 @@ def test_categories_are_no_numbers(table):
     for wrong in (lambda: table["cat"] == table["small"], lambda: table["small"] < table["cat"]):
         with pytest.raises(TypeError, match="do not go together"):
             wrong()
-    with pytest.raises(DataError, match="no category 'nobody'.*'no', 'yes', 'maybe'"):
+    with pytest.raises(DataError, match=r"no category 'nobody'.*'no', 'yes', 'maybe'"):
         table["cat"] == "nobody"  # noqa: B015
 
 
