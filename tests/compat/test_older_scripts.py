@@ -241,7 +241,7 @@ def test_cells_that_never_close(away):
     cells = (
         SOMEWHERE
         + """
-import exetera_zarr.compat  # in whose face mode 'r' shows the draft of the process
+from exetera_zarr.compat.session import Session  # whose mode 'r' shows the draft of the process
 cells = ['''
 s = Session()
 ds = s.open_dataset(url, 'w', 'ds1', storage_options=options)
