@@ -107,10 +107,6 @@ def unknown_category(session, tmp_path):
 
 
 def seen_by_another(session):
-    if "shared_reads" not in inspect.signature(Session.open_dataset).parameters and not hasattr(
-        __import__("exetera_zarr.storage", fromlist=["OpenOptions"]).OpenOptions, "shared_reads"
-    ):
-        pytest.skip("there is no option shared_reads yet")
     place = url()
     session.open_dataset(place, "w", "first").commit()
     session.get_dataset("first").create_dataframe("made")

@@ -86,6 +86,7 @@ def work():
     while True:
         put(ds, f'a{n}', 10)
         n += 1
+        time.sleep(0.02)
 ds.create_dataframe('t')
 threading.Thread(target=work, daemon=True).start()
 time.sleep(0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 
 import numpy as np
@@ -145,3 +146,6 @@ def test_what_a_dropped_dataset_had_is_there(url):
         gc.collect()
         with Session() as s:
             assert values(s.open_dataset(url, "r", "d")) == NEW
+        for thread in threading.enumerate():
+            if "_commit_quietly" in thread.name:
+                thread.join()
