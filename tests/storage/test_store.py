@@ -15,7 +15,12 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from exetera_zarr import Session
-from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
+from exetera_zarr.errors import (
+    DatasetExistsError,
+    DatasetNotFoundError,
+    StorageError,
+    UnsupportedError,
+)
 from exetera_zarr.storage.stores.bucket import ABSENT, BucketStore
 from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.stores.opening import open_store
@@ -298,3 +303,20 @@ def test_a_bucket_whose_etags_never_match_ends_in_a_warning(s3_place, monkeypatc
         with pytest.warns(RuntimeWarning, match=r"version 2 .* is committed.* tries"):
             assert ds.commit() == 2
         monkeypatch.setattr(BucketStore, "_put_if", real)
+
+
+def test_a_folder_that_a_console_made_is_no_content(s3_place):
+    """It is an object of no bytes at the address, with a slash at its end."""
+    files = s3fs.S3FileSystem(**s3_place.storage_options)
+    bucket = s3_place.prefix.removeprefix("s3://")
+    files.call_s3("put_object", Bucket=bucket, Key="study.zarr/", Body=b"")
+    with Session() as s:
+        url, options = s3_place.url("study.zarr"), s3_place.storage_options
+        ds = s.open_dataset(url, "w", "d", storage_options=options)
+        ds.create_dataframe("t").create_numeric("x", "int8").data.write([1])
+        ds.commit()
+        ds.verify()
+    files.call_s3("put_object", Bucket=bucket, Key="other.zarr/", Body=b"")
+    files.call_s3("put_object", Bucket=bucket, Key="other.zarr/notes.txt", Body=b"mine")
+    with Session() as s, pytest.raises(DatasetExistsError, match="not a dataset"):
+        s.open_dataset(s3_place.url("other.zarr"), "w", "o", storage_options=options)

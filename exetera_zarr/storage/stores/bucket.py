@@ -156,7 +156,9 @@ class BucketStore(ObjectStore):
         return self._entries(f"{prefix}/" if prefix else "", deep=True)
 
     def empty(self) -> bool:
-        return not self._page("", deep=True, limit=1).entries
+        # The consoles of S3 and GCS make a folder by an object of its name, which has no content.
+        found = self._page("", deep=True, limit=2).entries
+        return all(entry.key == "" and entry.size == 0 for entry in found)
 
     def _entries(self, prefix: str, *, deep: bool) -> Iterator[Entry]:
         following: str | None = None
