@@ -64,7 +64,7 @@ NAMES = [
     "🙂",
     "n" * 255,
 ]
-HOSTILE_NAMES = ["", ".", "..", "a\0b", "line\nbreak", "\x7f", "\ud800", "ж" * 100, "n" * 256]
+HOSTILE_NAMES = ["", ".", "..", "a\0b", "\ud800"]
 _DTYPES = ["bool", "int8", "uint16", "int32", "int64", "uint64", "float32", "float64", "S1", "S7"]
 
 

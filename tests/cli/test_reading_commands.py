@@ -37,7 +37,9 @@ def mixed(tmp_path: Path) -> str:
         table = dataset.create_dataframe("t")
         table.create_numeric("n", "float32").data.write(np.array([0.1, np.nan, np.inf], "f4"))
         table.create_numeric("b", "bool").data.write([True, False, True])
-        table.create_categorical("c", "int8", {"no": 0, "[yes]": 1}).data.write([1, 0, 7])
+        table.create_categorical("c", "int8", {"no": 0, "[yes]": 1}).append(
+            np.array([1, 0, 7], "int8")  # as a file of somebody else may have a code without a name
+        )
         table.create_timestamp("when").data.write([0.0, 1.5, float("nan")])
         table.create_fixed_string("f", 3).data.write([b"a", b"", "ö".encode()])
         table.create_indexed_string("s").data.write(["two\nlines\x1b[31m", "x" * 5000, ""])

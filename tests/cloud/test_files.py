@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 import numpy as np
 import pytest
-from test_secrets import CANARY, Records, assert_silent, chain, given, lax, records
+from cloud.test_secrets import CANARY, Records, assert_silent, chain, given, lax, records
 
 from exetera_zarr import (
     AccessDeniedError,

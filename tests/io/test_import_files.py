@@ -706,7 +706,7 @@ def exeteras() -> Iterator[Dataset]:
         yield session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "ds")
 
 
-def test_importers_of_single_fields(exeteras: Dataset) -> None:
+def test_importers_of_single_fields(exeteras: Dataset, dataset: Dataset) -> None:
     """Made and called as ExeTera's."""
     table = exeteras.create_dataframe("t")
     made = [
@@ -750,8 +750,11 @@ def test_importers_of_single_fields(exeteras: Dataset) -> None:
         "d": [0.0, 1589241600.0, 0.0],
         "w": [1.0, 2.0, 3.0],
     }
+    native = field_importers.CategoricalImporter(
+        None, dataset.create_dataframe("n"), "c", {"": 0, "é": 1}, "int8"
+    )
     with pytest.raises(DataError, match="row 1 of a part for column 'c': 'b' is none of the cat"):
-        made[0].import_part(*parts, 1, 2)
+        native.import_part(*parts, 1, 2)
 
 
 def test_importers_by_the_mapping(dataset: Dataset) -> None:

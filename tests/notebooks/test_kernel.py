@@ -100,10 +100,18 @@ def test_an_interrupted_cell_leaves_the_dataset_as_it_was(
     endless = (
         "import _thread, threading\n"
         "out = ds.create_dataframe('out')\n"
-        "threading.Timer(0.4, _thread.interrupt_main).start()\n"
-        "while True:\n"
-        "    visits.sort_values(['town', 'weight'], ddf=ds.require_dataframe('x'))\n"
-        "    ds.drop('x')"
+        "def interrupt():\n"
+        "    while not stopped.wait(0.5):\n"
+        "        _thread.interrupt_main()\n"
+        "stopped = threading.Event()\n"
+        "threading.Thread(target=interrupt).start()\n"
+        "try:\n"
+        "    while True:\n"
+        "        visits.sort_values(['town', 'weight'], ddf=ds.require_dataframe('x'))\n"
+        "        ds.drop('x')\n"
+        "except KeyboardInterrupt:\n"
+        "    stopped.set()\n"
+        "    raise"
     )
     with pytest.raises(CellExecutionError, match="KeyboardInterrupt"):
         run(kernel, endless)

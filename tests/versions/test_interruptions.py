@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from exetera_zarr import ConflictError, Session, StorageError
+from exetera_zarr.tables.dataset import move
 from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.storage.zarr import layout, manifests
 from exetera_zarr.storage.zarr.arrays import DraftArray
@@ -199,7 +200,7 @@ def test_an_interrupted_rename_is_whole(tmp_path, monkeypatch):
         draft = ds.storage.draft
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             interrupt(patch, draft, "reindex", at=2)
-            ds["new"] = ds["t"]
+            move(ds["t"], ds, "new")
         found = values_of(ds)
         ds.commit()
         assert seen(url) == found == {"new": [1]}
@@ -216,7 +217,7 @@ def test_an_interrupted_creation_is_whole(tmp_path, monkeypatch, function):
             ds.storage.root.create_group("new")
         frame = ds.require_dataframe("new")
         frame.create_numeric("x", "int64").data.write([2])
-        ds["newer"] = frame
+        move(frame, ds, "newer")
         assert (frame.name, ds["newer"]["x"].data[:].tolist()) == ("newer", [2])
         ds.commit()
         assert seen(url) == {"t": [1], "newer": [2]}

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from exetera_zarr import ConflictError, CorruptDataError, Session
+from exetera_zarr.tables.dataset import move
 from exetera_zarr.storage.zarr import layout
 from support.drafts import drafts, make, put, seen, values_of
 
@@ -17,7 +18,7 @@ def test_a_name_that_was_given_meanwhile_is_a_conflict(tmp_path):
     make(url, age=[1, 2, 3])
     with drafts(url, 2) as (one, two):
         put(two, "AGE", [100])
-        one["AGE"] = one["age"]
+        move(one["age"], one, "AGE")
         one.commit()
         with pytest.raises(ConflictError, match="'AGE'"):
             two.commit()

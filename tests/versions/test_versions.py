@@ -13,6 +13,7 @@ import pytest
 import zarr
 
 from exetera_zarr import ConflictError, CorruptDataError, Session
+from exetera_zarr.tables.dataset import move
 from exetera_zarr.errors import StorageError, VersionNotFoundError
 from exetera_zarr.storage import sharing
 from exetera_zarr.storage.stores.local import LocalStore
@@ -173,7 +174,7 @@ def test_deleting_and_renaming_beside_another_writer(place):
     make(place, "a", "b", "c")
     one, two = Writer(place), Writer(place)
     del one.ds["a"]
-    two.ds["B2"] = two.ds["b"]
+    move(two.ds["b"], two.ds, "B2")
     one.ds.commit()
     two.ds.commit()
     one.close()
@@ -376,7 +377,7 @@ def test_a_purge_that_was_interrupted_can_be_finished(tmp_path):
         table = ds.create_dataframe("patients")
         table.create_fixed_string("id", 12).data.write([b"someone", b"WITHDRAWN", b"else"])
         ds.commit()
-        ds["people"] = ds["patients"]
+        move(ds["patients"], ds, "people")
         version = ds.commit()
         faults.arm()
         ds.storage.draft.store.delete = unable
