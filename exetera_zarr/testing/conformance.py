@@ -62,7 +62,11 @@ NAMES = [
     "e\u0301",
     "日本",
     "🙂",
+    "line\nbreak",
+    "\x7f",
     "n" * 255,
+    "n" * 256,
+    "ж" * 100,
 ]
 HOSTILE_NAMES = ["", ".", "..", "a\0b", "\ud800"]
 _DTYPES = ["bool", "int8", "uint16", "int32", "int64", "uint64", "float32", "float64", "S1", "S7"]

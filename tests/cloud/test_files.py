@@ -32,7 +32,7 @@ from exetera_zarr.storage import create_file, file_exists, list_files, open_file
 from exetera_zarr.storage.remote import credentials, requests, resolving
 from exetera_zarr.storage.remote.client import Upload
 from exetera_zarr.storage.remote.files import open_at_random
-from exetera_zarr.testing.rules import DROP, LOSE, PASS, answer, cut, only
+from support.rules import DROP, LOSE, PASS, answer, cut, only
 
 __all__ = ["lax", "records"]  # fixtures
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from exetera_zarr import DataError, Session, StorageError
-from exetera_zarr.tables.dataset import move
 from exetera_zarr.fields import IndexedStringField, NumericField
 from exetera_zarr.storage.stores.opening import wrapped_stores
+from exetera_zarr.tables.dataset import move
 from exetera_zarr.testing import WrapperStore
 from support.locks import watch_lock
 

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 
 from exetera_zarr import Session, merge
 from exetera_zarr.storage import Capability
+from exetera_zarr.tables.dataset import move
 from exetera_zarr.testing import as_another_process
 
 BLOCK = 4
@@ -192,7 +193,7 @@ class Tables(RuleBasedStateMachine):
         if new in self.model:
             return
         if data.draw(st.booleans()):
-            self.ds[new] = self.ds[name]
+            move(self.ds[name], self.ds, new)
             self.model[new] = self.model.pop(name)
         else:
             self.ds.create_dataframe(new, self.ds[name])
@@ -267,7 +268,7 @@ class Tables(RuleBasedStateMachine):
         del self.ds["merged"]
         left_keys = [named(v) for v in table[key[0]][1]]
         right_count = Counter(named(v) for v in right[key[0]][1])
-        nothing = {"int32": 0, "float64": 0.0, "S3": b"", "text": ""}[table[key[0]][0]]
+        nothing = {"int32": 0, "float64": "nan", "S3": b"", "text": ""}[table[key[0]][0]]
         expected: Counter[Any] = Counter()
         for k in left_keys:
             expected[k] += right_count[k] or int(how != "inner")

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from exetera_zarr import ConflictError, CorruptDataError, Session
-from exetera_zarr.tables.dataset import move
 from exetera_zarr.storage.zarr import layout
+from exetera_zarr.tables.dataset import move
 from support.drafts import drafts, make, put, seen, values_of
 
 

@@ -13,11 +13,11 @@ import pytest
 import zarr
 
 from exetera_zarr import ConflictError, CorruptDataError, Session
-from exetera_zarr.tables.dataset import move
 from exetera_zarr.errors import StorageError, VersionNotFoundError
 from exetera_zarr.storage import sharing
 from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.zarr import draft as draft_module
+from exetera_zarr.tables.dataset import move
 from exetera_zarr.testing import Faults, counting, failing
 
 pytestmark = pytest.mark.zarr
