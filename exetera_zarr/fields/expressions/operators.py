@@ -289,7 +289,7 @@ def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Part
 def _forward(function: Function) -> Any:
     def method(self: Any, other: Any) -> Any:
         taken = self.operand(other, function)
-        return NotImplemented if taken is NotImplemented else self.apply_to(function, taken)
+        return NotImplemented if taken is NotImplemented else compute(function, self, taken)
 
     return method
 
@@ -340,10 +340,6 @@ class Comparison(Rows):
             It does not go together with the rows of this field.
         """
         raise NotImplementedError
-
-    def apply_to(self, function: Function, other: Any) -> Any:
-        """The result of an operator with what `operand` gave."""
-        return compute(function, self, other)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exetera_zarr.fields.expressions.operands import text_operand
-from exetera_zarr.fields.expressions.operators import Comparison, compute
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from exetera_zarr.fields.expressions.operators import Comparison
 
 __all__ = ["Text"]
 
@@ -20,6 +17,3 @@ class Text(Comparison):
 
     def operand(self, other: Any, function: Any) -> Any:
         return text_operand(self, other, function)  # type: ignore[arg-type]
-
-    def apply_to(self, function: Callable[..., Any], other: Any) -> Any:
-        return compute(function, self, other)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COMPANION",
     "COMPANION_OF",
-    "MaskedRead",
     "add_companion",
     "any_missing",
     "both",
@@ -40,8 +39,6 @@ COMPANION = "companion"
 COMPANION_OF = "companion_of"
 """The attribute of a companion that was made by itself: it goes, and gives way, with its field."""
 _SUFFIXES = {"numeric": ("_valid",), "timestamp": ("_set", "_valid")}
-
-MaskedRead = "Callable[[int, int], tuple[Column, AnyArray | None]]"
 
 
 def companion_of(field: Field) -> Field | None:
@@ -158,7 +155,10 @@ def in_place_of_missing(column: Column, mask: AnyArray | None) -> Column:
     """A column with 0, False or NaN where nothing is; strings, which have no such rows, as is."""
     if mask is None or is_strings(column):
         return column
-    nothing: Any = np.nan if column.dtype.kind == "f" else np.zeros((), column.dtype)
+    of_floats = column.dtype.kind == "f"
+    if of_floats and np.isnan(column[~mask]).all():
+        return column  # as a rule: NaN is why they are missing, and keeps its bits
+    nothing: Any = np.nan if of_floats else np.zeros((), column.dtype)
     return np.where(mask, column, nothing).astype(column.dtype, copy=False)
 
 
