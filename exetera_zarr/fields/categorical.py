@@ -14,9 +14,15 @@ from exetera_zarr.fields.expressions.operators import Arithmetic
 from exetera_zarr.fieldtypes import categorical_attributes, label_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["CategoricalField"]
+
+_FEW_GAPS = 8
 
 
 class CategoricalField(Arithmetic, Field):
@@ -46,9 +52,8 @@ class CategoricalField(Arithmetic, Field):
         ):
             return np.asarray(self.operand(values, operator.eq)).astype(dtype)
         codes = super()._encoded(values, dtype, where)
-        named = np.isin(codes, np.asarray(list(self.keys), np.int64))
-        if not named.all():
-            at = int(np.flatnonzero(~named.reshape(-1))[0])
+        at = _first_unnamed(codes.reshape(-1), self.keys)
+        if at is not None:
             raise DataError(
                 f"{where} has no category of the code {codes.reshape(-1)[at]}, which is value {at} "
                 f"of those given; there are: {listing(self.keys)}"
@@ -104,3 +109,27 @@ class CategoricalField(Arithmetic, Field):
             at = np.minimum(np.searchsorted(old, column), len(old) - 1)
             result.append(np.where(old[at] == column, new[at], 0))
         return result
+
+
+def _first_unnamed(codes: AnyArray, keys: Iterable[int]) -> int | None:
+    """Position of the first code that has no name; None if each has one."""
+    known = np.asarray(sorted(keys), np.int64)
+    if _are_within(codes, known):
+        return None
+    named = np.isin(codes, known)
+    return None if named.all() else int(named.argmin())
+
+
+def _are_within(codes: AnyArray, known: NDArray[np.int64]) -> bool:
+    """Whether sorted keys have few gaps, and codes lie in none; much faster than `isin`."""
+    gaps = np.flatnonzero(np.diff(known) > 1)
+    if len(known) == 0 or len(codes) == 0 or len(gaps) > _FEW_GAPS:
+        return False
+    if known[0] == 0 and len(gaps) == 0:
+        # Without a sign, negative codes are beyond the last key, too.
+        return int(codes.view(codes.dtype.str.replace("i", "u")).max()) <= int(known[-1])
+    named = np.zeros(len(codes), bool)
+    lows, highs = known[np.append(0, gaps + 1)].tolist(), known[np.append(gaps, -1)].tolist()
+    for low, high in zip(lows, highs, strict=True):
+        named |= (codes >= low) & (codes <= high)
+    return bool(named.all())

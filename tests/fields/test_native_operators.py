@@ -160,3 +160,18 @@ def test_what_fits_is_written_exactly(table):
     table["text"].data.write(["x", None])
     assert table["text"].data[:][4:] == ["x", ""]
     assert given(table["text"].isna())[4:] == [False, True]
+
+
+@pytest.mark.parametrize("codes", [[0, 1, 2], [-1, 0, 7], [5], [0, 1, 2, 3, 40], range(0, 60, 3)])
+def test_every_code_has_a_name(codes):
+    """The first code that has none is told, whether the keys have gaps or not."""
+    with Session() as session:
+        frame = session.open_dataset("memory://codes", "w", "d").create_dataframe("t")
+        field = frame.create_categorical("c", "int8", {f"n{code}": code for code in codes})
+        known = [*codes, *reversed(codes)]
+        field.data.write(known)
+        assert field.data[:].tolist() == known
+        for wrong in sorted(set(range(-2, 62)) - set(codes)):
+            with pytest.raises(DataError, match=f"code {wrong}, which is value {len(known)} of"):
+                field.data.write(np.array([*known, wrong, wrong], "int8"))
+        assert field.data[:].tolist() == known
