@@ -3,10 +3,9 @@
 A column is a numpy array (numbers, bool, ``S<width>`` fixed strings) or a ``pa.LargeBinaryArray``
 (variable strings as UTF-8 bytes, possibly a slice, never null).
 
-The modules: `strings` (variable strings), `gather` (take, compress, concat), `spans` (runs of equal
-rows and aggregation over them), `aggregate` (over spans and groups of any length), `ordered`
-(merges of sorted keys), `relational` (sort and join of unsorted keys; uses DuckDB, so import it
-only where it is needed).
+The packages: `columns` (one column in memory), `streams` (columns that are larger than memory,
+block by block), `duckdb` (the only way into DuckDB), and `sort`, `join` and `group`, whose modules
+are named after their algorithms. What needs DuckDB is imported only where it is needed.
 """
 
 from __future__ import annotations

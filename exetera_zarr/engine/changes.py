@@ -18,9 +18,9 @@ from exetera_zarr.engine.columns.spans import SpanFinder
 from exetera_zarr.engine.columns.types import BoolArray, Column, IntArray, is_strings
 from exetera_zarr.engine.join.merge_join import ordered_pairs
 from exetera_zarr.engine.sort import sorting
+from exetera_zarr.engine.streams.freed_memory import give_back
 from exetera_zarr.engine.streams.row_gather import RowNumbers, take
 from exetera_zarr.engine.streams.source import Source, joint_offsets, prefetched, side_by_side
-from exetera_zarr.engine.streams.workspace import give_back
 from exetera_zarr.errors import ArgumentError
 
 if TYPE_CHECKING:

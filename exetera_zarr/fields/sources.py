@@ -67,7 +67,7 @@ def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
         [field.empty_column() for field in fields],
         partial(_read, fields, arrays),
         min((field.group.row_block for field in fields), default=ROWS),
-        min((_room(field.settings) for field in fields), default=ROOM),
+        min(map(_room, fields), default=ROOM),
         joint_offsets(offsets),
     )
 
@@ -80,9 +80,15 @@ def _read(
     return together(lambda pair: pair[0].read(start, stop, pair[1]), pairs, at_once)
 
 
-def _room(settings: Settings | None) -> int:
-    """Bytes of a block: with the one read ahead, and what is made of both, half of the limit."""
-    return ROOM if settings is None else min(settings.memory_limit // 8, ROOM)
+def _room(field: Field) -> int:
+    """
+    Bytes of a block: with the one read ahead, and what is made of both, half of the limit.
+
+    Strings are held twice more, as the bytes that are decoded and as the text that is taken.
+    """
+    if field.settings is None:
+        return ROOM
+    return min(field.settings.memory_limit // (16 if field.indexed else 8), ROOM)
 
 
 class _LastRead:

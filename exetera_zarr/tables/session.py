@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from exetera_zarr.engine.streams.freed_memory import keep_little
 from exetera_zarr.errors import ArgumentError, DataError, NameTakenError, listing
 from exetera_zarr.faces import EXETERA, NATIVE
 from exetera_zarr.fields.base import Field
@@ -102,6 +103,7 @@ class Session(OfThisProcess, JoinFunctions):
             face=EXETERA if exetera else NATIVE,
             on_error=on_error,
         )
+        keep_little(self.settings.memory_limit)
         self.datasets: dict[str, Dataset] = {}
 
     def __enter__(self) -> Self:

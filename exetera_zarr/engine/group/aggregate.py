@@ -233,12 +233,12 @@ def grouped(
     rows, count = _beside(keys, values), len(keys.empty)
     with_ranked = any(name in RANKED for _, name in wanted)
     chunks: Iterator[Parts]
-    spelling = Spelling(rows, {}, {})
+    spelling = Spelling({}, {}, rows.room)
     if with_ranked or not ordered:
-        (rows,), ranks = shortened([rows], work)
+        (rows,), ranks = shortened([rows], work, with_text=True)
         columns = [*range(count), *(count + n if name in LIKE else -1 for n, name in wanted)]
         of = {at: number for at, number in enumerate(columns) if number in ranks}
-        spelling = Spelling(spelling.source, ranks, of)
+        spelling = Spelling(ranks, of, rows.room)
     if ordered and not with_ranked:
         chunks = _linear(rows, count, wanted, work)
     elif ordered:

@@ -46,18 +46,17 @@ def most_frequent(source: Source, work: Workspace) -> Mode | None:
     Mode
         None if there are no rows.
     """
-    _, ranks = shortened([source], work)
+    _, ranks = shortened([source], work, with_text=True)
     if ranks:
-        return _of_ranks(ranks[0], source)
+        return _of_ranks(ranks[0])
     with closing(source.blocks()) as columns:
         return _of_blocks((block for (block,) in columns), work)
 
 
-def _of_ranks(ranks: Ranks, source: Source) -> Mode:
+def _of_ranks(ranks: Ranks) -> Mode:
     counts = np.bincount(ranks.of_rows)
-    top = int(np.argmax(counts))
-    row = int(ranks.rows[top])
-    return Mode(source.read(row, row + 1)[0][0].as_py(), int(counts[top]), len(counts))
+    top = np.argmax(counts)
+    return Mode(ranks.spelled(np.array([top]))[0].as_py(), int(counts[top]), len(counts))
 
 
 def _of_blocks(blocks: Iterator[pa.LargeBinaryArray], work: Workspace) -> Mode | None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.columns.types import Column, is_strings
-from exetera_zarr.engine.streams.row_gather import ends_of, take
+from exetera_zarr.engine.streams.freed_memory import give_back
+from exetera_zarr.engine.streams.row_gather import ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +43,20 @@ class Ranks:
     """Long strings of some sources as numbers."""
 
     of_rows: IntArray  #: for each row, one source after another, the rank of its string
-    rows: IntArray  #: for each rank a row that has it
+    starts: IntArray  #: for each rank where its string starts in the text
     lengths: IntArray  #: for each rank the bytes of the string
+    text: Spill  #: closed unless it was to be kept
+
+    def spelled(self, ranks: IntArray) -> Column:
+        """The strings of some ranks."""
+        offsets = np.zeros(len(ranks) + 1, np.int64)
+        np.cumsum(self.lengths[ranks], out=offsets[1:])
+        data = np.empty(offsets[-1], np.uint8)
+        bounds = offsets.tolist()
+        places = zip(self.starts[ranks].tolist(), bounds[:-1], bounds[1:], strict=True)
+        for start, low, high in places:
+            data[low:high] = self.text.read(start, start + high - low)
+        return strings.to_arrow(offsets, data)
 
 
 @dataclass(frozen=True)
@@ -53,17 +66,17 @@ class Spelling:
 
     Parameters
     ----------
-    source
-        The rows as they were.
     ranks
-        As `shortened` gives them.
+        As `shortened` gives them, with the text.
     of
         For each column of the results the number of the column of the source whose ranks it has.
+    room
+        Bytes of a block.
     """
 
-    source: Source
     ranks: dict[int, Ranks]
     of: dict[int, int]
+    room: int
 
     def blocks(self, columns: Sequence[Column]) -> Iterator[list[Column]]:
         """The same rows with the strings, as many at a time as fit a block."""
@@ -72,23 +85,16 @@ class Spelling:
             return
         sizes = sum(self.ranks[of].lengths[columns[at]] + 8 for at, of in self.of.items())
         start = 0
-        for stop in ends_of([np.asarray(sizes)], self.source.room):
+        for stop in ends_of([np.asarray(sizes)], self.room):
             part = [column[start:stop] for column in columns]
             for at, of in self.of.items():
-                part[at] = take(self._column(of), self.ranks[of].rows[part[at]])
+                part[at] = self.ranks[of].spelled(np.asarray(part[at]))
             yield part
             start = stop
 
-    def _column(self, number: int) -> Source:
-        return replace(
-            self.source,
-            empty=[self.source.empty[number]],
-            read=lambda start, stop: [self.source.read(start, stop)[number]],
-        )
-
 
 def shortened(
-    sources: Sequence[Source], work: Workspace
+    sources: Sequence[Source], work: Workspace, *, with_text: bool = False
 ) -> tuple[Sequence[Source], dict[int, Ranks]]:
     """
     Sources with the ranks of long strings in their place.
@@ -100,6 +106,8 @@ def shortened(
         source with those of another.
     work
         Strings are long by its memory.
+    with_text
+        Whether the strings of the ranks will be asked for.
 
     Returns
     -------
@@ -109,7 +117,7 @@ def shortened(
         For the number of each column that was replaced.
     """
     found = {
-        number: _ranks(sources, number, work)
+        number: _ranks(sources, number, work, with_text=with_text)
         for number, empty in enumerate(sources[0].empty)
         if is_strings(empty) and any(_is_long(source, number, work) for source in sources)
     }
@@ -155,20 +163,21 @@ def _is_long(source: Source, number: int, work: Workspace) -> bool:
     return size * _FEW > rows * work.memory or (many and size > rows * _SPILLED)
 
 
-def _ranks(sources: Sequence[Source], number: int, work: Workspace) -> Ranks:
+def _ranks(sources: Sequence[Source], number: int, work: Workspace, *, with_text: bool) -> Ranks:
     data = work.spill(np.uint8, share=0.0)
     of_rows = np.empty(sum(source.rows for source in sources), np.int64)
-    rows: list[int] = []
+    starts: list[int] = []
     lengths: list[int] = []
     before: _Text | None = None
     for text in heapq.merge(*_runs(sources, number, data)):
         if before is None or before < text:
-            rows.append(text.row)
+            starts.append(text.start)
             lengths.append(len(text))
-        of_rows[text.row] = len(rows) - 1
+        of_rows[text.row] = len(starts) - 1
         before = text
-    data.close()
-    return Ranks(of_rows, np.array(rows, np.int64), np.array(lengths, np.int64))
+    if not with_text:
+        data.close()
+    return Ranks(of_rows, np.array(starts, np.int64), np.array(lengths, np.int64), data)
 
 
 def _runs(sources: Sequence[Source], number: int, data: Spill) -> list[Iterator[_Text]]:
@@ -185,6 +194,7 @@ def _runs(sources: Sequence[Source], number: int, data: Spill) -> list[Iterator[
                 runs.append(_texts(data, offsets + len(data), order + first))
                 data.append(text)
                 first += len(order)
+    give_back()
     return runs
 
 
@@ -198,14 +208,14 @@ def _texts(data: Spill, offsets: IntArray, rows: IntArray) -> Iterator[_Text]:
 class _Text:
     """A string in a file, of which only the start is held."""
 
-    __slots__ = ("_data", "_head", "_start", "_stop", "row")
+    __slots__ = ("_data", "_head", "_stop", "row", "start")
 
     def __init__(self, data: Spill, start: int, stop: int, row: int) -> None:
-        self._data, self._start, self._stop, self.row = data, start, stop, row
+        self._data, self.start, self._stop, self.row = data, start, stop, row
         self._head = data.read(start, min(stop, start + _HEAD)).tobytes()
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return self._stop - self.start
 
     def __lt__(self, other: _Text) -> bool:
         if self._head != other._head or len(self._head) < _HEAD:
@@ -213,4 +223,4 @@ class _Text:
         return self._whole() < other._whole()
 
     def _whole(self) -> bytes:
-        return self._data.read(self._start, self._stop).tobytes()
+        return self._data.read(self.start, self._stop).tobytes()

@@ -9,9 +9,9 @@ import numpy as np
 
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.columns.types import is_strings
+from exetera_zarr.engine.streams.freed_memory import give_back, give_back_beyond
 from exetera_zarr.engine.streams.radix_sort import bits_of, mask_of
 from exetera_zarr.engine.streams.source import ROWS, Source
-from exetera_zarr.engine.streams.workspace import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -211,6 +211,7 @@ def _pieces(column: Column, numbers: IntArray, room: int) -> Iterator[Column]:
     """Rows by number, -1 for none, in pieces of no more bytes than the room."""
     start = 0
     for end in _piece_ends(column, numbers, room):
+        give_back_beyond(room)
         yield selection.take_or_default(column, numbers[start:end])
         start = end
 

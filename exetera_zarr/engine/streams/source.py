@@ -12,6 +12,7 @@ import numpy as np
 
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.columns.types import common_length, is_strings
+from exetera_zarr.engine.streams.freed_memory import give_back_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -112,7 +113,12 @@ class Source:
 
     def blocks(self) -> Generator[Sequence[Column]]:
         """All rows in order, a block at a time; the next one is read while one is worked on."""
-        return prefetched(self.read(start, stop) for start, stop in self.cuts())
+        return prefetched(self._reading())
+
+    def _reading(self) -> Iterator[Sequence[Column]]:
+        for start, stop in self.cuts():
+            give_back_beyond(self.room)
+            yield self.read(start, stop)
 
     def whole(self) -> Sequence[Column]:
         """All rows at once."""

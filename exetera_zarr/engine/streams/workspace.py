@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import shutil
 import tempfile
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -18,9 +16,9 @@ import numpy.typing as npt
 from exetera_zarr.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-__all__ = ["Spill", "Workspace", "full_folder", "give_back"]
+__all__ = ["Spill", "Workspace", "full_folder"]
 
 DEFAULT_MEMORY = 1 << 30
 
@@ -76,29 +74,6 @@ class Workspace:
         spill = Spill(self, np.dtype(dtype), int(self.memory * share))
         self._stack.callback(spill.close)
         return spill
-
-
-@cache
-def _trim() -> Callable[[int], object]:
-    """`malloc_trim` where the C library has it, else nothing."""
-    try:
-        found: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return lambda _: None
-    return found
-
-
-def give_back() -> None:
-    """
-    Give memory that is free back to the system.
-
-    glibc keeps what threads have freed, for each of them, and pyarrow what columns have: at a limit
-    of 256 MB this was as much again as was in use (measured). It takes some milliseconds.
-    """
-    import pyarrow as pa
-
-    _trim()(0)
-    pa.default_memory_pool().release_unused()
 
 
 def full_folder(folder: str, problem: object) -> StorageError | None:
