@@ -78,6 +78,7 @@ NOT_QUICK = (
     "storage.test_requests",
     "tables.test_join_functions.test_indices_are_those_of_dictionaries",
     "tables.test_machine",
+    "tables.test_memory",
     "tables.test_missing.test_merges",
     "test_benchmarks",
     "test_systems",

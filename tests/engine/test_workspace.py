@@ -14,8 +14,9 @@ import pytest
 
 from exetera_zarr.engine.duckdb.connection import connected
 from exetera_zarr.engine.duckdb.feed import feeding, schema_of
+from exetera_zarr.engine.streams.freed_memory import give_back
 from exetera_zarr.engine.streams.source import Source, prefetched
-from exetera_zarr.engine.streams.workspace import Workspace, give_back
+from exetera_zarr.engine.streams.workspace import Workspace
 
 
 @pytest.mark.parametrize("memory", [1 << 20, 800, 0])
