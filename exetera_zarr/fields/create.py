@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.fields.base import FIELD_CLASSES, Field, new_field
 from exetera_zarr.fieldtypes import (
+    array_dtypes,
     categorical_attributes,
     is_field,
     kind_of,
@@ -51,7 +54,30 @@ def wrap(session: object, group: Group, dataframe: Any = None, owner: object = N
     group
         Its group.
     """
-    return field_class(group)(session, group, dataframe, True, owner)
+    made = field_class(group)
+    _check_arrays(group)
+    return made(session, group, dataframe, True, owner)
+
+
+def _check_arrays(group: Group) -> None:
+    """CorruptDataError unless a group has the arrays that its attributes speak of."""
+    attributes = group.attributes
+    try:
+        expected = {role: np.dtype(of) for role, of in array_dtypes(attributes).items()}
+        if kind_of(attributes) == "categorical":
+            _ = attributes["key"]
+    except (KeyError, TypeError) as error:
+        raise CorruptDataError(
+            f"the field {group.name!r} is of the type {attributes['fieldtype']!r}, and its "
+            f"attributes do not say what belongs to it: {error}"
+        ) from error
+    found = {role: array.dtype for role, array in group.arrays().items()}
+    if found != expected:
+        raise CorruptDataError(
+            f"the field {group.name!r} of the type {attributes['fieldtype']!r} has arrays of "
+            f"{ {role: str(of) for role, of in found.items()} }, and not of "
+            f"{ {role: str(of) for role, of in expected.items()} }"
+        )
 
 
 # -- fields in memory

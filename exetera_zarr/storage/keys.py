@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "ARRAY_NAME",
     "DOCUMENT",
     "MANIFESTS",
+    "NODE_OR_ARRAY",
+    "is_array",
     "is_array_folder",
     "is_array_key",
     "is_chunk",
     "is_group_document",
     "is_manifest",
+    "is_node",
     "is_passing",
     "node_of",
 ]
@@ -20,10 +24,16 @@ DOCUMENT = "zarr.json"
 """Name of the object that describes a node."""
 MANIFESTS = "__exetera__/commits"
 """Folder of the manifests."""
-_SEGMENT = r"[A-Za-z0-9 ._%-]+"
-_NODE = rf"(?!__exetera__){_SEGMENT}(?:/{_SEGMENT})?"
+_SEGMENT = r"(?![.]|__|(?i:zarr[.]json)(?![^/]))[A-Za-z0-9 ._%-]{0,254}[A-Za-z0-9_%-](?![^/])"
+_NODE = rf"{_SEGMENT}(?:/{_SEGMENT})?"
 _ARRAY = r"(?:values|index)(?:-[0-9a-f]{12})?"
+NODE_OR_ARRAY = rf"^{_NODE}(?:/{_ARRAY})?$(?!\n)"
+"""Pattern of the path of a table, a field or an array: none leads out of the dataset."""
+ARRAY_NAME = rf"^{_ARRAY}$(?!\n)"
+"""Pattern of the name of an array."""
 _manifest = re.compile(r"[0-9]{10}\.json")
+_node = re.compile(_NODE)
+_array = re.compile(rf"{_NODE}/{_ARRAY}")
 _array_folder = re.compile(rf"{_NODE}/{_ARRAY}(?:/c(?:/[0-9]+)?)?")
 _array_key = re.compile(rf"{_NODE}/{_ARRAY}/(?:zarr\.json|c/[0-9]+(?:/0)?)")
 _chunk = re.compile(rf"{_NODE}/{_ARRAY}/c/[0-9]+(?:/0)?")
@@ -38,6 +48,16 @@ _passing = re.compile(
 def is_manifest(name: str) -> bool:
     """Whether a file in the folder of manifests is one."""
     return _manifest.fullmatch(name) is not None
+
+
+def is_node(path: str) -> bool:
+    """Whether a path can be that of a table or field."""
+    return _node.fullmatch(path) is not None
+
+
+def is_array(path: str) -> bool:
+    """Whether a path can be that of an array."""
+    return _array.fullmatch(path) is not None
 
 
 def is_array_folder(path: str) -> bool:

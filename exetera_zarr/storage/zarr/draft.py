@@ -23,6 +23,7 @@ from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
 from exetera_zarr.storage.zarr.after_commit import Publication
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.block_cache import WriteBack
+from exetera_zarr.storage.zarr.documents import without_collections
 from exetera_zarr.storage.zarr.layout import Node
 from exetera_zarr.storage.zarr.readahead import ReadAhead
 from exetera_zarr.storage.zarr.rebase import differs, rebased
@@ -144,7 +145,8 @@ class Draft(SharedDraft):
 
     def _tree(self, version: manifests.Version) -> Node:
         where = f"{self.store.url} version {version.number}"
-        return layout.tree(version.document, self.context, where)
+        with without_collections():
+            return layout.tree(version.document, self.context, where)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from exetera_zarr.errors import CorruptDataError, UnsupportedError
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
 from exetera_zarr.storage.zarr.chunks import ChunkCodec
+from exetera_zarr.storage.zarr.documents import check, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -232,21 +233,23 @@ def decode(data: bytes, where: str) -> Document:
     UnsupportedError
         Its format, or a feature that it requires, is not known here.
     """
+    document = parsed(data, where)
     try:
-        document = json.loads(data)
         facts = document["attributes"]["exetera"]
         form = facts["format"]
-    except (ValueError, KeyError, TypeError) as error:
+        required = [str(name) for name in facts.get("requires", ())]
+    except (KeyError, TypeError, AttributeError) as error:
         raise CorruptDataError(f"{where} is not a document of a dataset: {error!r}") from error
     if form != FORMAT:
         raise UnsupportedError(f"{where} has format {form!r}; this version reads {FORMAT}")
-    missing = [name for name in facts.get("requires", ()) if name not in _KNOWN_FEATURES]
+    missing = [name for name in required if name not in _KNOWN_FEATURES]
     if missing:
         raise UnsupportedError(f"{where} requires {missing}, which this version does not know")
     digest = str(facts.get("checksum", "")).encode()
     if len(digest) != 64 or _signed(data.replace(digest, _UNSIGNED.encode(), 1)) != data:
         raise CorruptDataError(f"{where}: its checksum does not match its content")
-    return dict(document)
+    check(document, where)
+    return document
 
 
 def tree(document: Document, context: DraftContext, where: str) -> Node:
