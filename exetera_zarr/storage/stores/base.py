@@ -10,13 +10,14 @@ import errno
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.client import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Entry", "ObjectStore", "WrapperStore", "is_full"]
+__all__ = ["Entry", "ObjectStore", "WrapperStore", "check_size", "is_full"]
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -24,6 +25,20 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 def is_full(error: BaseException) -> bool:
     """Whether an error says that there is no room left, so that nothing was written."""
     return isinstance(error, OSError) and error.errno in _FULL
+
+
+LARGEST_DOCUMENT, LARGEST_OBJECT = 64 << 20, 1 << 30
+"""Bytes of a Zarr document or manifest, and of a chunk, that are read."""
+
+
+def check_size(key: str, size: int, where: str) -> None:
+    """CorruptDataError for an object that is larger than any of ours, before it is read."""
+    most = LARGEST_DOCUMENT if key.endswith(".json") else LARGEST_OBJECT
+    if size > most:
+        raise CorruptDataError(
+            f"{where}/{key} has {size:,} bytes, and no such object of a dataset has more than "
+            f"{most:,}"
+        )
 
 
 class ObjectStore(OfThisProcess, ABC):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import StorageError
+from exetera_zarr.errors import CorruptDataError, StorageError
 from exetera_zarr.storage import keys, system
 from exetera_zarr.storage.concurrency import each
-from exetera_zarr.storage.stores.base import Entry, ObjectStore, is_full
+from exetera_zarr.storage.stores.base import Entry, ObjectStore, check_size, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,13 +37,39 @@ class LocalStore(ObjectStore):
         self._unsynced: dict[str, object] = {}
         self._thinned: set[str] = set()
         self._folders: set[str] = set()
+        self._inside: set[str] = set()
+        """Folders below this one to which no link leads from outside, as keys."""
         self._made: set[str] = set()
         """Folders that were made here: a place that was moved away gets none that stay."""
         self._anchored: set[str] = set()
         self._above = _existing_above(self.path)
 
     def _file(self, key: str) -> str:
+        """
+        The path of an object, which is in the dataset's folder.
+
+        Raises
+        ------
+        CorruptDataError
+            The key, or a link that is there, leads out of it.
+        """
+        folder, _, name = key.rpartition("/")
+        if folder not in self._inside:
+            self._check_inside(folder)
+        if name in ("", ".", "..") and key:
+            raise CorruptDataError(f"{key!r} is no object of {self.url}: it leads somewhere else")
         return f"{self.path}/{key}"
+
+    def _check_inside(self, folder: str) -> None:
+        parts = folder.split("/") if folder else []
+        real = os.path.realpath(f"{self.path}/{folder}")
+        inside = real == self.identity or real.startswith(self.identity.rstrip(os.sep) + os.sep)
+        if not inside or any(part in ("", ".", "..") for part in parts):
+            raise CorruptDataError(
+                f"{folder!r} is no folder of {self.url}: it leads out of it, to {real}"
+            )
+        if os.path.isdir(real):  # what is made later has to be looked at again
+            self._inside.add(folder)
 
     def _folder_of(self, path: str) -> str:
         folder = os.path.dirname(path)
@@ -69,6 +97,7 @@ class LocalStore(ObjectStore):
             file = open(path, "xb")  # noqa: SIM115
         except FileNotFoundError:  # somebody removed a folder that we had seen
             self._folders.clear()
+            self._inside.clear()
             self._folder_of(path)
             file = open(path, "xb")  # noqa: SIM115
         except OSError as error:
@@ -93,11 +122,29 @@ class LocalStore(ObjectStore):
         return full
 
     def get(self, key: str) -> bytes:
+        path = self._file(key)
         try:
-            with open(self._file(key), "rb") as file:
+            with open(path, "rb", opener=self._opener) as file:
+                about = os.fstat(file.fileno())
+                if not stat.S_ISREG(about.st_mode):
+                    raise CorruptDataError(f"{path} is no file, but something else of that name")
+                check_size(key, about.st_size, self.url)
                 return file.read()
         except NotADirectoryError as error:
-            raise FileNotFoundError(self._file(key)) from error
+            raise FileNotFoundError(path) from error
+
+    def _opener(self, path: str, flags: int) -> int:
+        """Open a file for reading; what is no file must not keep us waiting, or lead out."""
+        flags |= getattr(os, "O_NONBLOCK", 0)
+        try:
+            return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+        real = os.path.realpath(path)
+        if not real.startswith(self.identity.rstrip(os.sep) + os.sep):
+            raise CorruptDataError(f"{path} is a link that leads out of {self.url}, to {real}")
+        return os.open(real, flags)
 
     def put(self, key: str, data: bytes) -> None:
         path = self._file(key)
@@ -134,6 +181,7 @@ class LocalStore(ObjectStore):
             self._link(self._file(source), path)
         except FileNotFoundError:  # somebody removed a folder that we had seen, or the source
             self._folders.clear()
+            self._inside.clear()
             self._folder_of(path)
             self._link(self._file(source), path)
         self._unsynced[path] = object()

@@ -12,6 +12,7 @@ from exetera_zarr.errors import DatasetNotFoundError
 from exetera_zarr.storage import keys
 from exetera_zarr.storage.remote.files import open_at_random
 from exetera_zarr.storage.remote.urls import is_local, without_secrets
+from exetera_zarr.storage.stores.base import check_size
 from exetera_zarr.storage.stores.fsspec import FsspecStore
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class ArchiveStore(FsspecStore):
             raise DatasetNotFoundError(f"there is no dataset at {self.url}") from error
         filesystem = self._make("open", "", lambda: self._archive(file))
         return filesystem, _top(filesystem)
+
+    def get(self, key: str) -> bytes:
+        # Of what an entry claims to have no more is decompressed, so this bounds it.
+        size = self._make("read", key, lambda: self._fs.size(self._path(key)))
+        check_size(key, int(size or 0), self.url)
+        return super().get(key)
 
     def _archive(self, file: IO[bytes]) -> ZipFileSystem:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
@@ -27,6 +27,7 @@ __all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
 
 _BYTES_BLOCK = 8 << 20
 _LARGEST_CHUNK = 32 << 20
+_MANY = 1024
 
 
 def block_of(role: str, dtype: np.dtype[Any], row_block: int, *, of_bytes: bool) -> int:
@@ -226,6 +227,10 @@ class DraftArray:
 
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Elements ``start`` to ``stop``; see `storage.base.Array.read`."""
+        last = (stop - 1) // self.block
+        if last - start // self.block > _MANY and last not in self._blocks:
+            # A document can claim any length; what is not there ends here, and not in memory.
+            self._fetch(self._object(last)[0])
         if out is None:
             out = np.empty(stop - start, self.dtype)
         pieces = list(self._pieces(start, stop))
@@ -297,7 +302,14 @@ class DraftArray:
             self._decode(key, place, decoded)
             return decoded
         assert self.stored is not None
-        return decode_foreign(self.stored.document, self._fetch(key), self.dtype)
+        try:
+            return decode_foreign(self.stored.document, self._fetch(key), self.dtype)
+        except ExeteraError:
+            raise
+        except Exception as error:
+            raise CorruptDataError(
+                f"{self.context.store.url}/{key} cannot be decoded: {error}"
+            ) from error
 
     def _decode(self, key: str, place: Buffer | concurrency.Upload | None, out: AnyArray) -> None:
         encoded = place.encoded if isinstance(place, concurrency.Upload) else None
