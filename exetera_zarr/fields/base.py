@@ -254,14 +254,14 @@ class Field(Statistical, Rows):
         if not self.face.sees_missing:
             self.append(column)
             return
-        companion, before = self.validity, len(self)
         if blank or companions.holds_nan(column):
             column = companions.in_place_of_missing(column, mask)
+        companion = self._companion_to_extend()
         if companion is None and mask is not None and not companions.holds_nan(column):
-            companion = self._new_companion(before)
-        self.append(column)
+            companion = self._new_companion(len(self))
         if companion is not None:
-            companion.append(np.ones(len(column), np.bool_) if mask is None else mask)
+            self._extend(companion, np.ones(len(column), np.bool_) if mask is None else mask)
+        self.append(column)
 
     def encoded(self, values: Any) -> tuple[AnyArray, AnyArray | None]:
         """
@@ -319,13 +319,46 @@ class Field(Statistical, Rows):
         if self._companion is not None:
             self._companion.append(np.ones(rows, np.bool_))
         elif self.stored and companions.COMPANION in self.group.attributes:
-            companion = self.validity
-            if companion is not None and len(companion) == len(self):
-                companion.append(np.ones(rows, np.bool_))
+            companion = self._companion_to_extend()
+            if companion is not None:
+                self._extend(companion, np.ones(rows, np.bool_))
+
+    def _companion_to_extend(self) -> Field | None:
+        """The companion, which may be longer where a field that shares it was written before."""
+        if not self.stored or not self.face.sees_missing:
+            return self.validity
+        companion = companions.companion_of(self, as_long=False)
+        if companion is not None and len(companion) != len(self):
+            shared = len(companion) > len(self) and companions.is_shared(self, companion)
+            return companion if shared else self.validity
+        return companion
+
+    def _extend(self, companion: Field, mask: AnyArray) -> None:
+        """Have the companion say which of the next rows have a value."""
+        rows = len(self)
+        told = companion.read(rows, min(rows + len(mask), len(companion)))
+        if not np.array_equal(told, mask[: len(told)]):
+            companion, told = self._apart(companion), mask[:0]
+        companion.append(mask[len(told) :])
+
+    def own_companion(self) -> Field | None:
+        """The companion, as this field alone may change it: one that others share is copied."""
+        companion = self.validity
+        if companion is None or not companions.is_shared(self, companion):
+            return companion
+        return self._apart(companion)
+
+    def _apart(self, companion: Field) -> Field:
+        """A companion of its own that says what the one that it has shared says."""
+        made, left = companions.add_companion(self), len(self)
+        for block in companion.blocks():
+            made.append(block[:left])
+            left -= len(block[:left])
+        return made
 
     def with_companion(self) -> Field:
         """The companion, which is made if there is none."""
-        companion = self.validity
+        companion = self.own_companion()
         return self._new_companion(len(self)) if companion is None else companion
 
     def _new_companion(self, rows: int) -> Field:
@@ -743,7 +776,7 @@ class Field(Statistical, Rows):
             self._companion.replace(masks)
         else:
             companion = self.validity
-            if companion is None:
+            if companion is None or companions.is_shared(self, companion):
                 companion = companions.add_companion(self)
             companion.replace(masks)
 

@@ -12,9 +12,11 @@ from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.missing.companions import (
     COMPANION,
+    COMPANION_OF,
     add_companion,
     holds_nan,
     in_place_of_missing,
+    link,
 )
 from exetera_zarr.fields.missing.keys import apart, key_source
 from exetera_zarr.fields.sources import workspace
@@ -262,8 +264,9 @@ def _link(
     for name, result in written.items():
         companion = frame[name].validity
         if companion is not None and companion.name in written:
-            named = written[str(companion.name)].name
-            result.group.update_attributes({COMPANION: named})
+            made_by_itself = COMPANION_OF in companion.group.attributes
+            owner = result.name if made_by_itself else None
+            link(result.group, written[str(companion.name)].group, owner=owner)
         elif companion is not None:
             made = add_companion(result)
             with closing(filters.chosen(companion, rows)) as masks:
