@@ -335,3 +335,16 @@ def test_rows_are_appended_to_what_a_merge_gave(town):
             {"id": 3, "town": town, "sex": "f"},
             {"id": 4, "town": "Bath", "sex": None},
         ]
+
+
+def test_the_flag_of_a_merge_is_shared_under_any_name():
+    """Also where its new name is that of a companion of one of its fields."""
+    with scratch() as ds:
+        one = write(ds.create_dataframe("one"), [(1,), (2,)], {"id": "int8"})
+        kinds = {"key": "int8", "age": "int8", "town": "text"}
+        other = write(ds.create_dataframe("two"), [(1, 5, "York")], kinds)
+        out = ds.create_dataframe("out")
+        merge(one, other, out, "id", "key", right_fields=["age", "town"])
+        out.rename("valid_r", "age_valid")
+        out["age"].data[1] = 6
+        assert values_of(out, ["age", "town"])[1] == {"age": 6, "town": None}

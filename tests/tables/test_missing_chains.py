@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from exetera_zarr import Session, import_csv, merge
-from exetera_zarr.fields.missing.companions import COMPANION_OF
+from exetera_zarr.fields.missing.companions import COMPANION, COMPANION_OF
 from exetera_zarr.io.schema.definitions import Categorical, DateTime, Numeric, String
 from exetera_zarr.tables import dataframe as dataframes
 from exetera_zarr.tables import dataset as datasets
@@ -145,21 +145,21 @@ class Chains(RuleBasedStateMachine):
     def append(self, data: Any) -> None:
         rows = data.draw(rows_of(self.kinds, 4), label="rows")
         way = data.draw(st.sampled_from(["none", "masked"]), label="way")
+        companions = self.table.companions()
         with self.ds.transaction():
             for name, column in columns_of(self.kinds, rows).items():
                 kind = KINDS[self.kinds[name]]
                 write_column(self.table[name], column, kind, way)
-                self.write_by_name(name, kind.suffix)
+                self.write_by_name(self.table[name], companions.get(name))
             for name in set(visible(self.table)) - set(self.kinds):
                 self.table[name].data.write(np.ones(len(rows), bool))  # whose field was dropped
         self.go_on_with(self.table, pd.concat([self.model, model_of(rows, self.kinds)]), self.kinds)
 
-    def write_by_name(self, name: str, suffix: str) -> None:
+    def write_by_name(self, field: Any, companion: str | None) -> None:
         """A companion that is known by its name is written by the user, unless None was."""
-        own = self.table[name + suffix] if suffix and name + suffix in self.table else None
-        short = len(self.table[name]) - len(own) if own is not None else 0
-        if own is not None and short and own.fieldtype == "numeric,bool":
-            own.data.write(np.ones(short, bool))
+        if companion is not None and COMPANION not in field.group.attributes:
+            short = len(field) - len(self.table[companion])
+            self.table[companion].data.write(np.ones(short, bool))
 
     @rule(data=st.data(), missing=st.booleans())
     @precondition(lambda self: len(self.model))

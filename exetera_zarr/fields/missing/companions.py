@@ -93,8 +93,7 @@ def _name_of_companion(field: Field, own: str, frame: DataFrame) -> str | None:
                 "the table has no such field"
             )
         return str(named)
-    for suffix in _SUFFIXES.get(field.type_name, ()):
-        name = own + suffix
+    for name in _names_by_rule(field):
         if name in frame and says_by_its_name(frame[name].group.attributes, own):
             return name
     return None
@@ -102,13 +101,19 @@ def _name_of_companion(field: Field, own: str, frame: DataFrame) -> str | None:
 
 def is_shared(field: Field, companion: Field) -> bool:
     """Whether other fields have the same companion, as those of one side of a merge do."""
-    frame = field.dataframe
-    if frame is None or companion.group.attributes.get(COMPANION_OF) == field.name:
+    frame, about = field.dataframe, companion.group.attributes
+    if frame is None or about.get(COMPANION_OF) == field.name:
         return False
+    if companion.name in _names_by_rule(field) and BY_LINK not in about:
+        return False  # the flag of a merge has another name, or was renamed
     return any(
-        other.name != field.name and other.group.attributes.get(COMPANION) == companion.name
-        for other in frame.values()
+        name != field.name and frame.group.group(name).attributes.get(COMPANION) == companion.name
+        for name in frame
     )
+
+
+def _names_by_rule(field: Field) -> list[str]:
+    return [f"{field.name}{suffix}" for suffix in _SUFFIXES.get(field.type_name, ())]
 
 
 def says_by_its_name(attributes: Mapping[str, Any], name: str) -> bool:
