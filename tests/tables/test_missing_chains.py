@@ -339,9 +339,9 @@ class Chains(RuleBasedStateMachine):
 
     # -- out and in again
 
-    @rule()
+    @rule(flag=st.sampled_from(["_valid", "_told"]))
     @precondition(lambda self: len(self.model))
-    def csv(self) -> None:
+    def csv(self, flag: str) -> None:
         """Of strings that are missing nothing is left but that they are empty; no category is."""
         model = self.model.copy()
         for name, kind in self.kinds.items():
@@ -351,7 +351,12 @@ class Chains(RuleBasedStateMachine):
                 self.table[name] = filled
             if kind in ("category", "text", "fixed"):
                 model[name] = model[name].fillna("f" if kind == "category" else "")
-        schema = {n: DEFINITIONS.get(kind) or Numeric(kind) for n, kind in self.kinds.items()}
+        if any(f"{name}_valid" in self.kinds for name in self.kinds):
+            flag = "_told"  # the other name is that of a column
+        schema = {
+            name: DEFINITIONS.get(kind) or Numeric(kind, flag_field_name=flag)
+            for name, kind in self.kinds.items()
+        }
         file = f"{url()}.csv"
         self.table.to_csv(file, column_filter=list(self.kinds))
         table = import_csv(self.ds, self.new_name(), file, schema)
