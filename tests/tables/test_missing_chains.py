@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -435,11 +436,15 @@ def _merged(
     return model, kinds
 
 
-def check_chains(share: int, steps: int = 6) -> None:
-    chosen = settings(examples(share), stateful_step_count=steps)
-    run_state_machine_as_test(Chains, settings=chosen)
+def check_chains(chosen: settings) -> None:
+    run_state_machine_as_test(Chains, settings=settings(chosen, stateful_step_count=6))
 
 
 def test_any_chain_of_operations() -> None:
     """Whatever was done before, what is missing is missing, and what is there is there."""
-    check_chains(30)
+    check_chains(examples(30))
+
+
+@pytest.mark.slow
+def test_many_chains_of_operations() -> None:
+    check_chains(settings(max_examples=2000))
