@@ -256,12 +256,13 @@ class Field(Statistical, Rows):
             return
         if blank or companions.holds_nan(column):
             column = companions.in_place_of_missing(column, mask)
-        companion = self._companion_to_extend()
+        companion, before = self._companion_to_extend(), len(self)
         if companion is None and mask is not None and not companions.holds_nan(column):
-            companion = self._new_companion(len(self))
-        if companion is not None:
-            self._extend(companion, np.ones(len(column), np.bool_) if mask is None else mask)
+            companion = self._new_companion(before)
         self.append(column)
+        if companion is not None:
+            told = np.ones(len(column), np.bool_) if mask is None else mask
+            self._extend(companion, before, told)
 
     def encoded(self, values: Any) -> tuple[AnyArray, AnyArray | None]:
         """
@@ -321,7 +322,7 @@ class Field(Statistical, Rows):
         elif self.stored and companions.COMPANION in self.group.attributes:
             companion = self._companion_to_extend()
             if companion is not None:
-                self._extend(companion, np.ones(rows, np.bool_))
+                self._extend(companion, len(self), np.ones(rows, np.bool_))
 
     def _companion_to_extend(self) -> Field | None:
         """The companion, which may be longer where a field that shares it was written before."""
@@ -333,27 +334,28 @@ class Field(Statistical, Rows):
             return companion if shared else self.validity
         return companion
 
-    def _extend(self, companion: Field, mask: AnyArray) -> None:
-        """Have the companion say which of the next rows have a value."""
-        rows = len(self)
-        told = companion.read(rows, min(rows + len(mask), len(companion)))
-        if not np.array_equal(told, mask[: len(told)]):
-            companion, told = self._apart(companion), mask[:0]
-        companion.append(mask[len(told) :])
+    def _extend(self, companion: Field, rows: int, mask: AnyArray) -> None:
+        """Have the companion say which of the rows after these have a value."""
+        told = min(len(companion) - rows, len(mask))
+        if told > 0:  # by the fields that share it, whose rows may be missing where these are not
+            if np.array_equal(companion.read(rows, rows + told), mask[:told]):
+                mask = mask[told:]
+            else:
+                companion = self._apart(companion, rows)
+        companion.append(mask)
 
     def own_companion(self) -> Field | None:
         """The companion, as this field alone may change it: one that others share is copied."""
         companion = self.validity
         if companion is None or not companions.is_shared(self, companion):
             return companion
-        return self._apart(companion)
+        return self._apart(companion, len(self))
 
-    def _apart(self, companion: Field) -> Field:
-        """A companion of its own that says what the one that it has shared says."""
-        made, left = companions.add_companion(self), len(self)
+    def _apart(self, companion: Field, rows: int) -> Field:
+        """A companion of its own that says of these rows what the one that it has shared says."""
+        made = companions.add_companion(self)
         for block in companion.blocks():
-            made.append(block[:left])
-            left -= len(block[:left])
+            made.append(block[: rows - len(made)])
         return made
 
     def with_companion(self) -> Field:
