@@ -348,3 +348,17 @@ def test_the_flag_of_a_merge_is_shared_under_any_name():
         out.rename("valid_r", "age_valid")
         out["age"].data[1] = 6
         assert values_of(out, ["age", "town"])[1] == {"age": 6, "town": None}
+
+
+@pytest.mark.parametrize("how", ["inner", "right"])
+def test_fields_of_two_sides_are_no_companions_of_each_other(how):
+    """Though the name of one would say so, were they of one table."""
+    with scratch() as ds:
+        kinds = {"id": "int8", "age_valid": "bool"}
+        one = write(ds.create_dataframe("one"), [(1, False), (2, True)], kinds)
+        other = write(ds.create_dataframe("two"), [(1, 5), (2, 6)], {"key": "int8", "age": "int8"})
+        for left, right, keys in ((one, other, ("id", "key")), (other, one, ("key", "id"))):
+            out = ds.create_dataframe(f"of {left.name}")
+            merge(left, right, out, *keys, how=how)
+            assert out["age"].mean() == 5.5
+            assert out["age_valid"].data[:].tolist() == [False, True]
