@@ -425,11 +425,11 @@ def _merged(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Both sides beside each other; `short` is the rule of names that sorted merges have."""
     model, kinds = pd.DataFrame(index=range(len(pairs))), {}
-    shared = set(left[2]) & set(right[2])
+    shared = set(left[0]) & set(right[0])  # companions are among them
     for side, (_, frame, kinds_here) in enumerate((left, right)):
         there = frame.reindex([pair[side] for pair in pairs]).reset_index(drop=True)
         for name, kind in kinds_here.items():
-            clash = name in kinds if short else name in shared
+            clash = name in shared and (side == 1 or not short)
             made = name + suffixes[side] if clash else name
             model[made] = there[name]
             kinds[made] = kind
