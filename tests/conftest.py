@@ -43,6 +43,7 @@ USUAL = ("local", "memory", "s3")
 # time.
 TOO = {
     "compat.test_older_scripts": ("hdf5",),
+    "compat.test_programs": ("hdf5",),
     "conversion.test_converting": ("hdf5",),
     "storage.test_conformance": ("seaweedfs", "gcs"),
     "storage.test_store": ("seaweedfs", "gcs"),

@@ -254,14 +254,15 @@ class Field(Statistical, Rows):
         if not self.face.sees_missing:
             self.append(column)
             return
-        companion, before = self.validity, len(self)
         if blank or companions.holds_nan(column):
             column = companions.in_place_of_missing(column, mask)
+        companion, before = self._companion_to_extend(), len(self)
         if companion is None and mask is not None and not companions.holds_nan(column):
             companion = self._new_companion(before)
         self.append(column)
         if companion is not None:
-            companion.append(np.ones(len(column), np.bool_) if mask is None else mask)
+            told = np.ones(len(column), np.bool_) if mask is None else mask
+            self._extend(companion, before, told)
 
     def encoded(self, values: Any) -> tuple[AnyArray, AnyArray | None]:
         """
@@ -319,13 +320,47 @@ class Field(Statistical, Rows):
         if self._companion is not None:
             self._companion.append(np.ones(rows, np.bool_))
         elif self.stored and companions.COMPANION in self.group.attributes:
-            companion = self.validity
-            if companion is not None and len(companion) == len(self):
-                companion.append(np.ones(rows, np.bool_))
+            companion = self._companion_to_extend()
+            if companion is not None:
+                self._extend(companion, len(self), np.ones(rows, np.bool_))
+
+    def _companion_to_extend(self) -> Field | None:
+        """The companion, which may be longer where a field that shares it was written before."""
+        if not self.stored or not self.face.sees_missing:
+            return self.validity
+        companion = companions.companion_of(self, as_long=False)
+        if companion is not None and len(companion) != len(self):
+            shared = len(companion) > len(self) and companions.is_shared(self, companion)
+            return companion if shared else self.validity
+        return companion
+
+    def _extend(self, companion: Field, rows: int, mask: AnyArray) -> None:
+        """Have the companion say which of the rows after these have a value."""
+        told = min(len(companion) - rows, len(mask))
+        if told > 0:  # by the fields that share it, whose rows may be missing where these are not
+            if np.array_equal(companion.read(rows, rows + told), mask[:told]):
+                mask = mask[told:]
+            else:
+                companion = self._apart(companion, rows)
+        companion.append(mask)
+
+    def own_companion(self) -> Field | None:
+        """The companion, as this field alone may change it: one that others share is copied."""
+        companion = self.validity
+        if companion is None or not companions.is_shared(self, companion):
+            return companion
+        return self._apart(companion, len(self))
+
+    def _apart(self, companion: Field, rows: int) -> Field:
+        """A companion of its own that says of these rows what the one that it has shared says."""
+        made = companions.add_companion(self)
+        for block in companion.blocks():
+            made.append(block[: rows - len(made)])
+        return made
 
     def with_companion(self) -> Field:
         """The companion, which is made if there is none."""
-        companion = self.validity
+        companion = self.own_companion()
         return self._new_companion(len(self)) if companion is None else companion
 
     def _new_companion(self, rows: int) -> Field:
@@ -743,7 +778,7 @@ class Field(Statistical, Rows):
             self._companion.replace(masks)
         else:
             companion = self.validity
-            if companion is None:
+            if companion is None or companions.is_shared(self, companion):
                 companion = companions.add_companion(self)
             companion.replace(masks)
 

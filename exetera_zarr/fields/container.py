@@ -86,7 +86,10 @@ class FieldContainer(OfThisProcess):
         _check_text(name)
         arguments = self._field_arguments()
         if self._gives_way(name):
-            self.group.delete_group(normal(name))
+            if companions.can_be_companion(attributes):
+                self.group.delete_group(normal(name))  # as that name says by itself
+            else:
+                self.make_way(name)
         field = new_field(
             arguments["session"],
             {"timestamp": self._default_timestamp(), **attributes},
@@ -190,6 +193,23 @@ class FieldContainer(OfThisProcess):
         group, name = self.group, normal(name)
         return name in group and companions.COMPANION_OF in group.group(name).attributes
 
+    def make_way(self, name: str) -> None:
+        """
+        Free a name, if it is that of a companion that was made by itself, for something else.
+
+        Parameters
+        ----------
+        name
+            Of what is to come; the companion goes on under another one.
+        """
+        if not self._gives_way(name):
+            return
+        group, name = self.group, normal(name)
+        users, other = self._users_of(name), companions.free_name(self, name)
+        group.rename_groups({name: other})
+        for user in users:
+            group.group(user).update_attributes({companions.COMPANION: other})
+
     # -- finding
 
     def keys(self) -> Names:
@@ -267,15 +287,23 @@ class FieldContainer(OfThisProcess):
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
         """Rename fields; the objects that somebody has follow, and so do links to companions."""
-        links = self._companions()
         new = {normal(old): new for old, new in renames.items()}
+        for old, name in new.items():
+            # Of two fields of bool nobody has said which one says what is missing.
+            of_bool = companions.can_be_companion(self.group.group(old).attributes)
+            if normal(name) not in new and not of_bool:
+                self.make_way(name)
+        links = self._companions()
         self.group.rename_groups(new)
         for name, companion in links.items():
             if name in new or companion in new:
-                field = self.group.group(normal(new.get(name, name)))
-                field.update_attributes(
-                    {companions.COMPANION: normal(new.get(companion, companion))}
-                )
+                self._link(normal(new.get(name, name)), normal(new.get(companion, companion)))
+
+    def _link(self, name: str, companion: str) -> None:
+        """Link a field that has another name now to its companion, or one that has."""
+        group = self.group.group(companion)
+        made_by_itself = companions.COMPANION_OF in group.attributes
+        companions.link(self.group.group(name), group, owner=name if made_by_itself else None)
 
     def _companions(self) -> dict[str, str]:
         """The name of the companion of each field that has one, by attribute or by name."""

@@ -194,7 +194,7 @@ class RawData(Rows):
 
     def _note_present(self, item: Any, mask: AnyArray | None) -> None:
         """Have the companion say which of the rows that are overwritten have a value now."""
-        companion = self._field.validity
+        companion = self._field.own_companion()
         if companion is None and mask is not None:
             companion = self._field.with_companion()
         if companion is not None:

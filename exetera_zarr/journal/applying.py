@@ -101,22 +101,27 @@ def journal(
         As of `DataFrame.journal`.
     """
     names = journalled_names(table, snapshot, fields)
+    told = set(snapshot.companions().values())
+    names = [name for name in names if name not in told]
     keys = snapshot.selected(by)
     if missing := [key for key in keys if key not in names]:
         raise DataError(f"the keys {missing} are not among the fields to journal")
-    compared = compared_names(snapshot, names, keys, compare)
+    compared = compared_names(snapshot, names, keys, compare, told)
     tolerances = tolerances_by_name(snapshot, names, absolute, relative)
     since = moment_in_order(table, snapshot, keys, valid_from)
     rows = table.length()
     with workspace(table.dataset.settings) as work, table.atomic():
         before = set(table.keys())
-        incoming = {name: _incoming(table, snapshot, name, rows, before) for name in names}
+        incoming = {name: _incoming(table, snapshot, name, rows) for name in names}
         _with_validity(table)
-        snapshot.link_companions(table, names)
-        _tell_missing(table, [name for name in _ours(table) if name not in incoming], rows)
+        for name in names:
+            _with_companion(table, snapshot[name], rows, is_new=name not in before)
+        companions = table.companions()
+        lacking = [n for n in _ours(table) if n not in incoming and n not in companions.values()]
+        _tell_missing(table, lacking, rows)
         if compare is None:
-            # What the snapshot lacks is empty in it.
-            compared += [name for name in _ours(table) if name not in incoming]
+            compared += lacking  # What the snapshot lacks is empty in it.
+        compared += _telling(table, compared)
         run = _Run(table, incoming, since, work, progress)
         matches = run.match(keys)
         return run.write(matches, run.changes(compared, tolerances, matches), close_vanished)
@@ -163,7 +168,7 @@ class _Run:
         """Pair the rows that are valid still with those of the snapshot."""
         table = self._table
         # A key that may be missing is also compared by whether it is.
-        told = [companion for companion, key in self._owners.items() if key in keys]
+        told = _telling(table, keys)
         old = [blank_source(table[key]) for key in [*keys, *told]]
         new = [self._theirs(key) for key in [*keys, *told]]
         version = source_of([table[VALID_FROM]])
@@ -180,11 +185,11 @@ class _Run:
 
     def _theirs(self, name: str) -> Source:
         """What the snapshot has for a field of the journal, which it may lack."""
+        owner = self._incoming.get(self._owners.get(name, ""))
+        if owner is not None:  # the snapshot may say in another way what is missing of it
+            return _presence(owner.field)
         if (theirs := self._incoming.get(name)) is not None:
             return theirs.source()
-        owner = self._incoming.get(self._owners.get(name, ""))
-        if owner is not None:  # it has the field, and so may say in another way what is missing
-            return _presence(owner.field)
         return _nothing(self._table[name], self._rows)
 
     def _open_rows(self) -> RowNumbers | None:
@@ -284,26 +289,41 @@ def _with_validity(table: DataFrame) -> None:
     check_validity(table)
 
 
+def _telling(table: DataFrame, names: Sequence[str]) -> list[str]:
+    """The companions that are compared with these fields; a float is NaN where it is missing."""
+    companions = table.companions()
+    return [
+        companions[name]
+        for name in names
+        if name in companions and not holds_nan(table[name].empty_column())
+    ]
+
+
 def _ours(table: DataFrame) -> list[str]:
     return [name for name in table if name not in (VALID_FROM, VALID_TO)]
 
 
-def _incoming(
-    table: DataFrame, snapshot: DataFrame, name: str, rows: int, before: set[str]
-) -> Incoming:
+def _incoming(table: DataFrame, snapshot: DataFrame, name: str, rows: int) -> Incoming:
     """A field of the snapshot, and that of the journal, made if it is not there."""
     theirs: Field = snapshot[name]
+    table.make_way(name)
     if name not in table:
-        made = theirs.create_like(table, name)
-        owner = next((o for o, c in snapshot.companions().items() if c == name), None)
-        if owner is not None and owner in before:  # all of its rows so far have a value
-            for start in range(0, rows, _STEP):
-                made.append(np.ones(min(_STEP, rows - start), np.bool_))
-        else:
-            _append_empty(made, rows)
-            if rows and owner is None and snapshot.companions().get(name) is None:
-                _tell_missing(table, [name], rows, np.zeros)
+        _append_empty(theirs.create_like(table, name), rows)
     return Incoming(theirs, table[name])
+
+
+def _with_companion(table: DataFrame, theirs: Field, rows: int, *, is_new: bool) -> None:
+    """Have a field of the journal say what is missing where the snapshot's does."""
+    name = str(theirs.name)
+    field: Field = table[name]
+    if field.own_companion() is not None:
+        return
+    if is_new and rows:
+        _tell_missing(table, [name], rows, np.zeros)
+    elif theirs.validity is not None:
+        made = add_companion(field, like=theirs.validity)
+        for start in range(0, rows, _STEP):
+            made.append(np.ones(min(_STEP, rows - start), np.bool_))
 
 
 def _tell_missing(
@@ -318,7 +338,7 @@ def _tell_missing(
     companions = table.companions()
     for name in names:
         field: Field = table[name]
-        if name in companions or name in companions.values() or holds_nan(field.empty_column()):
+        if name in companions or holds_nan(field.empty_column()):
             continue
         made = add_companion(field)
         for start in range(0, rows, _STEP):

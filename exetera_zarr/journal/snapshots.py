@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -65,10 +65,24 @@ def journalled_names(
 
 
 def compared_names(
-    snapshot: DataFrame, names: Sequence[str], keys: Sequence[str], compare: Sequence[str] | None
+    snapshot: DataFrame,
+    names: Sequence[str],
+    keys: Sequence[str],
+    compare: Sequence[str] | None,
+    told: Collection[str] = (),
 ) -> list[str]:
-    """The fields of a snapshot whose difference makes a row another one."""
+    """
+    The fields of a snapshot whose difference makes a row another one.
+
+    Parameters
+    ----------
+    snapshot, names, keys, compare
+        As of `DataFrame.journal`.
+    told
+        Fields that say what is missing of others, with which they are compared.
+    """
     chosen = names if compare is None else snapshot.selected(_listed(compare))
+    chosen = [name for name in chosen if name not in told]
     if outside := [name for name in chosen if name not in names]:
         raise DataError(f"{outside} to compare are not among the fields to journal")
     return [name for name in chosen if name not in keys]

@@ -331,6 +331,8 @@ class DataFrame(FieldContainer):
             Which fields; all by default.
         """
         for name in self.keys() if names is None else names:
+            if companions.BY_LINK in self[name].group.attributes:
+                target[name].group.update_attributes({companions.BY_LINK: True})
             for attribute in (companions.COMPANION, companions.COMPANION_OF):
                 other = self[name].group.attributes.get(attribute)
                 if other is not None and other in target:

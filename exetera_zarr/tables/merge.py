@@ -11,10 +11,14 @@ from exetera_zarr.errors import ArgumentError, DataError, NameTakenError
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.missing.companions import (
+    BY_LINK,
     COMPANION,
+    COMPANION_OF,
     add_companion,
+    companion_of,
     holds_nan,
     in_place_of_missing,
+    link,
 )
 from exetera_zarr.fields.missing.keys import apart, key_source
 from exetera_zarr.fields.sources import workspace
@@ -219,6 +223,7 @@ def _write(
     only_on_clash: bool,
 ) -> None:
     shared = set(sides[0][1]) & set(sides[1][1])
+    results: list[tuple[Field, Field]] = []
     for frame, names, rows, suffix in sides:
         flag = f"valid{suffix}" if rows.incomplete else None
         if flag is not None and flag in dest:
@@ -240,6 +245,17 @@ def _write(
                 there.append(numbers >= 0)
         if frame.dataset.settings.face.sees_missing:
             _link(frame, written, rows, flag)
+        results += [(frame[name], result) for name, result in written.items()]
+    for source, result in results:
+        _keep_apart(source, result)
+
+
+def _keep_apart(source: Field, result: Field) -> None:
+    """A field of the other side is no companion of a field, though its name may say so."""
+    if source.validity is None and COMPANION not in result.group.attributes:
+        found = companion_of(result, as_long=False) if result.face.sees_missing else None
+        if found is not None:
+            found.group.update_attributes({BY_LINK: True})
 
 
 def _append_chosen(result: Field, field: Field, rows: RowNumbers) -> None:
@@ -262,8 +278,9 @@ def _link(
     for name, result in written.items():
         companion = frame[name].validity
         if companion is not None and companion.name in written:
-            named = written[str(companion.name)].name
-            result.group.update_attributes({COMPANION: named})
+            made_by_itself = COMPANION_OF in companion.group.attributes
+            owner = result.name if made_by_itself else None
+            link(result.group, written[str(companion.name)].group, owner=owner)
         elif companion is not None:
             made = add_companion(result)
             with closing(filters.chosen(companion, rows)) as masks:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from exetera_zarr.tables.redirects import Redirect, redirected
 
 PROGRAMS = Path(__file__).parent / "programs"
 NAMES = ("cleaning", "daily", "longitudinal")
+DOCUMENTED = sorted(path.stem for path in (PROGRAMS / "documented").glob("*.py"))
 
 # What ExeTera leaves behind in a merge of ordered keys (Q10): row numbers, which are no result.
 HELPERS = {"_left_map", "_right_map"}
@@ -79,6 +82,31 @@ def test_the_stored_results_are_those_of_exetera(name, inputs, tmp_path):
     for file in inputs.iterdir():
         shutil.copy(file, tmp_path)
     assert load("record").run_real(python, name, tmp_path) == stored(name)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_program_by_the_calls_of_exeteras_documentation(
+    place, name, tmp_path, monkeypatch, as_a_process
+):
+    """It asserts by itself what each of them gives."""
+    monkeypatch.chdir(tmp_path)
+    elsewhere = Redirect.parse(f"*.hdf5={place.url('*.zarr')}", place.storage_options)
+    with redirected([elsewhere]):
+        run_script(str(PROGRAMS / "documented" / f"{name}.py"), [])
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_exetera_itself_gives_what_the_programs_assert(name, tmp_path):
+    """Otherwise they would say nothing of ExeTera."""
+    python = pytest.importorskip("benchmarks.peers").exetera_python()
+    environment = {**os.environ, "TZ": "UTC"}
+    environment.pop("PYTHONPATH", None)
+    command = [python, PROGRAMS / "documented" / f"{name}.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def check(found: dict[str, Any], wanted: dict[str, Any]) -> None:

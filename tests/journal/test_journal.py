@@ -450,3 +450,69 @@ def test_numbers_of_different_types_are_compared_exactly():
     new = np.array([2.0**53, 3.0, math.nan])
     assert differing(old, new, Tolerance()).tolist() == [True, False, True]
     assert differing(old, old.astype(np.uint64), Tolerance()).tolist() == [False, False, True]
+
+
+def table_of(dataset, name, way, **columns):
+    """Ids, and columns of int8 or float64 of which some are missing."""
+    frame = dataset.create_dataframe(name)
+    for field, values in columns.items():
+        made = frame.create_numeric(field, "float64" if field == "weight" else "int8")
+        if way == "none":
+            made.data.write(values)
+            continue
+        made.data.write([1 if value is None else value for value in values])
+        there = frame.create_numeric(f"{field}_valid", "bool")
+        there.data.write([value is not None for value in values])
+    return frame
+
+
+def missing_of(frame, field):
+    return frame[field].isna().data[:].tolist()
+
+
+@pytest.mark.parametrize("way", ["none", "by name"])
+def test_companions_may_have_other_names_in_each_snapshot(way):
+    """What is missing is so of a field, not of a name."""
+    with Session() as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "d")
+        first = table_of(dataset, "one", way, id=[1, 2, 3], age=[None, 5, 6], height=[7, None, 8])
+        first.rename({"age": "height", "height": "age"})
+        second = table_of(
+            dataset, "two", "none", id=[1, 2, 3], age=[7, None, 9], height=[None, 5, 6]
+        )
+        table = dataset.create_dataframe("journal")
+        table.journal(first, "id", 1.0)
+        found = table.journal(second, "id", 2.0)
+        assert (found.new, found.changed, found.unchanged) == (0, 1, 2)
+        now = table.as_of(2.0, dataset.create_dataframe("now"))
+        assert now["id"].data[:].tolist() == [1, 2, 3]
+        assert missing_of(now, "age") == [False, True, False]
+        assert missing_of(now, "height") == [True, False, False]
+        assert now["age"].mean() == 8
+
+
+def test_floats_that_are_missing_are_so_in_any_way():
+    """By NaN in one snapshot, by a companion in the other; as keys, too."""
+    with Session() as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "d")
+        first = table_of(dataset, "one", "by name", id=[1, 2], weight=[None, 2.5])
+        second = table_of(dataset, "two", "none", id=[1, 2], weight=[None, 2.5])
+        for number, key in enumerate(["id", "weight"]):
+            table = dataset.create_dataframe(f"journal {number}")
+            table.journal(first, key, 1.0)
+            found = table.journal(second, key, 2.0)
+            assert (found.new, found.changed, found.unchanged) == (0, 0, 2)
+
+
+def test_what_is_missing_counts_where_fields_are_chosen():
+    """None is not 0, though the companion is named nowhere."""
+    with Session() as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "d")
+        first = table_of(dataset, "one", "none", id=[1, 2], age=[0, None])
+        second = table_of(dataset, "two", "none", id=[1, 2], age=[None, 0])
+        table = dataset.create_dataframe("journal")
+        table.journal(first, "id", 1.0, fields=["id", "age"])
+        assert missing_of(table, "age") == [False, True]
+        found = table.journal(second, "id", 2.0, fields=["id", "age"], compare=["age"])
+        assert found.changed == 2
+        assert missing_of(table, "age") == [False, True, True, False]

@@ -5,83 +5,33 @@ from __future__ import annotations
 import datetime as dt
 import io
 import math
-import uuid
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from exetera_zarr import DataError, Session, merge
-
-AGES = st.one_of(st.none(), st.integers(-3, 3))
-WEIGHTS = st.one_of(st.none(), st.sampled_from([0.0, -1.5, 2.25]))
-FLAGS = st.one_of(st.none(), st.booleans())
-TOWNS = st.one_of(st.none(), st.sampled_from(["", "York", "Leeds"]))
-SEXES = st.one_of(st.none(), st.sampled_from(["f", "m"]))
-WHENS = st.one_of(
-    st.none(), st.sampled_from([dt.datetime(2020, 1, day, tzinfo=dt.UTC) for day in (1, 2)])
+from exetera_zarr import DataError, NameTakenError, Session, merge
+from support.missing import (
+    NAMES,
+    ROWS,
+    close_scratch,
+    examples,
+    merged_rows,
+    model_of,
+    rows_of_model,
+    scratch,
+    sorted_model,
+    url,
+    values_of,
+    write,
 )
-ROWS = st.lists(st.tuples(AGES, WEIGHTS, FLAGS, TOWNS, SEXES, WHENS), max_size=12)
-NAMES = ["age", "weight", "flag", "town", "sex", "when"]
-CODES = {"f": 3, "m": 4}
 
 
-def write(table, rows):
-    """A table of these rows, of one field of each kind."""
-    columns = dict(zip(NAMES, zip(*rows, strict=True) if rows else [()] * len(NAMES), strict=True))
-    table.create_numeric("age", "int8").data.write(list(columns["age"]))
-    table.create_numeric("weight", "float64").data.write(
-        [math.nan if w is None else w for w in columns["weight"]]
-    )
-    table.create_numeric("flag", "bool").data.write(list(columns["flag"]))
-    table.create_indexed_string("town").data.write(list(columns["town"]))
-    table.create_categorical("sex", "int8", CODES).data.write(list(columns["sex"]))
-    table.create_timestamp("when").data.write(list(columns["when"]))
-    return table
-
-
-def values_of(table):
-    """The rows as dicts of what a person sees, None for what is missing."""
-    hidden = set(table.companions().values())
-    columns = {}
-    for name, field in table.items():
-        if name not in hidden:
-            present = field.notna().data[:]
-            shown = [field._shown(value) for value in field.data[:]]
-            columns[name] = [v if there else None for v, there in zip(shown, present, strict=True)]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def model_of(rows):
-    """The same in pandas."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(NAMES)
-    types = ["Int64", "Float64", "boolean", "string", "string", "datetime64[us, UTC]"]
-    return pd.DataFrame(
-        {
-            name: pd.Series(list(column), dtype=dtype)
-            for name, column, dtype in zip(NAMES, columns, types, strict=True)
-        }
-    )
-
-
-def rows_of_model(frame):
-    """A pandas frame as `values_of` gives a table."""
-    return [
-        {name: None if pd.isna(value) else _plain(value) for name, value in row.items()}
-        for row in frame.to_dict("records")
-    ]
-
-
-def _plain(value):
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime()
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def url():
-    return f"memory://{uuid.uuid4().hex}/x.zarr"
+@pytest.fixture(scope="module", autouse=True)
+def _closed_in_the_end():
+    yield
+    close_scratch()
 
 
 CONDITIONS = [
@@ -112,8 +62,7 @@ CONDITIONS = [
 def test_filters(rows, condition, block):
     """A missing value satisfies no condition, and its opposite neither."""
     ours, theirs = condition
-    with Session(row_block=block) as s:
-        ds = s.open_dataset(url(), "w", "d")
+    with scratch(block) as ds:
         table = write(ds.create_dataframe("t"), rows)
         found = table.apply_filter(ours(table), ddf=ds.create_dataframe("out"))
         model = model_of(rows)
@@ -126,29 +75,21 @@ def test_filters(rows, condition, block):
 )
 def test_sorts(rows, keys, ascending):
     """What is missing comes last in either direction; the order of equal rows stays."""
-    with Session(row_block=3) as s:
-        ds = s.open_dataset(url(), "w", "d")
+    with scratch() as ds:
         table = write(ds.create_dataframe("t"), rows)
         table.sort_values(keys, ddf=ds.create_dataframe("out"), ascending=ascending)
-        model = model_of(rows).sort_values(
-            keys, ascending=ascending, kind="stable", na_position="last"
-        )
-        # pandas is stable over several keys only in ascending order
-        if ascending or len(keys) == 1:
-            assert values_of(ds["out"]) == rows_of_model(model)
-        else:
-            key = [tuple(r[k] for k in keys) for r in values_of(ds["out"])]
-            assert key == [tuple(r[k] for k in keys) for r in rows_of_model(model)]
+        model = sorted_model(model_of(rows), keys, [ascending] * len(keys))
+        assert values_of(ds["out"]) == rows_of_model(model)
 
 
 AGGREGATES = ["count", "sum", "mean", "min", "max", "first", "last", "nunique", "median", "std"]
 
 
 @given(ROWS, st.sampled_from(["age", "town", "sex", "flag", "weight"]), st.booleans())
+@examples(40)
 def test_groups(rows, key, drop):
     """Aggregates are of the values that there are; of none they are missing, and counts 0."""
-    with Session(row_block=3) as s:
-        ds = s.open_dataset(url(), "w", "d")
+    with scratch() as ds:
         table = write(ds.create_dataframe("t"), rows)
         target = "weight" if key == "age" else "age"
         groups = table.groupby(key, missing_keys="drop" if drop else "equal")
@@ -171,46 +112,40 @@ def test_groups(rows, key, drop):
             assert mine["when_last"] == other["when_last"]
 
 
-@given(
+MERGES = (
     ROWS,
     ROWS,
-    st.sampled_from(["age", "town", "sex"]),
-    st.sampled_from(["left", "inner", "right"]),
+    st.sampled_from(["age", "town", "sex", "code"]),
+    st.sampled_from(["left", "inner", "right", "outer"]),
     st.sampled_from(["equal", "never", "drop"]),
 )
-@settings(max_examples=150)
+
+
+@given(*MERGES)
+@examples(40)
 def test_merges(left, right, key, how, missing):
     """Missing keys are equal, or never, or gone; a row without a partner is missing there."""
-    with Session(row_block=3) as s:
-        ds = s.open_dataset(url(), "w", "d")
+    with scratch() as ds:
         a, b = write(ds.create_dataframe("a"), left), write(ds.create_dataframe("b"), right)
         merge(a, b, ds.create_dataframe("out"), key, key, how=how, missing_keys=missing)
+        sides = [rows_of_model(model_of(rows)) for rows in (left, right)]
+        keys = [[(row[key],) for row in side] for side in sides]
+        nothing = dict.fromkeys(NAMES)
         expected = []
-        ours, theirs = rows_of_model(model_of(left)), rows_of_model(model_of(right))
-        lead, other = (theirs, ours) if how == "right" else (ours, theirs)
-        for row in lead:
-            if row[key] is None and missing == "drop":
-                continue
-            partners = [
-                o
-                for o in other
-                if o[key] == row[key] and not (row[key] is None and missing != "equal")
-            ]
-            if not partners and how != "inner":
-                partners = [dict.fromkeys(NAMES)]
-            for partner in partners:
-                pair = (partner, row) if how == "right" else (row, partner)
-                expected.append(
-                    {f"{n}_l": pair[0][n] for n in NAMES} | {f"{n}_r": pair[1][n] for n in NAMES}
-                )
-        found = values_of(ds["out"])
-        found = [{name: row[name] for name in row if not name.startswith("valid")} for row in found]
-        if how == "inner":  # whose order goes by the first left row with the key
-            found, expected = (sorted(rows, key=repr) for rows in (found, expected))
+        for pair in merged_rows(*keys, how, missing):
+            one, other = (
+                side[n] if n >= 0 else nothing for side, n in zip(sides, pair, strict=True)
+            )
+            expected.append({f"{n}_l": one[n] for n in NAMES} | {f"{n}_r": other[n] for n in NAMES})
+        found = [
+            {name: row[name] for name in row if not name.startswith("valid")}
+            for row in values_of(ds["out"])
+        ]
         assert found == expected
 
 
 @given(ROWS)
+@examples(40)
 def test_copies_renames_appends_and_reopening(rows):
     """The companion follows its field wherever it goes."""
     place = url()
@@ -243,10 +178,11 @@ def test_copies_renames_appends_and_reopening(rows):
 
 
 @given(ROWS)
+@examples(40)
 def test_csv_has_nothing_for_what_is_missing(rows):
     """And pandas reads it so."""
-    with Session(row_block=3) as s:
-        table = write(s.open_dataset(url(), "w", "d").create_dataframe("t"), rows)
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), rows)
         file = io.StringIO()
         table.to_csv(file)
     read = pd.read_csv(io.StringIO(file.getvalue()), dtype=str, keep_default_na=False)
@@ -258,11 +194,12 @@ def test_csv_has_nothing_for_what_is_missing(rows):
 
 
 @given(ROWS)
+@examples(40)
 def test_statistics(rows):
     """Of a whole field, as of pandas' nullable types."""
     model = model_of(rows)
-    with Session(row_block=3) as s:
-        table = write(s.open_dataset(url(), "w", "d").create_dataframe("t"), rows)
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), rows)
         age = table["age"]
         there = model["age"].dropna()
         assert age.count() == len(there)
@@ -309,3 +246,119 @@ def test_a_name_decides_where_there_is_no_link():
         assert table["age"].mean() == 42.5
         assert table["seen"].count() == 2
         assert table["size"].mean() == 2
+
+
+def test_a_field_that_has_the_name_of_a_companion_leaves_it_alone():
+    """The companion, which nobody has named, goes on under another name."""
+    with scratch() as ds:
+        table = ds.create_dataframe("t")
+        table.create_numeric("age", "int8").data.write([None, 1])
+        table.create_numeric("age_valid", "int8").data.write([3, 4])
+        assert table["age"].mean() == 1
+        assert table["age_valid"].data[:].tolist() == [3, 4]
+        table.create_indexed_string("town").data.write(["York", None])
+        table.rename("age", "town_valid")
+        assert table["town"].isna().data[:].tolist() == [False, True]
+        assert table["town_valid"].mean() == 1
+        assert values_of(table, ["town", "town_valid"]) == [
+            {"town": "York", "town_valid": None},
+            {"town": None, "town_valid": 1},
+        ]
+
+
+def test_a_field_of_bool_that_has_the_name_of_a_companion_takes_its_place():
+    """As that name says by itself what it is for."""
+    with scratch() as ds:
+        table = ds.create_dataframe("t")
+        table.create_numeric("age", "int8").data.write([None, 1])
+        table.create_numeric("age_valid", "bool").data.write([True, False])
+        assert table["age"].isna().data[:].tolist() == [False, True]
+        table.create_numeric("other", "bool").data.write([True, True])
+        with pytest.raises(NameTakenError, match="age_valid"):
+            table.rename("other", "age_valid")
+
+
+@pytest.mark.parametrize("way", ["none", "by name"])
+def test_a_new_field_has_nothing_of_one_that_had_its_name(way):
+    """The companion goes with the field that was renamed, whatever its name is."""
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), [(None,), (1,)], {"age": "int8"}, way)
+        table.rename("age", "years")
+        table.create_numeric("age", "int8").data.write([5, 6])
+        copy = table.copy_rows(ds.create_dataframe("copy"))
+        merge(table, copy, ds.create_dataframe("out"), "age", "age", right_fields=["years"])
+        for each in (table, copy):
+            assert values_of(each, ["age", "years"]) == [
+                {"age": 5, "years": None},
+                {"age": 6, "years": 1},
+            ]
+        assert ds["out"]["age"].mean() == 5.5
+        assert ds["out"]["years_r"].isna().data[:].tolist() == [True, False]
+        del table["years"]
+        assert table["age"].mean() == 5.5
+        assert ("age_valid" in table) == (way == "by name")  # the user's own stays
+
+
+def merged(ds):
+    """Two fields of a row that has no partner, which share a companion."""
+    one = write(ds.create_dataframe("one"), [(1,), (2,)], {"id": "int8"})
+    rows = [(1, "York", "f")]
+    other = write(
+        ds.create_dataframe("two"), rows, {"key": "int8", "town": "text", "sex": "category"}
+    )
+    out = ds.create_dataframe("out")
+    merge(one, other, out, "id", "key", right_fields=["town", "sex"])
+    assert set(out.companions().values()) == {"valid_r"}
+    return out
+
+
+def test_a_cell_that_is_overwritten_says_nothing_of_others():
+    with scratch() as ds:
+        out = merged(ds)
+        out["sex"].data[1] = "m"
+        assert values_of(out, ["town", "sex"])[1] == {"town": None, "sex": "m"}
+        out["sex"].data[0] = None
+        assert values_of(out, ["town", "sex"])[0] == {"town": "York", "sex": None}
+        assert out["valid_r"].data[:].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("town", ["Leeds", None])
+def test_rows_are_appended_to_what_a_merge_gave(town):
+    """Field after field, though they have one companion."""
+    with scratch() as ds:
+        out = merged(ds)
+        out["id"].data.write([3, 4])
+        out["town"].data.write([town, "Bath"])
+        out["sex"].data.write(["f", None])
+        assert values_of(out)[1:] == [
+            {"id": 2, "town": None, "sex": None},
+            {"id": 3, "town": town, "sex": "f"},
+            {"id": 4, "town": "Bath", "sex": None},
+        ]
+
+
+def test_the_flag_of_a_merge_is_shared_under_any_name():
+    """Also where its new name is that of a companion of one of its fields."""
+    with scratch() as ds:
+        one = write(ds.create_dataframe("one"), [(1,), (2,)], {"id": "int8"})
+        kinds = {"key": "int8", "age": "int8", "town": "text"}
+        other = write(ds.create_dataframe("two"), [(1, 5, "York")], kinds)
+        out = ds.create_dataframe("out")
+        merge(one, other, out, "id", "key", right_fields=["age", "town"])
+        out.rename("valid_r", "age_valid")
+        out["age"].data[1] = 6
+        assert values_of(out, ["age", "town"])[1] == {"age": 6, "town": None}
+
+
+@pytest.mark.parametrize("how", ["inner", "right"])
+def test_fields_of_two_sides_are_no_companions_of_each_other(how):
+    """Though the name of one would say so, were they of one table."""
+    with scratch() as ds:
+        kinds = {"id": "int8", "age_valid": "bool"}
+        one = write(ds.create_dataframe("one"), [(1, False), (2, True)], kinds)
+        other = write(ds.create_dataframe("two"), [(1, 5), (2, 6)], {"key": "int8", "age": "int8"})
+        for left, right, keys in ((one, other, ("id", "key")), (other, one, ("key", "id"))):
+            out = ds.create_dataframe(f"of {left.name}")
+            merge(left, right, out, *keys, how=how)
+            assert out["age"].mean() == 5.5
+            assert out["age_valid"].data[:].tolist() == [False, True]

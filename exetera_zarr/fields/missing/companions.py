@@ -16,20 +16,29 @@ from exetera_zarr.errors import DataError
 from exetera_zarr.fieldtypes import numeric_attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
-    from exetera_zarr.storage.base import AnyArray
+    from exetera_zarr.fields.container import FieldContainer
+    from exetera_zarr.storage.base import AnyArray, Group
+    from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = [
+    "BY_LINK",
     "COMPANION",
     "COMPANION_OF",
     "add_companion",
     "any_missing",
     "both",
+    "can_be_companion",
     "companion_name",
     "companion_of",
+    "free_name",
     "holds_nan",
     "in_place_of_missing",
+    "is_shared",
+    "link",
     "masked_reader",
     "present",
 ]
@@ -38,12 +47,21 @@ COMPANION = "companion"
 """The attribute of a field that names its companion, a field of the same table."""
 COMPANION_OF = "companion_of"
 """The attribute of a companion that was made by itself: it goes, and gives way, with its field."""
+BY_LINK = "by_link"
+"""The attribute of a companion by links alone: a name that fits another field says nothing."""
 _SUFFIXES = {"numeric": ("_valid",), "timestamp": ("_set", "_valid")}
 
 
-def companion_of(field: Field) -> Field | None:
+def companion_of(field: Field, *, as_long: bool = True) -> Field | None:
     """
     The companion of a stored field.
+
+    Parameters
+    ----------
+    field
+        Of a table.
+    as_long
+        Whether the companion has to have as many rows.
 
     Returns
     -------
@@ -59,6 +77,14 @@ def companion_of(field: Field) -> Field | None:
     frame = field.dataframe
     if frame is None or field.name is None:
         return None
+    name = _name_of_companion(field, field.name, frame)
+    if name is None:
+        return None
+    found: Field = frame[name]
+    return _as_long(field, found) if as_long else found
+
+
+def _name_of_companion(field: Field, own: str, frame: DataFrame) -> str | None:
     named = field.group.attributes.get(COMPANION)
     if named is not None:
         if named not in frame:
@@ -66,14 +92,34 @@ def companion_of(field: Field) -> Field | None:
                 f"{field.phrase()} says that {named!r} tells which of its rows have a value, and "
                 "the table has no such field"
             )
-        return _as_long(field, frame[named])
-    for suffix in _SUFFIXES.get(field.type_name, ()):
-        name = field.name + suffix
-        if name in frame:
-            found: Field = frame[name]
-            if found.type_name == "numeric" and found.data.dtype == np.bool_:
-                return _as_long(field, found)
+        return str(named)
+    for name in _names_by_rule(field):
+        if name in frame and says_by_its_name(frame[name].group.attributes, own):
+            return name
     return None
+
+
+def is_shared(field: Field, companion: Field) -> bool:
+    """Whether other fields have the same companion, as those of one side of a merge do."""
+    frame, about = field.dataframe, companion.group.attributes
+    if frame is None or about.get(COMPANION_OF) == field.name:
+        return False
+    if companion.name in _names_by_rule(field) and BY_LINK not in about:
+        return False  # the flag of a merge has another name, or was renamed
+    return any(
+        name != field.name and frame.group.group(name).attributes.get(COMPANION) == companion.name
+        for name in frame
+    )
+
+
+def _names_by_rule(field: Field) -> list[str]:
+    return [f"{field.name}{suffix}" for suffix in _SUFFIXES.get(field.type_name, ())]
+
+
+def says_by_its_name(attributes: Mapping[str, Any], name: str) -> bool:
+    """Whether a field, called so, is the companion of one of this name that has no link."""
+    owner = attributes.get(COMPANION_OF, name)
+    return can_be_companion(attributes) and owner == name and BY_LINK not in attributes
 
 
 def _as_long(field: Field, companion: Field) -> Field:
@@ -84,6 +130,21 @@ def _as_long(field: Field, companion: Field) -> Field:
             f"them have a value, has {others}: write as many rows to both"
         )
     return companion
+
+
+def link(field: Group, companion: Group, *, owner: str | None) -> None:
+    """
+    Link a field to a companion whose name may not be that which the rule gives it.
+
+    Parameters
+    ----------
+    field, companion
+        The groups of the two.
+    owner
+        Name of the field, if the companion was made by itself, for this field alone.
+    """
+    field.update_attributes({COMPANION: companion.name})
+    companion.update_attributes({BY_LINK: True} if owner is None else {COMPANION_OF: owner})
 
 
 def companion_name(field: Field, name: str) -> str:
@@ -138,17 +199,40 @@ def holds_nan(column: Column) -> bool:
     return not is_strings(column) and column.dtype.kind == "f"
 
 
-def add_companion(field: Field) -> Field:
-    """A new companion of a column of a table, without rows, and the link to it."""
+def add_companion(field: Field, *, like: Field | None = None) -> Field:
+    """
+    A new companion of a column of a table, without rows, and the link to it.
+
+    Parameters
+    ----------
+    field
+        The column.
+    like
+        The companion of the field that it stands for, of which it has the name if that is free.
+    """
     frame = field.dataframe
     assert frame is not None
-    name = companion_name(field, str(field.name))
-    while name in frame:
-        name += "_"
-    attributes = {**numeric_attributes("bool"), COMPANION_OF: str(field.name)}
-    made: Field = frame.create_field(name, attributes)
+    wanted, own = companion_name(field, str(field.name)), str(field.name)
+    by_itself = like is None or COMPANION_OF in like.group.attributes
+    if like is not None and like.name is not None and like.name not in frame:
+        wanted = like.name
+    name = free_name(frame, wanted)
+    about = {COMPANION_OF: own} if by_itself else {BY_LINK: True}
+    made: Field = frame.create_field(name, {**numeric_attributes("bool"), **about})
     field.group.update_attributes({COMPANION: name})
     return made
+
+
+def free_name(frame: FieldContainer, name: str) -> str:
+    """A name like this one that no field of the table has."""
+    while name in frame:
+        name += "_"
+    return name
+
+
+def can_be_companion(attributes: Mapping[str, Any]) -> bool:
+    """Whether a field of these attributes can say of others which of their rows have a value."""
+    return bool(attributes.get("fieldtype") == numeric_attributes("bool")["fieldtype"])
 
 
 def in_place_of_missing(column: Column, mask: AnyArray | None) -> Column:
