@@ -43,6 +43,8 @@ class FileHandle:
         self.url = url
         self.overwriting: Callable[[DraftArray, int, int], None] = _nothing
         """Called with the array, the start and the number of elements that are overwritten."""
+        self.changing: Callable[[DraftArray], None] = _nothing_of
+        """Called with an array that is going to be longer, or in another place."""
         self._open: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._held: dict[tuple[int, int], Any] = {}
 
@@ -116,6 +118,10 @@ class FileHandle:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+
+
+def _nothing_of(array: DraftArray) -> None:
+    """Keep nothing of what an array was."""
 
 
 def _nothing(array: DraftArray, start: int, count: int) -> None:
