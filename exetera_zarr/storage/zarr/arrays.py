@@ -440,8 +440,13 @@ class DraftArray:
             if len(pieces) == 1:
                 number, low, high = pieces[0]
                 buffer = self._buffer(number, self._rows(number))
+                before = buffer.read(low, high).copy()
                 buffer.change(low, values)
-                self.context.write_back.touch(buffer)
+                try:
+                    self.context.write_back.touch(buffer)
+                except BaseException:  # as of a full disk: nothing is written then
+                    buffer.change(low, before)
+                    raise
                 return
             made: dict[int, Buffer | concurrency.Upload] = {}
             for number, low, high in pieces:
