@@ -18,6 +18,7 @@ from exetera_zarr.storage.hdf5.old_values import Mark, OldValues
 from exetera_zarr.storage.hdf5.places import RemotePlace
 from exetera_zarr.storage.hdf5.proof import prove
 from exetera_zarr.storage.hdf5.reading import read_tree
+from exetera_zarr.storage.hdf5.room import needed_by
 from exetera_zarr.storage.hdf5.writing import write_tree
 from exetera_zarr.storage.undo import Moment, UndoLog
 
@@ -361,6 +362,7 @@ class Draft(sharing.SharedDraft):
 
     def _write(self) -> None:
         """Have the file be as the tree is, and see that it is."""
+        self.file.reserve(needed_by(self.root))
         self._torn = True
         write_tree(self.file, self.root)
         self.file.flush()

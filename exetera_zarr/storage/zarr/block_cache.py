@@ -179,6 +179,13 @@ class WriteBack:
                     raise full_folder(self._parent, error) or error from error
             self._forget(oldest)
 
+    def close(self) -> None:
+        """Remove the folder, unless somebody still has a buffer of which a part is in it."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._folder)
+                self._folder = None
+
     def _forget(self, serial: int) -> None:
         self._buffers.pop(serial, None)
         self._total -= self._sizes.pop(serial, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 import time
@@ -483,6 +484,10 @@ class Draft(SharedDraft):
 
     def finish(self, patience: float | None = None) -> None:
         self._publication.finish(self.store, patience)
+
+    def release(self) -> None:
+        if self.pid == os.getpid():
+            self.context.write_back.close()
 
     def vacuum(self, expire: Keep, orphans_older_than: float, all_of: str = "") -> int:
         """
