@@ -6,6 +6,9 @@ clauses keep working.
 
 from __future__ import annotations
 
+import errno
+import shutil
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -165,6 +168,34 @@ _ABOUT_VALUES = (
     ArgumentTypeError,
     RowError,
 )
+
+
+def full_folder(folder: str | None, problem: object) -> StorageError | None:
+    """
+    The error that says that a folder for temporary files is full; None if that is not the problem.
+
+    Parameters
+    ----------
+    folder
+        The one in which they are made; None for that of the system.
+    problem
+        What was raised.
+    """
+    full = isinstance(problem, OSError) and problem.errno in (
+        errno.ENOSPC,
+        getattr(errno, "EDQUOT", errno.ENOSPC),
+    )
+    if not (full or any(sign in str(problem) for sign in _SIGNS_OF_FULL)):
+        return None
+    place = folder or tempfile.gettempdir()
+    return StorageError(
+        f"the folder for what does not fit the memory is full: {place} has "
+        f"{shutil.disk_usage(place).free:,} bytes left; free some, or give Session(spill_dir=...) "
+        "another folder"
+    )
+
+
+_SIGNS_OF_FULL = ("No space left on device", "max_temp_directory_size", "Disk quota exceeded")
 
 
 def listing(names: Iterable[object], limit: int = 20) -> str:

@@ -276,14 +276,12 @@ class FieldContainer(OfThisProcess):
             group.delete_group(made)
 
     def _users_of(self, companion: str) -> list[str]:
-        """The fields that an attribute links to a companion."""
+        """The fields that an attribute links to a companion, which is a field of bool."""
         group = self.group
-        return [
-            name
-            for name in group
-            if name != companion
-            and group.group(name).attributes.get(companions.COMPANION) == companion
-        ]
+        if group.group(companion).attributes.get("nformat") != "bool":
+            return []  # without a look at the others, which may be very many
+        users = group.with_attribute(companions.COMPANION, companion)
+        return [name for name in users if name != companion]
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
         """Rename fields; the objects that somebody has follow, and so do links to companions."""

@@ -222,6 +222,10 @@ class Group(ABC):
             There is a child of that name.
         """
 
+    def with_attribute(self, name: str, value: object) -> list[str]:
+        """Names of the children that have that value of an attribute."""
+        return [child for child in self.keys() if self.group(child).attributes.get(name) == value]
+
     @abstractmethod
     def delete_group(self, name: str) -> None:
         """Remove a child and all below; KeyError where there is none."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import NameTakenError
+from exetera_zarr.errors import NameTakenError, full_folder
 from exetera_zarr.storage import names, system
 from exetera_zarr.storage.base import ROW_BLOCK, AnyArray, Array, Group
 
@@ -80,9 +80,7 @@ class MemoryArray(Array):
     def append(self, values: AnyArray, *, given: bool = False) -> None:  # noqa: ARG002 - copied
         end = self._length + len(values)
         if self._file is None and self._room is not None and end * self.dtype.itemsize > self._room:
-            self._open()
-            data, self._data = self._data[: self._length], self._data[:0]
-            self._put(0, data)
+            self._to_file()
         if self._file is not None:
             self._put(self._length, values)
         else:
@@ -90,9 +88,23 @@ class MemoryArray(Array):
             self._data[self._length : end] = values
         self._length = end
 
+    def _to_file(self) -> None:
+        """Have the elements in a file; after an error they are in memory still."""
+        self._open()
+        try:
+            self._put(0, self._data[: self._length])
+        except BaseException:
+            self._file = None
+            self._close()
+            raise
+        self._data = self._data[:0]
+
     def _open(self) -> None:
         """Make a file that is gone with the array, by whatever means the system has for that."""
-        file = tempfile.TemporaryFile(prefix="exetera-", dir=self._folder, buffering=0)  # noqa: SIM115
+        try:
+            file = tempfile.TemporaryFile(prefix="exetera-", dir=self._folder, buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise full_folder(self._folder, error) or error from error
         self._file = file.fileno()
         self._close = weakref.finalize(self, file.close)
 
@@ -109,7 +121,10 @@ class MemoryArray(Array):
         values = np.ascontiguousarray(values, self.dtype)
         left, at = values.view(np.uint8).data, start * self.dtype.itemsize
         while left:
-            count = system.write_at(self._file, left, at)
+            try:
+                count = system.write_at(self._file, left, at)
+            except OSError as error:
+                raise full_folder(self._folder, error) or error from error
             left, at = left[count:], at + count
 
     def write(self, start: int, values: AnyArray) -> None:

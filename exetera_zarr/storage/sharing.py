@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ArgumentError
+from exetera_zarr.storage.undo import UndoLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ class SharedDraft(ABC):
         self.depth = 0
         """How many transactions are under way, one inside of the other."""
         self.users: set[int] = set()
+        self.log = UndoLog()
+        """What the transactions that are under way have changed."""
         self.committing: threading.Thread | None = None
         self._before: object = None
 
@@ -78,7 +81,7 @@ class SharedDraft(ABC):
 
     @abstractmethod
     def restore(self, snapshot: Any) -> None:
-        """Have it as it was when `snapshot` was called."""
+        """Have it as it was when `snapshot` was called; can be repeated where it did not end."""
 
     def drop_snapshot(self, snapshot: Any) -> None:  # noqa: B027 - most need nothing
         """Note that nobody returns to a snapshot any more."""
@@ -94,7 +97,11 @@ class SharedDraft(ABC):
             try:
                 yield
             except BaseException:
-                self.restore(snapshot)
+                try:
+                    self.restore(snapshot)
+                except KeyboardInterrupt:  # which leaves no half
+                    self.restore(snapshot)
+                    raise
                 raise
             else:
                 self.drop_snapshot(snapshot)

@@ -164,6 +164,12 @@ class DraftGroup(Group):
     def node(self) -> Any:
         """The node that it stands for now; KeyError where there is none."""
 
+    def _to_change(self) -> Any:
+        """The node, which is about to change; call with the draft locked."""
+        node = self.node
+        self._storage.draft.log.save(node)
+        return node
+
     @abstractmethod
     def _below(self, node: Any, name: str) -> DraftGroup:
         """The group for a child."""
@@ -200,7 +206,7 @@ class DraftGroup(Group):
 
     def update_attributes(self, attributes: Mapping[str, Any]) -> None:
         with self._storage.changing():
-            node = self.node
+            node = self._to_change()
             node.attributes = {**node.attributes, **attributes}
 
     def keys(self) -> Sequence[str]:
@@ -221,16 +227,24 @@ class DraftGroup(Group):
     def _set_groups(self, node: Any, groups: Mapping[str, Any]) -> None:
         """Give a node other children, all at once; whoever looks for one finds those."""
         draft = self._storage.draft
+        draft.log.save(node)
         draft.reindex()
         node.groups = groups
         draft.reindex()
 
+    def with_attribute(self, name: str, value: object) -> list[str]:
+        children = self._children().items()
+        return [child for child, node in children if node.attributes.get(name) == value]
+
     def delete_group(self, name: str) -> None:
-        with self._storage.changing():
+        with self._storage.changing() as draft:
             node = self.node
-            if name not in node.groups:
-                raise KeyError(name)
-            self._set_groups(node, {n: child for n, child in node.groups.items() if n != name})
+            groups = node.groups.copy()
+            gone = groups.pop(name)
+            draft.log.save(node)
+            draft.note_gone(gone)
+            node.groups = groups
+            draft.note_gone(gone)
 
     def rename_groups(self, renames: Mapping[str, str]) -> None:
         renames = {old: names.check(new) for old, new in renames.items()}
@@ -259,8 +273,12 @@ class DraftGroup(Group):
     def set_arrays(self, arrays: Mapping[str, Array]) -> None:
         handles = {r: a for r, a in arrays.items() if isinstance(a, DraftArrayHandle)}
         with self._storage.changing():
-            node = self.node
-            node.arrays = {**node.arrays, **{r: a.draft_array for r, a in handles.items()}}
+            self.put({role: handle.draft_array for role, handle in handles.items()})
+
+    def put(self, arrays: Mapping[str, ArrayOfDraft]) -> None:
+        """Have other arrays of the draft in some roles; call with the draft locked."""
+        node = self._to_change()
+        node.arrays = {**node.arrays, **arrays}
 
 
 class DraftArrayHandle(Array):
@@ -335,6 +353,5 @@ class DraftArrayHandle(Array):
         with self._storage.changing():
             twin = self._present().emptied()
             if self._group is not None:
-                node = self._group.node
-                node.arrays = {**node.arrays, self._role: twin}
+                self._group.put({self._role: twin})
             self.draft_array = twin

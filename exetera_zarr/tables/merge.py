@@ -222,21 +222,14 @@ def _write(
     *,
     only_on_clash: bool,
 ) -> None:
-    shared = set(sides[0][1]) & set(sides[1][1])
+    all_called = _names_in_result(dest, sides, only_on_clash=only_on_clash)
     results: list[tuple[Field, Field]] = []
-    for frame, names, rows, suffix in sides:
+    for (frame, _, rows, suffix), called in zip(sides, all_called, strict=True):
         flag = f"valid{suffix}" if rows.incomplete else None
-        if flag is not None and flag in dest:
-            raise NameTakenError(
-                f"the merge has to say in {flag!r} for which rows there is a partner, and "
-                f"{dest.name!r} has a field of that name: give left_suffix or right_suffix "
-                "another value"
-            )
         written = {}
-        for name in names:
-            clash = name in dest if only_on_clash else name in shared
+        for name, new in called.items():
             field = frame[name]
-            result = field.create_like(dest, name + suffix if clash else name)
+            result = field.create_like(dest, new)
             written[name] = result
             _append_chosen(result, field, rows)
         if flag is not None:
@@ -256,6 +249,39 @@ def _keep_apart(source: Field, result: Field) -> None:
         found = companion_of(result, as_long=False) if result.face.sees_missing else None
         if found is not None:
             found.group.update_attributes({BY_LINK: True})
+
+
+def _names_in_result(
+    dest: DataFrame,
+    sides: Sequence[tuple[DataFrame, list[str], RowNumbers, str]],
+    *,
+    only_on_clash: bool,
+) -> list[dict[str, str]]:
+    """
+    What the fields of each side are called in the result.
+
+    Raises
+    ------
+    NameTakenError
+        One of them, or a field that is there, has the name of what says where no partner is.
+    """
+    shared = set(sides[0][1]) & set(sides[1][1])
+    taken, found = set(dest.keys()), []
+    for _, names, rows, suffix in sides:
+        clashes = taken if only_on_clash else shared
+        called = {name: name + suffix if name in clashes else name for name in names}
+        found.append(called)
+        taken |= {*called.values(), *([f"valid{suffix}"] if rows.incomplete else ())}
+    others = {*dest.keys(), *(new for called in found for new in called.values())}
+    for _, _, rows, suffix in sides:
+        flag = f"valid{suffix}"
+        if rows.incomplete and flag in others:
+            raise NameTakenError(
+                f"the merge has to say in {flag!r} for which rows there is a partner, and "
+                f"another field of {dest.name!r} would have that name: give left_suffix or "
+                "right_suffix another value"
+            )
+    return found
 
 
 def _append_chosen(result: Field, field: Field, rows: RowNumbers) -> None:

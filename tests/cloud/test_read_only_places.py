@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from exetera_zarr import DatasetNotFoundError, Session
-from exetera_zarr.errors import AccessDeniedError, StorageError, UnsupportedError
+from exetera_zarr.errors import AccessDeniedError, CorruptDataError, StorageError, UnsupportedError
 from exetera_zarr.storage import keys
 from support.study import STEPS, append, create, read, select
 
@@ -254,6 +254,18 @@ def test_archives_without_a_dataset(tmp_path):
             for name in ("other.zip", "empty.zip", "none.zip", "both.zip", "absent.zip"):
                 with pytest.raises(DatasetNotFoundError, match=rf"{place}/{name}"), Session() as s:
                     s.open_dataset(f"{place}/{name}", "r", "d")
+
+
+@pytest.mark.parametrize("kept", [4, 1000, -1])
+def test_a_truncated_archive_is_called_that(archives, tmp_path, kept):
+    """Not taken for a place without a dataset, which is what somebody would look elsewhere for."""
+    (tmp_path / "cut.zip").write_bytes((archives / "top.zip").read_bytes()[:kept])
+    with served(tmp_path) as (url, _):
+        for place in (str(tmp_path), url):
+            with pytest.raises(
+                CorruptDataError, match=rf"{place}/cut\.zip is truncated or damaged"
+            ):
+                read(f"{place}/cut.zip", {})
 
 
 def test_a_damaged_archive(archives, tmp_path):

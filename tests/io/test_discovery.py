@@ -126,6 +126,18 @@ def test_what_a_column_becomes(tmp_path: Path, cells: list[str], entry: dict[str
         (["2020-01-01 10:00", "2020-01-02 10:00"], "fixed_string", "times without seconds"),
         (["2020-01-01", "2020-01-01 10:00:00"], "string", "dates with and without times"),
         (["3 Mar 2020", "04-March-2020"], "string", "name of the month"),
+        (["31DEC2020", "01jan2021"], "fixed_string", "dates (day, name of the month, year)"),
+        (["31DEC2020:10:00:00", "1JAN21:10:00:00"], "string", "day, name of the month, year"),
+        (["2020-02-30"], "fixed_string", "dates, of which some are in no calendar ('2020-02-30')"),
+        ([f"2021-{n}-01" for n in range(13, 40)], "fixed_string", "in no calendar ('2021-13-01')"),
+        (["2020-02-30 10:00:00", "2020-01-01"], "string", "in no calendar ('2020-02-30 10"),
+        (["13/01/2020", "01/13/2020"], "fixed_string", "different orders of day and month"),
+        (["3,5", "4", "-7,25"], "string", "comma ('3,5'): it stands before decimals"),
+        (["1.234,5", "4,5"], "string", "comma ('1.234,5'): it stands before decimals"),
+        (["3,500", "250", "1,250,000"], "string", "comma ('3,500'): it stands between thousands"),
+        (["3,500.5", "250.25"], "string", "comma ('3,500.5'): it stands between thousands"),
+        (["3,500", "4,250"], "fixed_string", "it may stand before decimals or between thousands"),
+        ([*map(str, range(99)), "3,5", "NA"], "string", "comma ('3,5'): it stands before decim"),
         (["2020-01-01 00:00:00Z", "2020-01-01 00:00:00"], "datetime", "has time zones"),
         (["Yes", "yes ", "Yes", "Yes"] * 2, "categorical", "'Yes', 'yes ' differ only in case"),
     ],
@@ -134,6 +146,31 @@ def test_what_is_ambiguous_is_said(tmp_path: Path, cells: list[str], kind: str, 
     entry, found = proposed(tmp_path, cells)
     assert entry["field_type"] == kind
     assert note in found
+
+
+@pytest.mark.parametrize("cells", [["12AB20", "13CD20"], ["1,2,3", "4,5,6"], ["x,5", "3,5"]])
+def test_what_only_resembles_dates_or_numbers_gets_no_note(tmp_path: Path, cells: Any) -> None:
+    assert proposed(tmp_path, cells)[1] == ""
+
+
+def test_two_spellings_of_a_name_are_one(tmp_path: Path) -> None:
+    """What is proposed can be imported as the note says; names of flags are compared likewise."""
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "caf\u00e9,cafe\u0301,e\u0301,\u00e9_valid\n1,x,1,a\n2,y,,b\n", encoding="utf-8"
+    )
+    found = propose_schema(path, rows=None)
+    assert list(found.schema()["t"]) == ["caf\u00e9", "e\u0301", "\u00e9_valid"]
+    (note,) = [note for note in found.notes if note.column == "cafe\u0301"]
+    assert "'cafe\\u0301' and that of another column, 'caf\\xe9', are one name" in note.text
+    assert "exclude t:(cafe\u0301)" in note.text
+    with Session() as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "d")
+        chosen = {"exclude": {"t": ["cafe\u0301"]}}
+        import_tables(dataset, found.schema(), {"t": str(path)}, **chosen)
+        table = dataset["t"]
+        assert table["caf\u00e9"].data[:].tolist() == [1, 2]
+        assert table["\u00e9_valid_2"].data[:].tolist() == [True, False]
 
 
 def test_cells_that_are_no_text_are_named(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ that nobody corrected must all be rejected again.
 
 from __future__ import annotations
 
+import bz2
 import csv
+import lzma
 import math
 import uuid
 from collections.abc import Iterator, Mapping
@@ -245,6 +247,32 @@ CASES = [
     ),
     Hopeless(
         "gzip by another name", b"\x1f\x8b\x08\x00", AB, "a.csv is gzip, not CSV text in UTF-8"
+    ),
+    Hopeless(
+        "bzip2 by another name", bz2.compress(b"a,b\n"), AB, "a.csv is bzip2, not CSV text in UTF-8"
+    ),
+    Hopeless("nothing in bzip2", bz2.compress(b""), AB, "a.csv is bzip2, not CSV text in UTF-8"),
+    Hopeless(
+        "xz by another name", lzma.compress(b"a,b\n"), AB, "a.csv is xz, not CSV text in UTF-8"
+    ),
+    Hopeless(
+        "a 7z archive",
+        b"7z\xbc\xaf\x27\x1c\x00\x04\xaa\x00\x00\x00\n",
+        AB,
+        "a.csv is 7z, not CSV text in UTF-8",
+    ),
+    Hopeless("a rar archive", b"Rar!\x1a\x07\x01\x00\n", AB, "a.csv is rar, not CSV text in UTF-8"),
+    Hopeless(
+        "an HDF5 file", b"\x89HDF\r\n\x1a\n\x00\x00", AB, "a.csv is HDF5, not CSV text in UTF-8"
+    ),
+    Hopeless(
+        "something with NUL bytes",
+        b"\x01\x00\x00\x00\x07\x03\x00abc\n1,2\n",
+        AB,
+        "a.csv: the header has NUL bytes; so it is no text, whatever its name says",
+    ),
+    Case(
+        "names like marks", b"PAR1,BZh\n1,2\n", {"PAR1": S, "BZh": S}, {"PAR1": ["1"], "BZh": ["2"]}
     ),
     Hopeless("a name twice", b"a,b,a\n1,2,3\n", AB, "a.csv: the header has 'a' more than once"),
     Hopeless(

@@ -390,6 +390,26 @@ def test_merging_left_unordered(dataset, table):
     }
 
 
+@pytest.mark.parametrize("of", ["left", "right"])
+def test_a_field_of_the_users_that_is_called_as_what_a_merge_adds(dataset, table, of):
+    """The message says what needs the name, and what it says to do helps."""
+    other = people(dataset)
+    owner = table if of == "left" else other
+    owner.create_numeric("valid_r", "int8").data.write([1] * len(owner["id"]))
+    fields = {
+        "left_fields": ["id", "valid_r"] if of == "left" else ["id"],
+        "right_fields": ["name"] if of == "left" else ["name", "valid_r"],
+    }
+    with pytest.raises(NameTakenError) as caught:
+        merge(table, other, dataset.create_dataframe("dest"), "id", "id", **fields)
+    assert "has to say in 'valid_r' for which rows there is a partner" in str(caught.value)
+    assert "give left_suffix or right_suffix another value" in str(caught.value)
+    assert "earlier merge" not in str(caught.value)
+    dest = dataset.create_dataframe("again")
+    merge(table, other, dest, "id", "id", **fields, right_suffix="_2")
+    assert {"valid_r", "valid_2"} <= set(dest.keys())
+
+
 def test_merging_with_hints(dataset, table):
     """Both sides ordered: ExeTera's other names, the same rows, and no helper fields."""
     table.sort_values("id")

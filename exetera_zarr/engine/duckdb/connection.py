@@ -6,8 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.engine.streams.workspace import full_folder
-from exetera_zarr.errors import MemoryLimitError
+from exetera_zarr.errors import MemoryLimitError, full_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +68,7 @@ def _in_our_words(error: Exception, work: Workspace) -> BaseException | None:
     # Ctrl-C, of which DuckDB makes a plain error.
     if isinstance(error, duckdb.InterruptException) or text in _INTERRUPTED:
         return KeyboardInterrupt()
-    if (full := full_folder(work.folder, error)) is not None:
+    if (full := full_folder(work.spill_dir, error)) is not None:
         return full
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in text:
         problem = text.partition("\n")[0].replace("Out of Memory Error: ", "")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import StorageError
+from exetera_zarr.errors import full_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Spill", "Workspace", "full_folder"]
+__all__ = ["Spill", "Workspace"]
 
 DEFAULT_MEMORY = 1 << 30
 
@@ -45,7 +42,7 @@ class Workspace:
 
     def __init__(self, memory: int = DEFAULT_MEMORY, spill_dir: str | None = None) -> None:
         self.memory = memory
-        self._spill_dir = spill_dir
+        self.spill_dir = spill_dir
         self._folder: str | None = None
         self._stack = ExitStack()
 
@@ -60,14 +57,24 @@ class Workspace:
     def folder(self) -> str:
         """A folder of its own, made when it is first asked for."""
         if self._folder is None:
-            self._folder = self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="exetera-", dir=self._spill_dir)
-            )
+            try:
+                made = tempfile.TemporaryDirectory(prefix="exetera-", dir=self.spill_dir)
+            except OSError as error:
+                raise full_folder(self.spill_dir, error) or error from error
+            self._folder = self._stack.enter_context(made)
         return self._folder
+
+    def temporary_file(self) -> IO[bytes]:
+        """A new file in that folder, without a buffer, which is gone when it is closed."""
+        folder = self.folder
+        try:
+            return tempfile.TemporaryFile(dir=folder, buffering=0)
+        except OSError as error:
+            raise full_folder(self.spill_dir, error) or error from error
 
     def part(self, of: int) -> Workspace:
         """One of so many parts, for what goes on at the same time; it ends with this one."""
-        return self._stack.enter_context(Workspace(self.memory // of, self._spill_dir))
+        return self._stack.enter_context(Workspace(self.memory // of, self.spill_dir))
 
     def spill(self, dtype: npt.DTypeLike, share: float = 0.125) -> Spill:
         """An empty sequence of values; what is beyond that share of the memory goes to a file."""
@@ -76,19 +83,6 @@ class Workspace:
         return spill
 
 
-def full_folder(folder: str, problem: object) -> StorageError | None:
-    """The error that says that a folder for temporary files is full; None if it is not."""
-    full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
-    if not (full or any(sign in str(problem) for sign in _SIGNS_OF_FULL)):
-        return None
-    free = shutil.disk_usage(folder).free
-    return StorageError(
-        f"the folder for what does not fit the memory is full: {Path(folder).parent} has "
-        f"{free:,} bytes left; free some, or give Session(spill_dir=...) another folder"
-    )
-
-
-_SIGNS_OF_FULL = ("No space left on device", "max_temp_directory_size", "Disk quota exceeded")
 
 
 class Spill:
@@ -119,7 +113,7 @@ class Spill:
         """Add values at the end; they are copied unless they are of this type already."""
         values = np.ascontiguousarray(values, self.dtype)
         if self._file is None and (self._length + len(values)) * self.dtype.itemsize > self._room:
-            self._file = tempfile.TemporaryFile(dir=self._work.folder, buffering=0)  # noqa: SIM115
+            self._file = self._work.temporary_file()
             for part in self._parts:
                 self._write(part)
             self._parts = []
@@ -136,7 +130,7 @@ class Spill:
             try:
                 left = left[self._file.write(left) :]
             except OSError as error:
-                raise full_folder(self._work.folder, error) or error from error
+                raise full_folder(self._work.spill_dir, error) or error from error
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Values from one position to another; not to be changed."""

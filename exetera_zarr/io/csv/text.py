@@ -41,6 +41,16 @@ FOREIGN_MARKS = {
     b"PK\x03\x04": "zip (or a spreadsheet)",
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"\x04\x22\x4d\x18": "lz4",
+    # A bzip2 file has the digits of pi after the size of its blocks, or of its root if it is empty.
+    **{b"BZh%d1AY&SY" % size: "bzip2" for size in range(1, 10)},
+    **{b"BZh%d\x17rE8P\x90" % size: "bzip2" for size in range(1, 10)},
+    b"PAR1\x15": "Parquet",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old spreadsheet (.xls), or another document of Office",
+    b"\x89HDF\r\n": "HDF5",
 }
 LONGEST_MARK = max(map(len, FOREIGN_MARKS))
 
@@ -276,7 +286,7 @@ class CsvText:
             if data.startswith(mark):
                 raise DataError(f"{name} is {encoding}, not CSV text in UTF-8")
         if b"\0" in data:
-            raise DataError(f"{name}: the header has NUL bytes; perhaps it is UTF-16, not UTF-8")
+            raise DataError(f"{name}: the header has NUL bytes; {_meaning_of_nul(data)}")
         text = RecordText(data.removeprefix(BYTE_ORDER_MARK))
         if problem := text.quote_problem():
             line = 1 + int(np.searchsorted(text.line_ends, problem.position))
@@ -296,6 +306,15 @@ class CsvText:
             return [column.strip() for column in next(reader)]
         except csv.Error as error:
             raise DataError(f"{name}: the header is not CSV: {error}") from None
+
+
+def _meaning_of_nul(data: bytes) -> str:
+    """Say what a text with NUL bytes is: in UTF-16, they are every second one of plain letters."""
+    nul = np.frombuffer(data[:1000], np.uint8) == 0
+    for first, others in ((nul[::2], nul[1::2]), (nul[1::2], nul[::2])):
+        if first.mean() > 0.5 and not others.any():
+            return "perhaps it is UTF-16, not UTF-8"
+    return "so it is no text, whatever its name says"
 
 
 def _without_blank_lines(data: bytes, cut: int) -> int:

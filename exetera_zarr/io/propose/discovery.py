@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -251,9 +252,27 @@ def _why_left_out(name: str) -> str | None:
     return None
 
 
+def _normal(name: str) -> str:
+    """A name as fields have it, which several spellings may share."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _twin(name: str, first: dict[str, str]) -> str | None:
+    """Say of which column before it a column has the name, in another spelling of Unicode."""
+    known = first.setdefault(_normal(name), name)
+    if known is name:
+        return None
+    return (
+        f"its name {name!a} and that of another column, {known!a}, are one name in two spellings "
+        "of Unicode"
+    )
+
+
 def _define(table: _Table, max_categories: int) -> None:
+    first: dict[str, str] = {}
     for name, profile in table.columns.items():
-        if why := _why_left_out(name):
+        why = _why_left_out(name) or _twin(name, first)
+        if why:
             table.note(
                 f"{why}, so the column must be left out: exclude {table.name}:({name})", name
             )
@@ -267,8 +286,9 @@ def _define(table: _Table, max_categories: int) -> None:
 
 def _free_flag_names(table: _Table) -> None:
     """Give flag fields names that no column has."""
-    taken = {*table.columns, *RESERVED_NAMES}
-    for name, entry in table.entries.items():
+    taken = {*map(_normal, table.columns), *RESERVED_NAMES}
+    for column, entry in table.entries.items():
+        name = _normal(column)
         if entry["field_type"] == "numeric" and entry["validation_mode"] != "strict":
             suffix = _free_suffix(name, taken)
             if suffix != "_valid":
@@ -276,7 +296,7 @@ def _free_flag_names(table: _Table) -> None:
                 table.note(
                     f"the field that says which cells hold a number is {name + suffix!r}, since "
                     f"{name + '_valid'!r} is another column",
-                    name,
+                    column,
                 )
             taken.add(name + suffix)
         elif entry.get("create_flag_field"):
@@ -285,7 +305,7 @@ def _free_flag_names(table: _Table) -> None:
                 table.note(
                     "no field says which cells are empty, since its name would be that of another "
                     f"column, {name + '_set'!r}",
-                    name,
+                    column,
                 )
             taken.add(f"{name}_set")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +38,22 @@ FOREIGN_DATES = (
     (re.compile(rb"\d{1,2}([/.-])\d{1,2}\1\d{4}( .*)?"), ""),
     (re.compile(rb"\d{4}([/.])\d{1,2}\1\d{1,2}( .*)?"), "year/month/day"),
     (re.compile(rb"\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}( .*)?"), "day, name of the month, year"),
+    (
+        re.compile(
+            rb"\d{1,2}(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+            rb"(\d{2}|\d{4})([: ].*)?",
+            re.IGNORECASE,
+        ),
+        "day, name of the month, year",
+    ),
     (re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d"), "times without seconds"),
-    (re.compile(rb"\d{4}-\d\d-\d\d([ T].*)?"), "dates with and without times"),
 )
+ISO = re.compile(rb"(\d{4}-\d\d-\d\d)([ T].*)?")
+# Numbers with commas in them, of which the importer reads none.
+WITH_COMMA = re.compile(rb"[+-]?\d+(,\d+)+(\.\d+)?|[+-]?\d+(\.\d{3})*,\d+")
+THOUSANDS = re.compile(rb"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+DECIMAL = re.compile(rb"[+-]?\d+(\.\d{3})*,\d+")
+PLAIN = re.compile(rb"[+-]?\d+(\.\d+)?")
 DAY_NUMBER = re.compile(rb"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 INTEGERS = ("int8", "int16", "int32", "int64")
 
@@ -225,6 +239,9 @@ def _categorical(texts: list[bytes]) -> Proposed:
 
 def _why_text(profile: ColumnProfile) -> Iterator[str]:
     """Say why a column that looks like something else is text."""
+    if commas := _commas(profile):
+        yield commas
+        return
     others = {kind: _count(misfits) for kind, misfits in profile.misfits.items()}
     near = {kind: n for kind, n in others.items() if n <= profile.filled * (1 - NEARLY)}
     number = "int" in near or "float" in near
@@ -245,8 +262,58 @@ def _why_text(profile: ColumnProfile) -> Iterator[str]:
             f"it has {KINDS[kind]}, but for {_cells(near[kind])} "
             f"{_examples(profile.misfits[kind])}; {remedy}"
         )
+    elif days := _iso_dates(list(profile.texts)):
+        yield days
     elif dates := _foreign_dates(list(profile.texts)):
         yield f"it looks like dates ({dates}); the importer reads YYYY-MM-DD [HH:MM:SS]"
+
+
+def _commas(profile: ColumnProfile) -> str:
+    """Say of a column of numbers with commas what the importer would read instead."""
+    texts = [text.strip() for text in profile.texts if text.strip().lower() not in MISSING]
+    commas = [text for text in texts if WITH_COMMA.fullmatch(text)]
+    if not commas or not all(WITH_COMMA.fullmatch(t) or PLAIN.fullmatch(t) for t in texts):
+        return ""
+    decimal = all(DECIMAL.fullmatch(text) for text in commas)
+    thousands = all(THOUSANDS.fullmatch(text) for text in commas)
+    if not decimal and not thousands:
+        return ""
+    if decimal and thousands:
+        meaning = "it may stand before decimals or between thousands"
+    else:
+        meaning = "it stands before decimals" if decimal else "it stands between thousands"
+    return (
+        f"it looks like numbers with a comma ({_shown(commas[0])}): {meaning}, and the importer "
+        "reads numbers without one, such as 1234.5, so it is text"
+    )
+
+
+def _iso_dates(texts: list[bytes]) -> str:
+    """Say why a column is none of dates where all of its texts are written like YYYY-MM-DD."""
+    found = [ISO.fullmatch(text.strip()) for text in texts]
+    if not texts or not all(found):
+        return ""
+    wrong = [text for text, match in zip(texts, found, strict=True) if match and not _is_day(match)]
+    if wrong:
+        return (
+            f"it looks like dates, of which some are in no calendar ({_shown(wrong[0])}); left "
+            "empty, they would not keep it from being imported as dates"
+        )
+    with_time = [match is not None and match[2] is not None for match in found]
+    if any(with_time) and not all(with_time):
+        return (
+            "it looks like dates (dates with and without times); the importer reads YYYY-MM-DD "
+            "[HH:MM:SS]"
+        )
+    return ""
+
+
+def _is_day(match: re.Match[bytes]) -> bool:
+    try:
+        date.fromisoformat(match[1].decode())
+    except ValueError:
+        return False
+    return True
 
 
 def _foreign_dates(texts: list[bytes]) -> str:
@@ -257,9 +324,13 @@ def _foreign_dates(texts: list[bytes]) -> str:
 
 
 def _order_of_days(parts: list[list[bytes]]) -> str:
-    if any(int(first) > 12 for first, *_ in parts):
+    late_first = any(int(first) > 12 for first, *_ in parts)
+    late_second = any(int(second) > 12 for _, second, *_ in parts)
+    if late_first and late_second:
+        return "in different orders of day and month, or days that are in no calendar"
+    if late_first:
         return "day/month/year"
-    if any(int(second) > 12 for _, second, *_ in parts):
+    if late_second:
         return "month/day/year"
     return "day/month/year or month/day/year"
 

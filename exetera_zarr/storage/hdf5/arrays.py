@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from exetera_zarr.storage.hdf5.stored import CHUNK, Stored
 from exetera_zarr.storage.memory import MemoryArray
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.hdf5.handle import FileHandle
 
@@ -74,6 +77,7 @@ class DraftArray:
 
     def append(self, values: AnyArray, *, given: bool = False) -> None:  # noqa: ARG002 - written
         """As of `storage.base.Array`."""
+        self._file.changing(self)
         if isinstance(self.data, MemoryArray):
             if (self.length + len(values)) * self.dtype.itemsize <= _SHORT:
                 self.data.append(values)
@@ -113,6 +117,7 @@ class DraftArray:
 
     def _move(self, more: int) -> None:
         """Be in a new dataset."""
+        self._file.changing(self)
         before = self.data
         made = Stored.create(self._file, self._where, self.dtype, self.length + more)
         step = max(1, _STEP // self.dtype.itemsize)
@@ -121,13 +126,12 @@ class DraftArray:
         assert before is self.data
         self.data = made
 
-    def state(self) -> tuple[Stored | MemoryArray, int]:
-        """What `restore` takes to have it as it is now."""
-        return self.data, self.length
+    def saved(self) -> Callable[[], None]:
+        """As of `storage.undo.Changeable`; what was overwritten since is put back by others."""
+        return partial(self._restore, self.data, self.length)
 
-    def restore(self, state: tuple[Stored | MemoryArray, int]) -> None:
-        """Be as when `state` was called; what was overwritten since is put back by others."""
-        self.data, self.length = state
+    def _restore(self, data: Stored | MemoryArray, length: int) -> None:
+        self.data, self.length = data, length
         if isinstance(self.data, Stored) and self.data.linked:
             self.data.shorten(self.length)  # or else who opens the file next has more
         if isinstance(self.data, MemoryArray) and len(self.data) > self.length:

@@ -13,12 +13,14 @@ from exetera_zarr.storage import sharing, system
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.hdf5.handle import FileHandle
 from exetera_zarr.storage.hdf5.library import library, using
-from exetera_zarr.storage.hdf5.nodes import Node, Snapshot
+from exetera_zarr.storage.hdf5.nodes import Node
 from exetera_zarr.storage.hdf5.old_values import Mark, OldValues
 from exetera_zarr.storage.hdf5.places import RemotePlace
 from exetera_zarr.storage.hdf5.proof import prove
 from exetera_zarr.storage.hdf5.reading import read_tree
+from exetera_zarr.storage.hdf5.room import needed_by
 from exetera_zarr.storage.hdf5.writing import write_tree
+from exetera_zarr.storage.undo import Moment, UndoLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +71,7 @@ class Draft(sharing.SharedDraft):
         external: bool = False,
     ) -> None:
         super().__init__(place.identity, place.url, threading.RLock())
+        self.log = UndoLog(always=True)
         self.place = place
         self.durable = durable
         self._dirty = False
@@ -137,6 +140,7 @@ class Draft(sharing.SharedDraft):
     def _handle(self, file: Any) -> FileHandle:
         handle = FileHandle(file, self.url)
         handle.overwriting = self._overwriting
+        handle.changing = self.log.save
         return handle
 
     def _pass_over(self, skipped: list[str]) -> None:
@@ -166,8 +170,8 @@ class Draft(sharing.SharedDraft):
     def _note(self) -> None:
         """Take the tree for what was committed."""
         self._old.clear()
+        self.log.clear()
         self.reindex()
-        self._committed = Snapshot(self.root)
         self._dirty = self._torn = False
 
     def start_empty(self, *, replace: bool, version: int = 0) -> None:
@@ -237,6 +241,12 @@ class Draft(sharing.SharedDraft):
         if self._index is not None:
             self._index[node.id] = path, node
 
+    def note_gone(self, node: Node) -> None:
+        """Note that a group went, with all below."""
+        if self._index is not None:
+            for _, gone in node.walk():
+                self._index.pop(gone.id, None)
+
     def find(self, node_id: int) -> tuple[tuple[str, ...], Node] | None:
         """The names that lead to a node, and the node; None if there is none of that id."""
         index = self._index
@@ -271,24 +281,21 @@ class Draft(sharing.SharedDraft):
         if self.depth or array.committed:
             self._old.keep(array, start, count)
 
-    def _undo(self, snapshot: Snapshot, mark: Mark | None = None) -> None:
-        """Return to a snapshot, and to the values that were overwritten since."""
-        self._old.put_back(mark)
-        snapshot.restore()
-        self.reindex()
+    def snapshot(self) -> tuple[Moment, Mark, bool]:
+        """The present moment, by what changes the tree and what overwrites values."""
+        return self.log.mark(self.depth), self._old.mark(), self.dirty
 
-    def snapshot(self) -> tuple[Snapshot, Mark, bool]:
-        """The tree as it is, and where the old values are that `restore` has to put back."""
-        return Snapshot(self.root), self._old.mark(), self.dirty
-
-    def restore(self, snapshot: tuple[Snapshot, Mark, bool]) -> None:
+    def restore(self, snapshot: tuple[Moment, Mark, bool]) -> None:
         """Have the tree, and the values that were overwritten, as they were."""
-        tree, mark, dirty = snapshot
-        self._undo(tree, mark)
+        moment, mark, dirty = snapshot
+        self._old.put_back(mark)
+        self.log.undo(moment)
+        self.reindex()
         self._dirty = dirty
 
-    def drop_snapshot(self, snapshot: tuple[Snapshot, Mark, bool]) -> None:
+    def drop_snapshot(self, snapshot: tuple[Moment, Mark, bool]) -> None:
         """Note that nobody returns to a snapshot, but perhaps to one before."""
+        self.log.forget(snapshot[0])
         self._old.forget(snapshot[1])
 
     def rollback(self) -> None:
@@ -301,7 +308,9 @@ class Draft(sharing.SharedDraft):
                     other.make_writable()  # a process has a file open in one way alone
                 self.open()
                 return
-            self._undo(self._committed)
+            self._old.put_back()
+            self.log.undo_all()
+            self.reindex()
             self._old.clear()
             self._dirty = False
             if self._torn:  # by a commit that failed
@@ -353,6 +362,7 @@ class Draft(sharing.SharedDraft):
 
     def _write(self) -> None:
         """Have the file be as the tree is, and see that it is."""
+        self.file.reserve(needed_by(self.root))
         self._torn = True
         write_tree(self.file, self.root)
         self.file.flush()

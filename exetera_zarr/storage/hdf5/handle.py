@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exetera_zarr.errors import ArgumentError
 from exetera_zarr.storage.hdf5.library import library, using
+from exetera_zarr.storage.hdf5.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,11 @@ class FileHandle:
         self.url = url
         self.overwriting: Callable[[DraftArray, int, int], None] = _nothing
         """Called with the array, the start and the number of elements that are overwritten."""
+        self.changing: Callable[[DraftArray], None] = _nothing_of
+        """Called with an array that is going to be longer, or in another place."""
         self._open: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._held: dict[tuple[int, int], Any] = {}
+        self._room: Room | None = None
 
     @property
     def file(self) -> Any:
@@ -103,10 +107,22 @@ class FileHandle:
             self.close()
             self._file = reopen()
 
+    def reserve(self, count: int) -> None:
+        """Have room on the disk for so many bytes more; StorageError where there is none."""
+        with using(self.url):
+            if self._room is None:
+                self._room = Room(self.file)
+            self._room.reserve(count)
+
     def flush(self) -> None:
         """Have the system know all that was written."""
         with using(self.url):
             self.file.flush()
+            self._trim()
+
+    def _trim(self) -> None:
+        if self._room is not None:
+            self._room.trim()
 
     def close(self) -> None:
         """Close what is open of it, and the file."""
@@ -114,8 +130,16 @@ class FileHandle:
             self._open.clear()
             self.let_go()
             if self._file is not None:
+                if self._room is not None and self._file:
+                    self._file.flush()
+                    self._trim()
+                self._room = None
                 self._file.close()
                 self._file = None
+
+
+def _nothing_of(array: DraftArray) -> None:
+    """Keep nothing of what an array was."""
 
 
 def _nothing(array: DraftArray, start: int, count: int) -> None:

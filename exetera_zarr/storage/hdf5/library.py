@@ -19,6 +19,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _library: Any = None
 _lock = threading.RLock()
 """The library does one thing at a time in any case; so what belongs together stays together."""
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _HANDLES = {"rdcc_nbytes": 0}
 """The oldest format that will do, as h5py and ExeTera write it. With ``libver=("v108", "v108")``, a
 group that gets hundreds of links at once loses all of them in silence. Blocks are far larger than a
@@ -71,10 +72,35 @@ def using(what: str) -> Iterator[None]:
             yield
         except (ExeteraError, MemoryError):
             raise
-        except OSError as error:
-            raise _explained(what, error) from error
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise CorruptDataError(f"{what} cannot be read or written as HDF5: {error}") from error
+        except (OSError, RuntimeError) as error:
+            if _is_full(error):
+                raise _full(what) from error
+            if isinstance(error, OSError):
+                raise _explained(what, error) from error
+            raise _unreadable(what, error) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable(what, error) from error
+
+
+def _unreadable(what: str, error: Exception) -> CorruptDataError:
+    return CorruptDataError(f"{what} cannot be read or written as HDF5: {error}")
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether there was no room; of what it does at the end, HDF5 gives the text alone."""
+    number = error.errno if isinstance(error, OSError) else None
+    signs = ("No space left on device", "Disk quota exceeded")
+    return number in _FULL or any(sign in str(error) for sign in signs)
+
+
+def _full(what: str) -> StorageError:
+    full = StorageError(
+        f"there is no room left on the disk, or in the quota, of {what}: free some, then repeat "
+        "what failed, or rollback(); vacuum() writes the file anew without the room that was "
+        "taken by what is not in it any more"
+    )
+    full.errno = errno.ENOSPC
+    return full
 
 
 def _explained(what: str, error: OSError) -> ExeteraError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.hdf5.handle import Reference
     from exetera_zarr.storage.hdf5.stored import Stored
 
-__all__ = ["Node", "Snapshot"]
+__all__ = ["InFile", "Node"]
 
 _ids = itertools.count()
 
@@ -65,6 +65,15 @@ class Node:
         arrays = [(r, there.arrays.get(r), a.length) for r, a in self.arrays.items()]
         return there.reference, there.notes, there.attributes, arrays
 
+    def saved(self) -> Callable[[], None]:
+        """As of `storage.undo.Changeable`; whoever has the node sees it return, too."""
+        attributes, groups, arrays = self.attributes, self.groups, self.arrays
+
+        def restore() -> None:
+            self.attributes, self.groups, self.arrays = attributes, groups, arrays
+
+        return restore
+
     def loaded(self) -> Node:
         """Itself, with its children."""
         load, self.load = self.load, None
@@ -77,28 +86,3 @@ class Node:
         yield path, self
         for name, child in self.groups.items():
             yield from child.walk((*path, name))
-
-
-class Snapshot:
-    """
-    A tree as it is now, to return to.
-
-    The nodes and arrays stay the same objects, so that whoever has one sees it return, too.
-
-    Parameters
-    ----------
-    root
-        Of the tree, with all its children.
-    """
-
-    def __init__(self, root: Node) -> None:
-        nodes = [node for _, node in root.walk()]
-        self._nodes = [(n, n.attributes, n.groups, n.arrays) for n in nodes]
-        self._arrays = [(a, a.state()) for n in nodes for a in n.arrays.values()]
-
-    def restore(self) -> None:
-        """Have the tree as it was."""
-        for node, attributes, groups, arrays in self._nodes:
-            node.attributes, node.groups, node.arrays = attributes, groups, arrays
-        for array, state in self._arrays:
-            array.restore(state)

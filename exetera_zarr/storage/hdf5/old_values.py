@@ -75,7 +75,8 @@ class OldValues:
 
     def forget(self, mark: Mark) -> None:
         """Note that nobody returns to a mark, but perhaps to one before."""
-        self._seen |= mark.seen
+        mark.seen.update(self._seen)
+        self._seen = mark.seen
 
     def put_back(self, mark: Mark | None = None) -> None:
         """Have the arrays as they were at a mark, or else at the last commit."""

@@ -125,7 +125,12 @@ class FilePlace(Place):
         if not os.path.isdir(folder):
             raise DatasetNotFoundError(f"there is no folder {os.path.dirname(self.url) or '.'}")
         self._made = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.unfinished")
-        return opened(self._made, "x", self.url)
+        try:
+            return opened(self._made, "x", self.url)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                self.discard()
+            raise
 
     @contextlib.contextmanager
     def look(self) -> Iterator[Any]:
@@ -167,9 +172,9 @@ class FilePlace(Place):
             os.unlink(made)
 
     def discard(self) -> None:
-        if self._made is not None and not self._promised:
-            os.unlink(self._made)
-        self._made = None
+        made, self._made = self._made, None
+        if made is not None and not self._promised:
+            os.unlink(made)
 
 
 class ObjectPlace(Place):

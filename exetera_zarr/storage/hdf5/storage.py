@@ -202,6 +202,7 @@ class HDF5Group(DraftGroup):
             parent = self.node
             self._check_new(name, parent.groups)
             child = Node(dict(attributes or {}), row_block=row_block or parent.row_block)
+            draft.log.save(parent)
             parent.groups = {**parent.groups, name: child}
             draft.note((*self._path, name), child)
             return self._below(child, name)

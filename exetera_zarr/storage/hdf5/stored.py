@@ -25,6 +25,8 @@ _CHUNKS = 64
 """Chunks of a selection. What HDF5 does for each of them grows with how many there are: 8,192 at
 once, of ExeTera's, take twice as long as 64 at a time."""
 _CHUNK_BYTES = 1 << 20
+_OBJECT = 1 << 13
+"""Bytes that HDF5 may need to say where a dataset, or its chunks, are."""
 
 
 def chunk_for(length: int, itemsize: int) -> int:
@@ -96,6 +98,7 @@ class Stored:
             Elements that are going to be written soon.
         """
         h5py = library()
+        file.reserve(_OBJECT)
         with using(where):
             plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             plan.set_chunk((chunk_for(length, dtype.itemsize),))
@@ -145,8 +148,12 @@ class Stored:
 
     def write(self, start: int, values: AnyArray) -> None:
         """Put elements from `start` on, which may be past its end."""
+        end = start + len(values)
+        if end > self.extent and self.chunk:
+            chunks = -(-end // self.chunk) - (-(-self.extent // self.chunk))
+            self.file.reserve(chunks * (self.chunk * values.dtype.itemsize + 64) + _OBJECT)
         with using(self.where):
-            self.resize(max(self.extent, start + len(values)))
+            self.resize(max(self.extent, end))
             dataset = self.dataset()
             values = np.ascontiguousarray(values)
             for low, high in self._pieces(start, start + len(values)):

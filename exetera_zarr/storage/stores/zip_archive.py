@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec.implementations.zip import ZipFileSystem
 
-from exetera_zarr.errors import DatasetNotFoundError
+from exetera_zarr.errors import CorruptDataError, DatasetNotFoundError
 from exetera_zarr.storage import keys
 from exetera_zarr.storage.remote.files import open_at_random
 from exetera_zarr.storage.remote.urls import is_local, without_secrets
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["ArchiveStore"]
+
+_FIRST_FILE = b"PK\x03\x04"
+"""How an archive begins that has any file."""
 
 
 class ArchiveStore(FsspecStore):
@@ -65,7 +68,13 @@ class ArchiveStore(FsspecStore):
         try:
             archive = ZipFileSystem(fo=file)
         except zipfile.BadZipFile as error:
+            damaged = _begins_as_archive(file)
             file.close()
+            if damaged:
+                raise CorruptDataError(
+                    f"the zip archive {self.url} is truncated or damaged: its end, where the list "
+                    "of its files is, is missing; copy or download it again"
+                ) from error
             raise DatasetNotFoundError(
                 f"there is no dataset at {self.url}: it is not a zip archive"
             ) from error
@@ -74,6 +83,11 @@ class ArchiveStore(FsspecStore):
             raise
         weakref.finalize(archive, file.close)
         return archive
+
+
+def _begins_as_archive(file: IO[bytes]) -> bool:
+    file.seek(0)
+    return file.read(len(_FIRST_FILE)) == _FIRST_FILE
 
 
 def _top(filesystem: Any) -> str:

@@ -100,6 +100,8 @@ class DraftContext:
     gone: Callable[[str], Exception]
     """The error to raise where the object of that key is missing."""
     ahead: ReadAhead
+    changing: Callable[[DraftArray], None]
+    """Called with an array that is about to change."""
     read_cache: ReadCache = field(default_factory=ReadCache)
     lock: threading.RLock = field(default_factory=threading.RLock)
     fresh_place: bool = False
@@ -193,14 +195,20 @@ class DraftArray:
         found = {keys.node_of(b.key) for b in blocks if isinstance(b, concurrency.Upload)}
         return found if self._target is None else {*found, self._target}
 
-    def clone(self) -> DraftArray:
-        """The same array for a snapshot; buffers are shared until one side changes them."""
+    def saved(self) -> Callable[[], None]:
+        """As of `storage.undo.Changeable`; buffers are shared until a later epoch changes them."""
         twin = DraftArray(self.context, self.prefix, self.role, self.dtype, self.block, self.stored)
         twin.length = self.length
         twin._blocks = dict(self._blocks)
         twin._moved = self._moved
-        # The target stays with the original: what that writes next must not meet what this has.
-        return twin
+        return partial(self._restore, twin)
+
+    def _restore(self, twin: DraftArray) -> None:
+        """Be as when a twin was made, which has kept what was written for this one since."""
+        self.changes += 1
+        self._target = None  # what is written next must not meet what comes late
+        self.length, self.stored, self._moved = twin.length, twin.stored, twin._moved
+        self._blocks = dict(twin._blocks)
 
     @property
     def changed(self) -> bool:
@@ -352,6 +360,7 @@ class DraftArray:
     def append(self, values: AnyArray, *, given: bool = False) -> None:
         """Add elements at the end; whole blocks are uploaded at once, `given` ones beside work."""
         with self.context.lock:
+            self.context.changing(self)
             before = self.length
             pending: list[concurrency.Upload] = []
             self.changes += 1
@@ -437,13 +446,19 @@ class DraftArray:
     def write(self, start: int, values: AnyArray) -> None:
         """Overwrite from `start`, all or nothing; the blocks are encoded once, at commit."""
         with self.context.lock:
+            self.context.changing(self)
             self.changes += 1
             pieces = list(self._pieces(start, start + len(values)))
             if len(pieces) == 1:
                 number, low, high = pieces[0]
                 buffer = self._buffer(number, self._rows(number))
+                before = buffer.read(low, high).copy()
                 buffer.change(low, values)
-                self.context.write_back.touch(buffer)
+                try:
+                    self.context.write_back.touch(buffer)
+                except BaseException:  # as of a full disk: nothing is written then
+                    buffer.change(low, before)
+                    raise
                 return
             made: dict[int, Buffer | concurrency.Upload] = {}
             for number, low, high in pieces:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.errors import full_folder
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -118,9 +120,11 @@ class Buffer:
                 return
             if self._file is None:
                 self._file = _SpillFile(folder)
-            with open(self._file.name, "r+b") as file:
+            left = rows[:used].view(np.uint8).data
+            with open(self._file.name, "r+b", buffering=0) as file:
                 file.seek(spilled * rows.itemsize)
-                rows[:used].tofile(file)
+                while left:
+                    left = left[file.write(left) :]
             self._parts = (spilled + used, np.empty(0, rows.dtype), 0)
 
     def _read_file(self, start: int, out: npt.NDArray[Any]) -> None:
@@ -169,8 +173,18 @@ class WriteBack:
             oldest, reference = next(iter(self._buffers.items()))
             victim = reference()
             if victim is not None:
-                victim.spill(self._place())
+                try:
+                    victim.spill(self._place())
+                except OSError as error:  # it is in memory still
+                    raise full_folder(self._parent, error) or error from error
             self._forget(oldest)
+
+    def close(self) -> None:
+        """Remove the folder, unless somebody still has a buffer of which a part is in it."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._folder)
+                self._folder = None
 
     def _forget(self, serial: int) -> None:
         self._buffers.pop(serial, None)

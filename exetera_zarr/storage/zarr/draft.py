@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 import time
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exetera_zarr.storage.stores.base import ObjectStore
+    from exetera_zarr.storage.undo import Moment
     from exetera_zarr.storage.zarr.arrays import DraftArray
 
 __all__ = ["Draft", "claim"]
@@ -84,11 +86,14 @@ class Draft(SharedDraft):
             WriteBack(cache_limit, spill_dir),
             self._gone,
             ReadAhead(store, min(256 << 20, cache_limit)),
+            self.log.save,
             lock=self.lock,
             fresh_place=created,
         )
         self.renumbered: list[dict[str, str]] = []
         self._publication = Publication(version)
+        self._dropped: list[State] = []
+        """What was rolled back inside of the transaction that is under way."""
         self._began = clock()
         self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
         self._state = State(version, self._tree(version))
@@ -130,6 +135,13 @@ class Draft(SharedDraft):
         known = self._index
         if known is not None and known[0] is self._state.root:
             known[1][node.id] = path, node
+
+    def note_gone(self, node: Node) -> None:
+        """Note that a group went, with all below."""
+        known = self._index
+        if known is not None:
+            for gone in (node, *(below for _, below in node.walk())):
+                known[1].pop(gone.id, None)
 
     def find(self, node_id: str) -> tuple[tuple[str, ...], Node] | None:
         """The names that lead to a node, and the node; None if none of that id is known."""
@@ -182,7 +194,10 @@ class Draft(SharedDraft):
             self._state = State(base, self._tree(base))
             self.context.uploads.forget_failure()
             self.store.forget()
-            self._remove_sent(self._only_in(dropped))
+            if self.depth:
+                self._dropped.append(dropped)  # which an error may want back
+            else:
+                self._remove_sent(self._only_in(dropped))
             self.store.forget()
             self._began = clock()
 
@@ -230,17 +245,26 @@ class Draft(SharedDraft):
                         self._publication.shown = newest
             return self.base.number
 
-    def snapshot(self) -> State:
-        """The state, with a tree of its own; buffers are shared until one side changes them."""
-        snapshot = replace(self._state, root=self._state.root.clone())
+    def snapshot(self) -> tuple[State, Moment]:
+        """The state, and the moment that its tree can return to."""
+        snapshot = self._state, self.log.mark(self.depth)
         self.context.epoch += 1
         return snapshot
 
-    def restore(self, snapshot: State) -> None:
+    def restore(self, snapshot: tuple[State, Moment]) -> None:
         """Have the state, and with it the tree, of a snapshot."""
-        self._state = snapshot
+        self._state, moment = snapshot
         self.context.epoch += 1
+        self.log.undo(moment)
+        self._dropped.clear()
+        self.reindex()
         self.context.uploads.forget_failure()
+
+    def drop_snapshot(self, snapshot: tuple[State, Moment]) -> None:
+        """Note that nobody returns to a snapshot, but perhaps to one before."""
+        self.log.forget(snapshot[1])
+        while self._dropped and self.depth == 1:
+            self._remove_sent(self._only_in(self._dropped.pop()))
 
     def retain(self, policy: Keep) -> None:
         """Have the dataset keep versions by a rule, from the next commit on."""
@@ -462,6 +486,10 @@ class Draft(SharedDraft):
 
     def finish(self, patience: float | None = None) -> None:
         self._publication.finish(self.store, patience)
+
+    def release(self) -> None:
+        if self.pid == os.getpid():
+            self.context.write_back.close()
 
     def vacuum(self, expire: Keep, orphans_older_than: float, all_of: str = "") -> int:
         """

@@ -21,7 +21,7 @@ from exetera_zarr.storage.zarr.chunks import ChunkCodec
 from exetera_zarr.storage.zarr.documents import check, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["FORMAT", "Node", "array_document", "decode", "documents", "encode", "plain", "tree"]
 
@@ -81,16 +81,14 @@ class Node:
         folded.add(child.segment.casefold())
         self._folded = groups, folded
 
-    def clone(self) -> Node:
-        """A snapshot that later changes of this tree do not reach."""
-        return Node(
-            self.id,
-            self.segment,
-            dict(self.attributes),
-            self.row_block,
-            {name: node.clone() for name, node in self.groups.items()},
-            {role: array.clone() for role, array in self.arrays.items()},
-        )
+    def saved(self) -> Callable[[], None]:
+        """As of `storage.undo.Changeable`; whoever has the node sees it return, too."""
+        attributes, groups, arrays = self.attributes, self.groups, self.arrays
+
+        def restore() -> None:
+            self.attributes, self.groups, self.arrays = attributes, groups, arrays
+
+        return restore
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Node]]:
         """Every node below, this one not included, with its node path; parents first."""

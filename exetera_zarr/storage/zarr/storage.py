@@ -172,6 +172,7 @@ class ZarrGroup(DraftGroup):
             if "fieldtype" not in about:
                 about["row_block"] = block
             child = Node(secrets.token_hex(8), segment, about, block)
+            draft.log.save(parent)
             parent.add(name, child)
             draft.note((*self._path, name), child)
             return self._below(child, name)
