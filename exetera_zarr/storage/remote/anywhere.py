@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 from fsspec.asyn import FSTimeoutError
 
-from exetera_zarr.storage.remote.requests import Failure, Kind, by_status
+from exetera_zarr.storage.remote.requests import OURS, Failure, Kind, by_status
 from exetera_zarr.storage.remote.urls import WEB, scheme_of
 
 if TYPE_CHECKING:
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AnyClient", "file_system"]
 
-_OURS = ("retry_deadline", "credentials")
+_OURS = OURS | {"credentials"}
 """Options that no file system of fsspec knows."""
+
+_REDIRECTS = frozenset(["TooManyRedirects", "InvalidURL"])
+"""Errors of aiohttp, of redirects that it does not follow."""
 
 
 def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -57,6 +60,8 @@ class AnyClient:
     def explain(self, error: Exception) -> Failure:
         """What an error means."""
         reason = str(error) or type(error).__name__
+        if any(kind.__name__ in _REDIRECTS for kind in type(error).__mro__):
+            return Failure(Kind.OTHER, "it sends us on for ever, or to what is no web server")
         status = getattr(error, "status", None)  # of aiohttp's errors
         if isinstance(error, (FileNotFoundError, KeyError)):  # the latter is zipfile's
             if isinstance(error.__cause__, Exception):  # of any kind, where a file is opened

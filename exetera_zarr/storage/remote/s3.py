@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import botocore.exceptions as boto
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.parsers import ResponseParserError
 from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
+from yarl import URL
 
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.client import (
@@ -26,9 +28,12 @@ from exetera_zarr.storage.remote.client import (
     Page,
     Part,
     Upload,
+    page_of,
     total_in,
 )
 from exetera_zarr.storage.remote.credentials import AwsCredentials, Provider
+from exetera_zarr.storage.remote.limits import at_most, limits
+from exetera_zarr.storage.remote.replies import UnfollowedReply, host_of
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.remote.resolving import RESOLVER
 
@@ -63,6 +68,38 @@ _NETWORK = (
 )
 
 
+class _Session(AIOHTTPSession):  # type: ignore[misc]
+    """
+    aiobotocore's session of aiohttp, careful with what is answered.
+
+    Where S3 sends us on to another region is botocore's to read, as it does where nothing follows
+    redirects by itself: it stays with the endpoint that it was given, or in Amazon's domain.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        session._response_class = UnfollowedReply  # noqa: SLF001 - nothing public reaches it
+        return _Unfollowing(session)
+
+
+class _Unfollowing:
+    """
+    A session that follows no redirects.
+
+    Parameters
+    ----------
+    session
+        Of aiohttp.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **given: Any) -> aiohttp.ClientResponse:
+        """An answer, as of ``aiohttp.ClientSession.request``."""
+        return await self._session.request(method, allow_redirects=False, **given)
+
+
 class _FileSystem(OfThisProcess, S3FileSystem):  # type: ignore[misc]
     """A class of our own has instances of our own: not those of others, which try again."""
 
@@ -89,6 +126,7 @@ class S3Client(BucketClient):
         super().__init__(provider)
         config = {"max_pool_connections": _CONNECTIONS, **options.get("config_kwargs", {})}
         config["retries"] = {"total_max_attempts": 1}
+        config["http_session_cls"] = _Session
         config["connector_args"] = {"resolver": RESOLVER, **config.get("connector_args", {})}
         self._options = {"use_listings_cache": False, **options, "config_kwargs": config}
         self.secret = secrets_of({**options, "config_kwargs": {}})
@@ -145,10 +183,12 @@ class S3Client(BucketClient):
                 data = await reply["Body"].read()
             finally:
                 reply["Body"].close()
-            size = total_in(reply["ContentRange"]) if "ContentRange" in reply else len(data)
+            told = reply.get("ContentRange")
+            size = len(data) if told is None else total_in(told, start)
             return Part(data, size, reply["ETag"])
 
-        found: Part = sync(fs.loop, get)
+        with at_most(stop - start):
+            found: Part = sync(fs.loop, get)
         return found
 
     def upload(self, name: str, requests: Requests) -> Upload:
@@ -182,12 +222,13 @@ class S3Client(BucketClient):
             asked["MaxKeys"] = limit
         if following is not None:
             asked["ContinuationToken"] = following
-        reply = self._call("list_objects_v2", **asked)
+        with at_most(limits.page):
+            reply = self._call("list_objects_v2", **asked)
         entries = [
             Entry(found["Key"], found["Size"], found["LastModified"].timestamp())
             for found in reply.get("Contents", ())
         ]
-        return Page(entries, reply.get("NextContinuationToken"))
+        return page_of(prefix, entries, reply.get("NextContinuationToken"))
 
     def tag_of(self, data: bytes) -> str | None:
         # The ETag of a small object is its MD5, unless the bucket encrypts by a key of its own.
@@ -251,7 +292,21 @@ class S3Client(BucketClient):
             )
         if code in _BUSY:
             return Failure(Kind.BUSY, reason)
+        if 300 <= status < 400:
+            return Failure(Kind.OTHER, _sent_on(about.get("HTTPHeaders", {})) or reason)
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
+
+
+def _sent_on(headers: Mapping[str, str]) -> str | None:
+    """What to say of a store that sends us on to another host; None where it does not."""
+    try:
+        host = host_of(URL(headers["location"]))
+    except (KeyError, ValueError):
+        return None
+    return (
+        f"it sends us on to another host, {host!r}, which is not followed: if that host is "
+        "trusted, give it as endpoint_url"
+    )
 
 
 class _Upload(Upload):
