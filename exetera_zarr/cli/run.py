@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from exetera_zarr.cli.reporting import say
 from exetera_zarr.errors import DataError
 from exetera_zarr.tables.redirects import Redirect, redirected
 
@@ -59,4 +59,4 @@ def run(
         run_script(script, arguments or ())
     for redirect in redirects:
         if not redirect.used:
-            sys.stderr.write(f"exetera-zarr: no dataset was opened at {redirect.source} (--map)\n")
+            say(f"no dataset was opened at {redirect.source} (--map)")

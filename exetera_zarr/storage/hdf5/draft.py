@@ -19,6 +19,7 @@ from exetera_zarr.storage.hdf5.places import RemotePlace
 from exetera_zarr.storage.hdf5.proof import prove
 from exetera_zarr.storage.hdf5.reading import read_tree
 from exetera_zarr.storage.hdf5.writing import write_tree
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,8 +145,10 @@ class Draft(sharing.SharedDraft):
         self.passed_over += skipped
         more = len(skipped) - _SHOWN
         warnings.warn(
-            f"{self.url} holds what is not of ExeTera, and is passed over: "
-            f"{'; '.join(skipped[:_SHOWN])}{f'; and {more} more' if more > 0 else ''}",
+            visible(
+                f"{self.url} holds what is not of ExeTera, and is passed over: "
+                f"{'; '.join(skipped[:_SHOWN])}{f'; and {more} more' if more > 0 else ''}"
+            ),
             UserWarning,
             stacklevel=2,
         )

@@ -57,7 +57,8 @@ class Limits:
     refusal
         Bytes of an answer that says what went wrong.
     copied
-        Bytes of a file that is copied to the local disk, as its server sends no parts of it.
+        Bytes of a file that its server sends only as a whole, where it is copied to the local disk,
+        or where the server does not say how many there are.
     listed
         Objects of one listing.
     idle_pages

@@ -33,6 +33,8 @@ _PLAIN = frozenset(
     ["accept", "accept-encoding", "connection", "host", "if-range", "range", "user-agent"]
 )
 """Headers of requests that say nothing of who asks."""
+_FEW_CHUNKS, _TINY = 4096, 16
+"""How many chunks a body may have, whatever they are, and bytes of each beyond that on average."""
 _LOOKS = frozenset(["GET", "HEAD"])
 
 
@@ -90,7 +92,8 @@ class Reply(aiohttp.ClientResponse):
             raise Refused(_too_much(f"{bytes_shown(told)} were announced", most, allowed))
         if most is not None and not encoded:
             self.content.set_read_chunk_size(most)
-        self.content = _Body(self.content, most, allowed)  # type: ignore[assignment]
+        chunked = "Transfer-Encoding" in self.headers
+        self.content = _Body(self.content, most, allowed, chunked=chunked)  # type: ignore[assignment]
 
     def _check_redirect(self) -> None:
         target = self.headers.get("Location") or self.headers.get("URI")
@@ -171,11 +174,16 @@ class _Body:
         Bytes that are taken; None for any number.
     allowed
         What the request allows.
+    chunked
+        Whether it comes in chunks.
     """
 
-    def __init__(self, stream: aiohttp.StreamReader, most: int | None, allowed: Allowance) -> None:
+    def __init__(
+        self, stream: aiohttp.StreamReader, most: int | None, allowed: Allowance, *, chunked: bool
+    ) -> None:
         self._stream, self._most, self._allowed = stream, most, allowed
         self._silence = allowed.silence
+        self._chunked, self._rest, self._count = chunked, b"", 0
         self._taken = 0
         self._waited, self._since = 0.0, 0
         # What aiohttp's own parts ask of it, and nothing by which bytes could come uncounted.
@@ -185,16 +193,32 @@ class _Body:
 
     async def readany(self) -> bytes:
         """What is there, or comes next; nothing at the end."""
-        return await self._counted(self._stream.readany())
+        if self._rest:
+            data, self._rest = self._rest, b""
+            return data
+        return await self._counted(self._chunks() if self._chunked else self._stream.readany())
 
     async def read(self, size: int = -1) -> bytes:
         """At most so many of the next bytes; all of them by default."""
-        if size >= 0:
+        if size >= 0 and not self._chunked:
             return await self._counted(self._stream.read(size))
+        if size >= 0:
+            data = await self.readany()
+            self._rest = data[size:]
+            return data[:size]
         blocks = []
         while block := await self.readany():
             blocks.append(block)
         return b"".join(blocks)
+
+    async def _chunks(self) -> bytes:
+        """The same as `readany` of a body in chunks, each of which takes time: they are counted."""
+        stream = self._stream
+        data, ended = await stream.readchunk()
+        while ended and not data:
+            data, ended = await stream.readchunk()
+        self._count += 1 + len(stream._http_chunk_splits or ())  # noqa: SLF001 - nobody else knows
+        return data + stream.read_nowait() if data else data
 
     async def _counted(self, coming: Awaitable[bytes]) -> bytes:
         began = time.monotonic()
@@ -209,6 +233,8 @@ class _Body:
         self._taken += len(data)
         if self._most is not None and self._taken > self._most:
             raise Refused(_too_much("there is no end of it", self._most, self._allowed))
+        if self._count > _FEW_CHUNKS and self._taken < self._count * _TINY:
+            raise Refused(f"it cuts what it sends into {self._count:,} pieces of a few bytes each")
         if data:
             self._check_progress(time.monotonic() - began, len(data))
         return data
