@@ -153,7 +153,7 @@ class Answering(BaseHTTPRequestHandler):
 
     # -- what is honest
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that the base class calls
+    def do_GET(self) -> None:
         asked = self._asked()
         self.hostile.asked.append(asked)
         with suppress(OSError):

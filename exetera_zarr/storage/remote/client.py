@@ -28,6 +28,7 @@ __all__ = [
     "Upload",
     "all_entries",
     "page_of",
+    "size_of",
     "total_in",
 ]
 
@@ -36,6 +37,7 @@ _C = TypeVar("_C", bound=AwsCredentials | GoogleToken)
 ABSENT = ""
 """The tag of an object that is not there."""
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19}|\*)", re.ASCII | re.IGNORECASE)
+_PARTIAL = 206
 _of_parents: list[object] = []
 """File systems of the process that this one was forked from: closing them would need its loop."""
 
@@ -120,6 +122,34 @@ def total_in(content_range: str, start: int | None = None) -> int | None:
     if start is not None and int(found[1]) != start:
         raise Refused(f"it sends the bytes from {found[1]} on, and those from {start} were asked")
     return None if found[2] == "*" else int(found[2])
+
+
+def size_of(status: int, content_range: str | None, start: int, length: int) -> int:
+    """
+    The size of an object of which a part was asked for.
+
+    Parameters
+    ----------
+    status
+        Of the answer: 206 for a part, 200 for the whole.
+    content_range
+        The header of that name; None where there is none.
+    start
+        Where the part was asked for from.
+    length
+        Bytes that came.
+
+    Raises
+    ------
+    Refused
+        It does not say, so that nobody would see if some of it were missing.
+    """
+    if status != _PARTIAL and content_range is None:
+        return length
+    size = total_in(content_range or "", start)
+    if size is None:
+        raise Refused("it sends a part of the object, and does not say how large the whole is")
+    return size
 
 
 def page_of(prefix: str, entries: list[Entry], following: object) -> Page:

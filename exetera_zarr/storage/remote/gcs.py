@@ -30,7 +30,7 @@ from exetera_zarr.storage.remote.client import (
     Part,
     Upload,
     page_of,
-    total_in,
+    size_of,
 )
 from exetera_zarr.storage.remote.credentials import GoogleToken, Provider
 from exetera_zarr.storage.remote.limits import Refused, at_most, limits
@@ -136,12 +136,11 @@ class GoogleClient(BucketClient):
 
     def part(self, name: str, start: int, stop: int) -> Part:
         asked = {"Range": f"bytes={start}-{stop - 1}"}
+        fs, path = self.fs, ("b/{}/o/{}", self.bucket, name)
+        request = partial(fs._request, "GET", *path, headers=asked, alt="media")  # noqa: SLF001
         with at_most(stop - start):
-            headers, data = self._call(
-                "GET", "b/{}/o/{}", self.bucket, name, headers=asked, alt="media"
-            )
-        told = headers.get("Content-Range")
-        size = len(data) if told is None else total_in(told, start)
+            status, headers, _, data = sync(fs.loop, request)
+        size = size_of(status, headers.get("Content-Range"), start, len(data))
         return Part(data, size, headers["X-Goog-Generation"])
 
     def upload(self, name: str, requests: Requests) -> Upload:

@@ -69,7 +69,7 @@ class Limits:
         Bytes a second over that time, of which any less is no progress.
     """
 
-    largest: int = 128 << 20
+    largest: int = 96 << 20
     page: int = 4 << 20
     refusal: int = 1 << 20
     copied: int = 64 << 30

@@ -19,7 +19,7 @@ from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.anywhere import AnyClient, file_system
 from exetera_zarr.storage.remote.buckets import bucket_client, is_bucket
 from exetera_zarr.storage.remote.client import Part, Upload, total_in
-from exetera_zarr.storage.remote.limits import at_most
+from exetera_zarr.storage.remote.limits import Refused, at_most
 from exetera_zarr.storage.remote.requests import Requests, bounds_of, secrets_of
 from exetera_zarr.storage.remote.urls import (
     WEB,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["NoPartsError", "RemoteFile", "remote_file"]
 
 _R = TypeVar("_R")
+_WHOLE = 200
+"""The status of an answer that has the whole file."""
 
 
 class NoPartsError(Exception):
@@ -275,6 +277,8 @@ class _WebFile(_AnyFile):
             reply = await self._get()
             try:
                 reply.raise_for_status()
+                if reply.status != _WHOLE:
+                    raise Refused(f"it answers with status {reply.status}, and sends no file")
             except BaseException:
                 reply.close()
                 raise

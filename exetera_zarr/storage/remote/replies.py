@@ -24,9 +24,9 @@ from exetera_zarr.storage.remote.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
-__all__ = ["Reply", "UnfollowedReply", "host_of", "same_place"]
+__all__ = ["Reply", "UnfollowedReply", "host_of", "same_place", "sent_on"]
 
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _PLAIN = frozenset(
@@ -97,7 +97,11 @@ class Reply(aiohttp.ClientResponse):
 
     def _check_redirect(self) -> None:
         target = self.headers.get("Location") or self.headers.get("URI")
-        if self.status not in _REDIRECTS or target is None:
+        if self.status not in _REDIRECTS:
+            return
+        if target is None:
+            if self.method in _LOOKS:
+                raise Refused(f"it sends us on (status {self.status}) without saying where to")
             return
         try:
             to = self.url.join(URL(target))
@@ -122,10 +126,36 @@ class Reply(aiohttp.ClientResponse):
 
 
 class UnfollowedReply(Reply):
-    """The same for a client that follows no redirects by itself, so that it may look at them."""
+    """
+    The same for S3's client, which follows no redirects but reads from them where a bucket is.
+
+    It asks for the bucket's region (HEAD) where it is told of another place without a region, and
+    would do that again and again where it is not told of it then.
+    """
 
     def _check_redirect(self) -> None:
-        pass
+        lost = self.method == "HEAD" and "x-amz-bucket-region" not in self.headers
+        if self.status in _REDIRECTS and lost:
+            raise Refused(sent_on(self.headers) or f"it sends us on (status {self.status})")
+
+
+def sent_on(headers: Mapping[str, str]) -> str | None:
+    """
+    What to say of a store that sends us on to another host; None where it names none.
+
+    Parameters
+    ----------
+    headers
+        Of its answer, by any spelling.
+    """
+    try:
+        host = host_of(URL(headers.get("Location") or headers["location"]))
+    except (KeyError, ValueError):
+        return None
+    return (
+        f"it sends us on to another host, {host!r}, which is not followed: if that host is "
+        "trusted, give it as endpoint_url"
+    )
 
 
 def same_place(here: URL, there: URL) -> bool:

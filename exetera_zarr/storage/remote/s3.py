@@ -18,7 +18,6 @@ from aiobotocore.session import AioSession
 from botocore.parsers import ResponseParserError
 from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
-from yarl import URL
 
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.client import (
@@ -29,11 +28,11 @@ from exetera_zarr.storage.remote.client import (
     Part,
     Upload,
     page_of,
-    total_in,
+    size_of,
 )
 from exetera_zarr.storage.remote.credentials import AwsCredentials, Provider
-from exetera_zarr.storage.remote.limits import at_most, limits
-from exetera_zarr.storage.remote.replies import UnfollowedReply, host_of
+from exetera_zarr.storage.remote.limits import Refused, at_most, limits
+from exetera_zarr.storage.remote.replies import UnfollowedReply, sent_on
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.remote.resolving import RESOLVER
 
@@ -183,8 +182,8 @@ class S3Client(BucketClient):
                 data = await reply["Body"].read()
             finally:
                 reply["Body"].close()
-            told = reply.get("ContentRange")
-            size = len(data) if told is None else total_in(told, start)
+            status = reply["ResponseMetadata"]["HTTPStatusCode"]
+            size = size_of(status, reply.get("ContentRange"), start, len(data))
             return Part(data, size, reply["ETag"])
 
         with at_most(stop - start):
@@ -224,11 +223,14 @@ class S3Client(BucketClient):
             asked["ContinuationToken"] = following
         with at_most(limits.page):
             reply = self._call("list_objects_v2", **asked)
+        following = reply.get("NextContinuationToken")
+        if "IsTruncated" not in reply or (reply["IsTruncated"] and not following):
+            raise Refused("its answer is no listing, or one that does not say where it goes on")
         entries = [
             Entry(found["Key"], found["Size"], found["LastModified"].timestamp())
             for found in reply.get("Contents", ())
         ]
-        return page_of(prefix, entries, reply.get("NextContinuationToken"))
+        return page_of(prefix, entries, following)
 
     def tag_of(self, data: bytes) -> str | None:
         # The ETag of a small object is its MD5, unless the bucket encrypts by a key of its own.
@@ -293,20 +295,8 @@ class S3Client(BucketClient):
         if code in _BUSY:
             return Failure(Kind.BUSY, reason)
         if 300 <= status < 400:
-            return Failure(Kind.OTHER, _sent_on(about.get("HTTPHeaders", {})) or reason)
+            return Failure(Kind.OTHER, sent_on(about.get("HTTPHeaders", {})) or reason)
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
-
-
-def _sent_on(headers: Mapping[str, str]) -> str | None:
-    """What to say of a store that sends us on to another host; None where it does not."""
-    try:
-        host = host_of(URL(headers["location"]))
-    except (KeyError, ValueError):
-        return None
-    return (
-        f"it sends us on to another host, {host!r}, which is not followed: if that host is "
-        "trusted, give it as endpoint_url"
-    )
 
 
 class _Upload(Upload):

@@ -139,8 +139,7 @@ def _newest_from_root(store: ObjectStore, root: Callable[[], bytes]) -> int | No
             return number - 1
     raise StorageError(
         f"{store.url}: its root document is of version {shown}, and there seem to be more than "
-        f"{_BEHIND:,} later ones; nobody leaves so many unshown, so the server may make them up. "
-        "Open the version that you want by its number"
+        f"{_BEHIND:,} later ones; nobody leaves so many unshown, so the server may make them up"
     )
 
 
