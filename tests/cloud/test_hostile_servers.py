@@ -17,6 +17,7 @@ import pytest
 
 from exetera_zarr.errors import CorruptDataError, DataError, ExeteraError, StorageError
 from exetera_zarr.storage import keys
+from exetera_zarr.storage.remote import requests
 from exetera_zarr.storage.remote.files import create_file, list_files, open_at_random, open_file
 from exetera_zarr.storage.remote.limits import limits
 from exetera_zarr.storage.stores.opening import open_store
@@ -791,3 +792,17 @@ def test_who_takes_his_time_is_not_stalled(pair: tuple[Hostile, Hostile]) -> Non
         found = file.read(1 << 20)
         time.sleep(1.0)  # more than twice of what silence is waited for
         assert found + file.read() == FILE
+
+
+@pytest.mark.parametrize("way", OBJECTS, ids=lambda way: way.name)
+def test_a_place_that_has_never_answered(way: Way, pair: tuple[Hostile, Hostile]) -> None:
+    """It is asked once, however long the deadline is: it may be no server of that kind at all."""
+    server, _ = pair
+    server.trick = lambda it, asked: silence(it, asked, server)
+    options = {**way.options(server), "stall_timeout": requests.patience.first_contact + 0.5}
+    del options["retry_deadline"]
+    began = time.monotonic()
+    with pytest.raises(StorageError, match="no answer within"):
+        way.read(way.url(server), options)
+    assert time.monotonic() - began < SECONDS
+    assert len(server.asked) <= 2

@@ -21,6 +21,7 @@ __all__ = [
     "Allowance",
     "Limits",
     "Refused",
+    "Silent",
     "Stalled",
     "allowance",
     "allowance_of",
@@ -40,6 +41,10 @@ class Refused(Exception):  # noqa: N818 - told as a StorageError by `Requests`
 
 class Stalled(Exception):  # noqa: N818 - likewise
     """A server sends nothing, or so little that it comes to the same; that may pass."""
+
+
+class Silent(Stalled):
+    """A server has not even begun to answer."""
 
 
 @dataclass

@@ -17,6 +17,7 @@ from yarl import URL
 from exetera_zarr.storage.remote.limits import (
     Allowance,
     Refused,
+    Silent,
     Stalled,
     allowance,
     bytes_shown,
@@ -54,7 +55,7 @@ class Reply(aiohttp.ClientResponse):
 
         Raises
         ------
-        Stalled
+        Silent
             It did not come in time.
         Refused
             It sends us on to where we do not go, or announces more than was asked for.
@@ -68,7 +69,7 @@ class Reply(aiohttp.ClientResponse):
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise Stalled(f"it gave no answer within {seconds:g} seconds") from None
+            raise Silent(f"it gave no answer within {seconds:g} seconds") from None
         self._check_redirect()
         self._bound(allowed)
         return self

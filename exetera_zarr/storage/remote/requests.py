@@ -29,6 +29,7 @@ from exetera_zarr.storage.remote.limits import (
     OPTIONS,
     Allowance,
     Refused,
+    Silent,
     Stalled,
     allowance_of,
     limits,
@@ -278,7 +279,8 @@ class Requests(OfThisProcess):
             if isinstance(each, Refused):
                 return Failure(Kind.OTHER, str(each))
             if isinstance(each, Stalled):
-                return Failure(Kind.BUSY, str(each))
+                kind = Kind.UNREACHABLE if isinstance(each, Silent) else Kind.BUSY
+                return Failure(kind, str(each))
         return self._client.explain(error)
 
     def _is_time_up(self, state: RetryCallState, took: float) -> bool:
