@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import time
 import traceback
 import zlib
@@ -160,6 +161,12 @@ def restart() -> int | None:
     return peak()
 
 
+def seconds() -> float:
+    """What a case may take: more where others want the processors as well."""
+    crowd = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 1.0
+    return SECONDS * max(crowd, 1.0)
+
+
 def outcome(way: Way, server: Hostile) -> Any:
     """What is read or the error, which comes in time, and takes no more memory than it may."""
     before = restart()
@@ -168,7 +175,7 @@ def outcome(way: Way, server: Hostile) -> Any:
         found = way.read(way.url(server), way.options(server))
     except (ExeteraError, FileNotFoundError) as error:
         found = error
-    assert time.monotonic() - began < SECONDS
+    assert time.monotonic() - began < seconds()
     if before is not None:
         assert peak() - before < MEMORY
     return found
@@ -545,7 +552,7 @@ PAGES: dict[str, Any] = {
     "laughs": in_json_or_xml(b"[" * 100_000, LAUGHS),
     "depths": in_json_or_xml(b'{"items":' * 100_000, b"<a>" * 100_000),
     "many small things": in_json_or_xml(
-        b'{"items":[' + b"{}," * 1_000_000 + b"{}]}", XML % (b"<a/>" * 700_000)
+        b'{"items":[' + b"{}," * 2_700_000 + b"{}]}", XML % (b"<a/>" * 520_000)
     ),
     "a list": in_json_or_xml(b"[1, 2]", b"<a/>"),
     "null": in_json_or_xml(b"null", b""),
@@ -804,5 +811,5 @@ def test_a_place_that_has_never_answered(way: Way, pair: tuple[Hostile, Hostile]
     began = time.monotonic()
     with pytest.raises(StorageError, match="no answer within"):
         way.read(way.url(server), options)
-    assert time.monotonic() - began < SECONDS
+    assert time.monotonic() - began < seconds()
     assert len(server.asked) <= 2

@@ -214,7 +214,7 @@ class GoogleClient(BucketClient):
         limit: int | None = None,
         following: str | None = None,
     ) -> Page:
-        with at_most(limits.page):
+        with at_most(4 * limits.page):
             reply = self._call(
                 "GET",
                 "b/{}/o",
