@@ -58,7 +58,7 @@ _WORDS = frozenset(["anon", "browser", "cache", "cloud", "google_default"])
 """What gcsfs takes for a token and is none."""
 _INCOMPLETE = 308
 """The status of a reply to a piece that is not the last."""
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
 
 
 class _FileSystem(OfThisProcess, GCSFileSystem):  # type: ignore[misc]

@@ -253,14 +253,7 @@ class _Body:
 
     async def _counted(self, coming: Awaitable[bytes]) -> bytes:
         began = time.monotonic()
-        limit = asyncio.timeout(self._silence)
-        try:
-            async with limit:
-                data = await coming
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise Stalled(f"nothing came of the answer for {self._silence:g} seconds") from None
+        data = await (coming if self._stream.is_eof() else self._in_time(coming))
         self._taken += len(data)
         if self._most is not None and self._taken > self._most:
             raise Refused(_too_much("there is no end of it", self._most, self._allowed))
@@ -269,6 +262,16 @@ class _Body:
         if data:
             self._check_progress(time.monotonic() - began, len(data))
         return data
+
+    async def _in_time(self, coming: Awaitable[bytes]) -> bytes:
+        limit = asyncio.timeout(self._silence)
+        try:
+            async with limit:
+                return await coming
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Stalled(f"nothing came of the answer for {self._silence:g} seconds") from None
 
     def _check_progress(self, seconds: float, size: int) -> None:
         self._waited += seconds

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Client"]
 
-_CONNECTIONS = 64
+_DEFAULTS = {"max_pool_connections": 64, "read_timeout": 60}
+"""Of the configuration; how long silence is waited for is the business of `replies`, sooner."""
 _EXPIRED = frozenset(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"])
 _BUSY = frozenset(["SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable"])
 _CREDENTIALS = (
@@ -123,7 +124,7 @@ class S3Client(BucketClient):
         self, path: str, options: Mapping[str, Any], provider: Provider | None = None
     ) -> None:
         super().__init__(provider)
-        config = {"max_pool_connections": _CONNECTIONS, **options.get("config_kwargs", {})}
+        config = {**_DEFAULTS, **options.get("config_kwargs", {})}
         config["retries"] = {"total_max_attempts": 1}
         config["http_session_cls"] = _Session
         config["connector_args"] = {"resolver": RESOLVER, **config.get("connector_args", {})}
