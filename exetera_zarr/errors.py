@@ -12,6 +12,8 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from exetera_zarr.texts import visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -43,7 +45,17 @@ __all__ = [
 
 
 class ExeteraError(Exception):
-    """Base of every error that exetera_zarr raises on purpose."""
+    """
+    Base of every error that exetera_zarr raises on purpose.
+
+    Its message may have names and values of strangers in it, and is shown so that they do nothing
+    to a terminal; `args` has them as they are.
+    """
+
+    def __str__(self) -> str:
+        numbered = isinstance(self, OSError) and self.errno is not None
+        text = OSError.__str__(self) if numbered else Exception.__str__(self)
+        return visible(text, lines=True)
 
 
 class DatasetNotFoundError(ExeteraError, FileNotFoundError):
@@ -60,8 +72,6 @@ class DatasetExistsError(ExeteraError, FileExistsError):
 
 class NotFoundError(ExeteraError, ValueError, KeyError):
     """A name that does not exist was asked for; the message lists the names that do."""
-
-    __str__ = Exception.__str__  # a KeyError shows its message in quotes
 
 
 class TableNotFoundError(NotFoundError):

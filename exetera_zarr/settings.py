@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from exetera_zarr.errors import DataError, ExeteraCompatibilityWarning
 from exetera_zarr.faces import NATIVE, Face
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ def let_pass(settings: Settings | None, what: str, where: str, rows: int = 1) ->
     counted[what, where] += rows
     if first:
         warnings.warn(
-            f"{where}: {what}, as ExeTera does", ExeteraCompatibilityWarning, stacklevel=3
+            visible(f"{where}: {what}, as ExeTera does"), ExeteraCompatibilityWarning, stacklevel=3
         )
 
 

@@ -21,6 +21,7 @@ HOME = Path(exetera_zarr.__file__).parent
 # A part may import the parts below it while it is itself being imported. Each module belongs to the
 # part with the longest name that it begins with; a module of no part is an error, not a default.
 FLOORS: dict[str, int] = {
+    "texts": -1,
     "_version": 0,
     "errors": 0,
     "faces": 0,
@@ -69,9 +70,10 @@ FLOORS: dict[str, int] = {
 }
 # Usable without the rest, so they know nothing of it: not in annotations, not inside a function.
 CLOSED = {
-    "errors": set[str](),
-    "engine": {"errors"},
-    "storage": {"errors", "fieldtypes", "_version"},
+    "texts": set[str](),
+    "errors": {"texts"},
+    "engine": {"errors", "texts"},
+    "storage": {"errors", "fieldtypes", "texts", "_version"},
 }
 # A method of a public face hands over to the verb's own module when it is called, and not before.
 HANDS_OVER_TO = {

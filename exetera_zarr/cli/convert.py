@@ -14,7 +14,7 @@ from exetera_zarr.cli.options import (
     print_json,
 )
 from exetera_zarr.cli.progress import progress_bars
-from exetera_zarr.cli.reporting import InterruptedAtError
+from exetera_zarr.cli.reporting import InterruptedAtError, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def convert(
     if as_json:
         print_json(_described(done))
     elif not quiet:
-        print("\n".join(_lines(done, TOP)))
+        tell(_lines(done, TOP))
 
 
 def _described(done: Conversion) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from exetera_zarr.cli.options import (
     print_json,
     tables_of,
 )
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,7 +166,7 @@ def _print(heads: Sequence[Head]) -> None:
             console.print()
         total = "fields of different lengths" if one.rows is None else counted(one.rows, "row")
         title = f"{one.table}: {total}, {counted(len(one.types), 'field')}"
-        console.print(title, markup=False, style="bold")
+        console.print(visible(title), markup=False, style="bold")
         grid = _grid(one)
         unlimited = console.options.update(max_width=sys.maxsize)
         fits = Measurement.get(console, unlimited, grid).maximum <= console.width
@@ -179,7 +180,7 @@ def _grid(one: Head) -> Any:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, kind in one.types.items():
         number = kind.startswith("numeric") and kind != "numeric,bool"
-        title = Text(f"{_shown(name)}\n", "bold").append(kind, "dim")
+        title = Text(f"{_shown(name)}\n", "bold").append(visible(kind), "dim")
         table.add_column(title, justify="right" if number else "left", no_wrap=True)
     for row in range(one.shown):
         cells = [values[row] if row < len(values) else "" for values in one.columns.values()]
@@ -198,13 +199,11 @@ def _lines(one: Head) -> Any:
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for name, values in one.columns.items():
         text = ", ".join(_shown(value) for value in values)
-        table.add_row(Text(_shown(name)), Text(one.types[name]), Text(text))
+        table.add_row(Text(_shown(name)), Text(visible(one.types[name])), Text(text))
     return table
 
 
 def _shown(value: Any) -> str:
     """Return a value on one line, and not too long."""
-    text = str(value)
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    text = visible(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

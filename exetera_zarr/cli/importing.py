@@ -19,7 +19,7 @@ from exetera_zarr.cli.options import (
     print_json,
 )
 from exetera_zarr.cli.progress import progress_bars
-from exetera_zarr.cli.reporting import InterruptedAtError, UsageError, say
+from exetera_zarr.cli.reporting import InterruptedAtError, UsageError, say, tell
 from exetera_zarr.errors import ConflictError, DatasetNotFoundError
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def import_files(
     if as_json:
         print_json(found)
     elif not quiet:
-        print("\n".join(_lines(found)))
+        tell(_lines(found))
     elif summary.rejected:
         say(f"warning: {counted(summary.rejected, 'row')} did not fit and were left out")
 

@@ -16,6 +16,7 @@ from exetera_zarr.cli.options import (
     print_json,
     tables_of,
 )
+from exetera_zarr.cli.reporting import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ def info(
     if as_json:
         print_json(found)
     else:
-        print("\n".join(_lines(found)))
+        tell(_lines(found))
 
 
 def describe(dataset: Dataset, table: str | None = None, *, sizes: bool = False) -> Description:

@@ -20,7 +20,7 @@ from exetera_zarr.cli.options import (
     tables_of,
 )
 from exetera_zarr.cli.progress import step_bars
-from exetera_zarr.cli.reporting import UsageError
+from exetera_zarr.cli.reporting import UsageError, tell
 from exetera_zarr.errors import about, listing
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def journal(
     if as_json:
         print_json(summary)
     elif not quiet:
-        print("\n".join(_lines(summary)))
+        tell(_lines(summary))
 
 
 def _chosen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -11,6 +12,7 @@ import typer
 
 from exetera_zarr.cli.reporting import UsageError
 from exetera_zarr.errors import DatasetNotFoundError
+from exetera_zarr.texts import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +115,7 @@ def counted(count: int, noun: str) -> str:
 
 def print_json(found: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(found, indent=2, ensure_ascii=False))
+    sys.stdout.write(f"{json_text(found)}\n")
 
 
 def parse_inputs(inputs: Sequence[str]) -> dict[str, list[str]]:

@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from exetera_zarr.texts import visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
@@ -56,7 +58,7 @@ def _bars(tables: Iterable[str]) -> Iterator[Callable[[Progress | Conversion], N
         tasks: dict[str, TaskID] = {}
 
         def add(table: str) -> TaskID:
-            tasks[table] = bars.add_task(table, start=False, total=None, rows=0, rate=0)
+            tasks[table] = bars.add_task(visible(table), start=False, total=None, rows=0, rate=0)
             return tasks[table]
 
         for table in tables:
@@ -121,7 +123,7 @@ def _step_bars() -> Iterator[Stepping]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def begin(title: str) -> Callable[[int, int], None]:
-            task = bars.add_task(title, total=None)
+            task = bars.add_task(visible(title), total=None)
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield begin

@@ -12,11 +12,12 @@ import typer
 
 from exetera_zarr.cli import PROGRAM
 from exetera_zarr.errors import ExeteraError
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["InterruptedAtError", "UsageError", "reported", "say", "show_tracebacks"]
+__all__ = ["InterruptedAtError", "UsageError", "reported", "say", "show_tracebacks", "tell"]
 
 P = ParamSpec("P")
 
@@ -83,7 +84,12 @@ def _report(error: BaseException) -> int:
 
 def say(text: str) -> None:
     """Write a line on stderr."""
-    sys.stderr.write(f"{PROGRAM}: {text}\n")
+    sys.stderr.write(f"{PROGRAM}: {visible(text)}\n")
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Write lines on stdout: what a command was asked for."""
+    sys.stdout.writelines(f"{visible(line)}\n" for line in lines)
 
 
 def _one_line(error: BaseException) -> str:

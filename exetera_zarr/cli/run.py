@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from exetera_zarr.cli.reporting import say
 from exetera_zarr.errors import DataError
 from exetera_zarr.tables.redirects import Redirect, redirected
+from exetera_zarr.texts import visible
 
 __all__ = ["SETTINGS", "run"]
 
@@ -49,14 +50,14 @@ def run(
     from exetera_zarr.compat.running import run_script
 
     if not Path(script).is_file():
-        raise typer.BadParameter(f"there is no file {script}", param_hint="SCRIPT")
+        raise typer.BadParameter(visible(f"there is no file {script}"), param_hint="SCRIPT")
     options = parse_storage_options(storage_option or ())
     try:
         redirects = [Redirect.parse(text, options) for text in places or ()]
     except DataError as error:
-        raise typer.BadParameter(str(error), param_hint="--map") from error
+        raise typer.BadParameter(visible(error), param_hint="--map") from error
     with redirected(redirects):
         run_script(script, arguments or ())
     for redirect in redirects:
         if not redirect.used:
-            sys.stderr.write(f"exetera-zarr: no dataset was opened at {redirect.source} (--map)\n")
+            say(f"no dataset was opened at {redirect.source} (--map)")

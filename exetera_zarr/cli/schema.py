@@ -17,7 +17,7 @@ from exetera_zarr.cli.options import (
     parse_storage_options,
     print_json,
 )
-from exetera_zarr.cli.reporting import UsageError, say
+from exetera_zarr.cli.reporting import UsageError, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ def schema(
     if as_json:
         print_json(_described(proposal, output))
     else:
-        print("\n".join(_lines(proposal, output)))
+        tell(_lines(proposal, output))
 
 
 def _check_output(output: str, *, force: bool) -> None:

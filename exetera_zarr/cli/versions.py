@@ -14,6 +14,7 @@ from exetera_zarr.cli.options import (
     opened,
     print_json,
 )
+from exetera_zarr.cli.reporting import tell
 
 __all__ = ["history", "vacuum", "verify"]
 
@@ -42,7 +43,7 @@ def history(
     for one in found:
         kept = "" if one["kept"] else "  (removed)"
         changed = ", ".join(one["changed"]) or "nothing"
-        print(f"{one['version']:>6}  {one['created']}  changed: {changed}{kept}")
+        tell([f"{one['version']:>6}  {one['created']}  changed: {changed}{kept}"])
 
 
 def verify(
@@ -63,7 +64,8 @@ def verify(
     if as_json:
         print_json({"version": version, "whole": True, "tables": tables, "fields": fields})
     else:
-        print(f"version {version} is whole: {counted(tables, 'table')}, {counted(fields, 'field')}")
+        counts = f"{counted(tables, 'table')}, {counted(fields, 'field')}"
+        tell([f"version {version} is whole: {counts}"])
 
 
 def vacuum(
@@ -93,4 +95,4 @@ def vacuum(
         print_json({"kept_versions": kept, "removed_objects": removed})
     else:
         objects = counted(removed, "object")
-        print(f"kept: {counted(kept, 'version')}; removed: {objects} of no version")
+        tell([f"kept: {counted(kept, 'version')}; removed: {objects} of no version"])

@@ -39,6 +39,7 @@ from exetera_zarr.fieldtypes import (
 )
 from exetera_zarr.settings import face_of, let_pass, settings_of
 from exetera_zarr.storage.memory import MemoryGroup
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -168,7 +169,7 @@ class Field(Statistical, Rows):
         if not self.valid:
             return f"<{type(self).__name__} {self._group.name!r}, which exists no more>"
         name = f" {self.name!r}" if self.stored else ""
-        return f"<{type(self).__name__}{name}: {self.fieldtype}, {len(self)} rows>"
+        return f"<{type(self).__name__}{name}: {visible(self.fieldtype)}, {len(self)} rows>"
 
     def _repr_html_(self) -> str:
         from exetera_zarr.tables.html import field_html

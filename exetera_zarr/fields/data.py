@@ -13,6 +13,7 @@ from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.values import in_a_row, split_missing
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -169,7 +170,7 @@ class RawData(Rows):
         return values if dtype is None else values.astype(dtype)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} {self.dtype} of {self._field.phrase()}>"
+        return f"<{len(self)} {self.dtype} of {visible(self._field.phrase())}>"
 
     def __setitem__(self, item: Any, values: Any) -> None:
         array = self._to_change()
@@ -370,7 +371,7 @@ class StringData(Rows):
         return np.asarray(self[:], dtype=dtype if dtype is not None else object)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} strings of {self._field.phrase()}>"
+        return f"<{len(self)} strings of {visible(self._field.phrase())}>"
 
     def read_arrow(self) -> pa.LargeStringArray:
         """All strings as an Arrow array, over the stored bytes without a copy."""

@@ -36,6 +36,7 @@ from exetera_zarr.io.schema.definitions import Definition, Schema
 from exetera_zarr.io.schema.load import load_schema
 from exetera_zarr.io.tables import import_table
 from exetera_zarr.settings import settings_of
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -121,8 +122,10 @@ def import_csv(
     if rejected := summary.rejected:
         place = summary[table].rejects
         warnings.warn(
-            f"{rejected} of {rejected + summary.rows} rows were not imported into {table!r}"
-            + (f"; they are in {place}" if place else ""),
+            visible(
+                f"{rejected} of {rejected + summary.rows} rows were not imported into {table!r}"
+                + (f"; they are in {place}" if place else "")
+            ),
             UserWarning,
             stacklevel=callers_level(),
         )

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, get_args
 from exetera_zarr.errors import ArgumentError
 from exetera_zarr.io.csv.text import BLOCK_BYTES
 from exetera_zarr.moments import moment
+from exetera_zarr.texts import visible
 
 __all__ = [
     "Choice",
@@ -118,7 +119,7 @@ class ImportSummary(Mapping[str, TableSummary]):
             + (f", {found.rejected:,} rejected" if found.rejected else "")
             for table, found in self.items()
         )
-        return f"<ImportSummary {'; '.join(parts)}>"
+        return visible(f"<ImportSummary {'; '.join(parts)}>")
 
     @property
     def rows(self) -> int:

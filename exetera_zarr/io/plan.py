@@ -15,6 +15,7 @@ from exetera_zarr.io.csv.text import CsvText
 from exetera_zarr.io.schema.definitions import Blank, Column, Definition, Schema, String
 from exetera_zarr.io.schema.load import RESERVED_NAMES
 from exetera_zarr.storage.names import check
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -369,8 +370,10 @@ def _warn_of_unknown(
     ]
     if unknown:
         warnings.warn(
-            f"{inputs[0].name} has columns that the schema of table {table!r} does not know; they "
-            f"are imported as indexed strings: {listing(unknown)}",
+            visible(
+                f"{inputs[0].name} has columns that the schema of table {table!r} does not know; "
+                f"they are imported as indexed strings: {listing(unknown)}"
+            ),
             UserWarning,
             stacklevel=callers_level(),
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ArgumentError
 from exetera_zarr.storage.undo import UndoLog
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,7 +235,10 @@ def _commit_quietly(draft: SharedDraft) -> None:
     forget(draft)
     draft.finish(_PATIENCE)
     warnings.warn(
-        f"the dataset {draft.url} was not closed; its changes were committed when it was dropped",
+        visible(
+            f"the dataset {draft.url} was not closed; its changes were committed when it was "
+            "dropped"
+        ),
         ResourceWarning,
         stacklevel=2,
     )
@@ -250,7 +254,7 @@ def acquire(draft: SharedDraft, patience: float = _PATIENCE) -> bool:
 
 def say(text: str) -> None:
     """Tell the user what there is nobody to raise to."""
-    print(f"exetera_zarr: {text}", file=sys.stderr)  # noqa: T201
+    print(f"exetera_zarr: {visible(text)}", file=sys.stderr)  # noqa: T201
 
 
 gc.callbacks.append(_note_collection)

@@ -25,6 +25,7 @@ from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.keys import directions, key_source
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.settings import let_pass
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     import contextlib
@@ -122,7 +123,7 @@ class DataFrame(FieldContainer):
         return self._dataset.settings.timestamp
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}: {field.fieldtype}" for name, field in self.items())
+        fields = ", ".join(visible(f"{name}: {field.fieldtype}") for name, field in self.items())
         return f"<DataFrame {self.name!r}: {fields or 'no fields'}>"
 
     def _repr_html_(self) -> str:

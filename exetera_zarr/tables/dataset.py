@@ -20,6 +20,7 @@ from exetera_zarr.fields.create import is_field_group
 from exetera_zarr.fields.names import Names
 from exetera_zarr.settings import let_pass
 from exetera_zarr.tables.dataframe import DataFrame
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     import contextlib
@@ -105,7 +106,8 @@ class Dataset(FieldContainer):
     def __repr__(self) -> str:
         if self.closed:
             return f"<Dataset {self.name!r}, closed>"
-        return f"<Dataset {self.name!r} at {self.url}, version {self.version}: {listing(self)}>"
+        place = f"{visible(self.url)}, version {self.version}"
+        return f"<Dataset {self.name!r} at {place}: {listing(self)}>"
 
     def _repr_html_(self) -> str:
         from exetera_zarr.tables.html import dataset_html
@@ -304,9 +306,9 @@ class Dataset(FieldContainer):
         try:
             self.rollback()
         except Exception as failure:  # noqa: BLE001 - the script's own error stays the primary one
-            error.add_note(f"the changes of {self.url} could not be undone: {failure!r}")
+            error.add_note(visible(f"the changes of {self.url} could not be undone: {failure!r}"))
             return
-        told = (
+        told = visible(
             f"what was not committed of {self.url} is undone, back to version {self.version}; "
             "Session(on_error='commit') keeps what had completed"
         )

@@ -14,6 +14,7 @@ from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.group import frequencies
 from exetera_zarr.errors import ArgumentError, DataError, FieldNotFoundError, listing
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -194,5 +195,5 @@ def _table(result: Mapping[str, list[Any]]) -> Iterator[str]:
         for row in rows:
             if row in result:
                 cells = result[row][start : start + _FIELDS_ABREAST]
-                yield "\t".join([row, *(f"{cell!s:>15}" for cell in cells)])
+                yield "\t".join([row, *(f"{visible(cell):>15}" for cell in cells)])
         yield ""

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from exetera_zarr.tables.overview import TableInfo, describe_dataset, describe_table
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,9 +33,9 @@ def _grid(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
         for n in range(len(heads))
     ]
     style = [f' style="text-align: {"right" if number else "left"}"' for number in numbers]
-    head = "".join(f"<th{s}>{escape(h)}</th>" for s, h in zip(style, heads, strict=True))
+    head = "".join(f"<th{s}>{escape(visible(h))}</th>" for s, h in zip(style, heads, strict=True))
     shown = [
-        "".join(f"<td{s}>{escape(cell)}</td>" for s, cell in zip(style, line, strict=True))
+        "".join(f"<td{s}>{escape(visible(cell))}</td>" for s, cell in zip(style, line, strict=True))
         for line in body[:_MOST]
     ]
     if len(body) > _MOST:
@@ -45,7 +46,7 @@ def _grid(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _titled(title: str, content: str) -> str:
-    return f"<div><strong>{escape(title)}</strong>{content}</div>"
+    return f"<div><strong>{escape(visible(title))}</strong>{content}</div>"
 
 
 def _fields(table: TableInfo) -> str:

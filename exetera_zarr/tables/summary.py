@@ -14,6 +14,7 @@ from exetera_zarr.fields.missing.companions import any_missing, masked_reader
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
 from exetera_zarr.tables.exetera_summary import selected
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from exetera_zarr.engine import Column
@@ -75,7 +76,7 @@ class Summary(Mapping[str, Mapping[str, Any]]):
         heads = [row for row in _ROWS if any(row in found for found in self._fields.values())]
         lines = [["", *heads]]
         for name, found in self._fields.items():
-            lines.append([name, *(_cell(found.get(row, "")) for row in heads)])
+            lines.append([visible(name), *(_cell(found.get(row, "")) for row in heads)])
         return lines
 
     def __repr__(self) -> str:
@@ -106,7 +107,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else str(value)
+    text = f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else visible(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 

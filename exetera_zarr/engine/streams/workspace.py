@@ -83,8 +83,6 @@ class Workspace:
         return spill
 
 
-
-
 class Spill:
     """
     Values of one type that are appended, and read by position; `Workspace.spill` makes it.

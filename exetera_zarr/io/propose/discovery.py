@@ -8,7 +8,6 @@ ambiguous, or would not fit.
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import unicodedata
@@ -24,6 +23,7 @@ from exetera_zarr.io.propose.proposing import propose
 from exetera_zarr.io.propose.sampling import CsvSample
 from exetera_zarr.io.schema.load import RESERVED_NAMES, Schema, load_schema
 from exetera_zarr.storage.names import check
+from exetera_zarr.texts import json_text, visible
 
 if TYPE_CHECKING:
     from exetera_zarr.io.options import Files, PathLike
@@ -64,7 +64,7 @@ class Note:
 
     def __str__(self) -> str:
         where = self.table if self.column is None else f"{self.table}.{self.column}"
-        return f"{where}: {self.text}"
+        return visible(f"{where}: {self.text}")
 
 
 @dataclass(frozen=True)
@@ -411,7 +411,7 @@ def _body(table: _Table) -> dict[str, Any]:
 
 def _laid_out(value: Any, depth: int = 0, before: int = 0) -> str:
     """Return JSON in which a column has a line of its own, or several if it does not fit on one."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json_text(value, indent=None)
     if not isinstance(value, dict | list) or not value:
         return text
     indent = "  " * depth
@@ -425,6 +425,6 @@ def _laid_out(value: Any, depth: int = 0, before: int = 0) -> str:
         return "[\n" + ",\n".join(lines) + f"\n{indent}]"
     lines = []
     for key, one in value.items():
-        name = f"{inside}{json.dumps(key, ensure_ascii=False)}: "
+        name = f"{inside}{json_text(key, indent=None)}: "
         lines.append(f"{name}{_laid_out(one, depth + 1, len(name))}")
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"

@@ -21,6 +21,7 @@ from exetera_zarr.storage.hdf5.reading import read_tree
 from exetera_zarr.storage.hdf5.room import needed_by
 from exetera_zarr.storage.hdf5.writing import write_tree
 from exetera_zarr.storage.undo import Moment, UndoLog
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,8 +149,10 @@ class Draft(sharing.SharedDraft):
         self.passed_over += skipped
         more = len(skipped) - _SHOWN
         warnings.warn(
-            f"{self.url} holds what is not of ExeTera, and is passed over: "
-            f"{'; '.join(skipped[:_SHOWN])}{f'; and {more} more' if more > 0 else ''}",
+            visible(
+                f"{self.url} holds what is not of ExeTera, and is passed over: "
+                f"{'; '.join(skipped[:_SHOWN])}{f'; and {more} more' if more > 0 else ''}"
+            ),
             UserWarning,
             stacklevel=2,
         )

@@ -18,6 +18,7 @@ from exetera_zarr.storage.hdf5 import objects
 from exetera_zarr.storage.hdf5.notes import NATIVE
 from exetera_zarr.storage.hdf5.writing import ALWAYS, set_key
 from exetera_zarr.storage.memory import MemoryArray
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ class ForeignGroup(Group):
         self._group = group
 
     def __repr__(self) -> str:
-        return repr(self._group)
+        return visible(repr(self._group))
 
     @property
     def name(self) -> str:

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 from fsspec.asyn import FSTimeoutError
 
-from exetera_zarr.storage.remote.requests import Failure, Kind, by_status
-from exetera_zarr.storage.remote.urls import WEB, scheme_of
+from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.storage.remote.requests import OURS, Failure, Kind, by_status
+from exetera_zarr.storage.remote.urls import WEB, scheme_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["AnyClient", "file_system"]
 
-_OURS = ("retry_deadline", "credentials")
+_OURS = OURS | {"credentials"}
 """Options that no file system of fsspec knows."""
+
+_REDIRECTS = frozenset(["TooManyRedirects", "InvalidURL"])
+"""Errors of aiohttp, of redirects that it does not follow."""
 
 
 def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -29,13 +33,25 @@ def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         Of a web server without user and password: see `urls.with_login`.
     options
         Of the file system, and of ours.
+
+    Raises
+    ------
+    UnsupportedError
+        fsspec knows none for such URLs.
     """
     given = {name: value for name, value in options.items() if name not in _OURS}
     if scheme_of(url) in WEB and "::" not in url:
         from exetera_zarr.storage.remote.resolving import web_client
 
         given = {"get_client": web_client, **given}
-    filesystem, path = fsspec.url_to_fs(url, **given)
+    try:
+        filesystem, path = fsspec.url_to_fs(url, **given)
+    except ValueError as error:
+        if not str(error).startswith("Protocol not known"):
+            raise
+        raise UnsupportedError(
+            f"{without_secrets(url)}: there is no file system for {scheme_of(url)!r}"
+        ) from error
     return filesystem, path
 
 
@@ -57,6 +73,8 @@ class AnyClient:
     def explain(self, error: Exception) -> Failure:
         """What an error means."""
         reason = str(error) or type(error).__name__
+        if any(kind.__name__ in _REDIRECTS for kind in type(error).__mro__):
+            return Failure(Kind.OTHER, "it sends us on for ever, or to what is no web server")
         status = getattr(error, "status", None)  # of aiohttp's errors
         if isinstance(error, (FileNotFoundError, KeyError)):  # the latter is zipfile's
             if isinstance(error.__cause__, Exception):  # of any kind, where a file is opened

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.storage.remote.credentials import provider_for
+from exetera_zarr.storage.remote.requests import OURS
 from exetera_zarr.storage.remote.urls import GOOGLE, S3, scheme_of, without_secrets
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def bucket_client(url: str, options: Mapping[str, Any]) -> tuple[str, BucketClie
         The package that knows such buckets is not installed.
     """
     place = without_secrets(url).rstrip("/")
-    given = {name: value for name, value in options.items() if name != "retry_deadline"}
+    given = {name: value for name, value in options.items() if name not in OURS}
     provider = _provider(place, given.pop("credentials", None) or provider_for(place))
     extra = _EXTRAS[scheme_of(url)]
     try:

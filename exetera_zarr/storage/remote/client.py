@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from exetera_zarr.errors import StorageError
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.credentials import AwsCredentials, GoogleToken, Provider, ask
+from exetera_zarr.storage.remote.limits import Refused, limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from exetera_zarr.storage.remote.requests import Failure, Requests
 
-__all__ = ["ABSENT", "BucketClient", "Entry", "Page", "Part", "Upload", "total_in"]
+__all__ = [
+    "ABSENT",
+    "BucketClient",
+    "Entry",
+    "Page",
+    "Part",
+    "Upload",
+    "all_entries",
+    "page_of",
+    "size_of",
+    "total_in",
+]
 
 _C = TypeVar("_C", bound=AwsCredentials | GoogleToken)
 
 ABSENT = ""
 """The tag of an object that is not there."""
+_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19}|\*)", re.ASCII | re.IGNORECASE)
+_PARTIAL = 206
 _of_parents: list[object] = []
 """File systems of the process that this one was forked from: closing them would need its loop."""
 
@@ -80,7 +98,7 @@ class Upload(ABC):
         """Leave nothing of what was written; what cannot be removed is no error."""
 
 
-def total_in(content_range: str) -> int | None:
+def total_in(content_range: str, start: int | None = None) -> int | None:
     """
     The size of the whole file that the header ``Content-Range`` tells.
 
@@ -88,9 +106,117 @@ def total_in(content_range: str) -> int | None:
     ----------
     content_range
         Such as ``bytes 0-9/200``.
+    start
+        Where the part was asked for from.
+
+    Raises
+    ------
+    Refused
+        It is another part, or makes no sense.
     """
-    total = content_range.rpartition("/")[2]
-    return int(total) if total.isdigit() else None
+    if not content_range.strip():
+        return None
+    found = _RANGE.fullmatch(content_range.strip())
+    if found is None:
+        raise Refused(f"its Content-Range makes no sense: {content_range[:100]!r}")
+    if start is not None and int(found[1]) != start:
+        raise Refused(f"it sends the bytes from {found[1]} on, and those from {start} were asked")
+    return None if found[2] == "*" else int(found[2])
+
+
+def size_of(status: int, content_range: str | None, start: int, length: int) -> int:
+    """
+    The size of an object of which a part was asked for.
+
+    Parameters
+    ----------
+    status
+        Of the answer: 206 for a part, 200 for the whole.
+    content_range
+        The header of that name; None where there is none.
+    start
+        Where the part was asked for from.
+    length
+        Bytes that came.
+
+    Raises
+    ------
+    Refused
+        It does not say, so that nobody would see if some of it were missing.
+    """
+    if status != _PARTIAL and content_range is None:
+        return length
+    size = total_in(content_range or "", start)
+    if size is None:
+        raise Refused("it sends a part of the object, and does not say how large the whole is")
+    return size
+
+
+def page_of(prefix: str, entries: list[Entry], following: object) -> Page:
+    """
+    A part of a listing, as it came.
+
+    Parameters
+    ----------
+    prefix
+        What was asked for.
+    entries
+        What came.
+    following
+        Where the next one goes on; nothing after the last.
+
+    Raises
+    ------
+    Refused
+        It is not what was asked for.
+    """
+    for entry in entries:
+        if not entry.key.startswith(prefix) or entry.size < 0:
+            raise Refused(
+                f"its listing of {prefix!r} has {entry.key[:200]!r} of {entry.size} bytes"
+            )
+    if following and not isinstance(following, str):
+        raise Refused("its listing goes on at what is no text")
+    return Page(entries, str(following) if following else None)
+
+
+def all_entries(url: str, page: Callable[[str | None], Page]) -> Iterator[Entry]:
+    """
+    All objects of a listing, for as long as there is progress.
+
+    Parameters
+    ----------
+    url
+        What is listed, for messages.
+    page
+        Gets a part of it, by where the one before it said that it goes on.
+
+    Raises
+    ------
+    StorageError
+        There is no end of it.
+    """
+    following: str | None = None
+    seen: set[int] = set()
+    count = idle = 0
+    while True:
+        found = page(following)
+        yield from found.entries
+        following = found.following
+        if following is None:
+            return
+        count += len(found.entries)
+        idle = 0 if found.entries else idle + 1
+        why = None
+        if hash(following) in seen:
+            why = "it goes on where it has been already"
+        elif idle > limits.idle_pages:
+            why = f"{idle:,} of its pages in a row have nothing on them"
+        elif count > limits.listed:
+            why = f"it goes on after {count:,} objects"
+        if why is not None:
+            raise StorageError(f"could not list {url}: there is no end of the listing: {why}")
+        seen.add(hash(following))
 
 
 class BucketClient(OfThisProcess, ABC):

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import secrets
-import shutil
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
@@ -20,12 +19,14 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec.utils import glob_translate
 
-from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.errors import StorageError, UnsupportedError
 from exetera_zarr.storage.remote.anywhere import AnyClient, file_system
 from exetera_zarr.storage.remote.buckets import bucket_client, is_bucket
+from exetera_zarr.storage.remote.client import all_entries
+from exetera_zarr.storage.remote.limits import bytes_shown, limits
 from exetera_zarr.storage.remote.places import NoPartsError, remote_file
 from exetera_zarr.storage.remote.readers import FileWriter, PartsReader, StreamReader
-from exetera_zarr.storage.remote.requests import BeyondEndError, Requests, deadline_of, secrets_of
+from exetera_zarr.storage.remote.requests import BeyondEndError, Requests, bounds_of, secrets_of
 from exetera_zarr.storage.remote.urls import (
     WEB,
     check_login,
@@ -38,7 +39,7 @@ from exetera_zarr.storage.remote.urls import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from exetera_zarr.storage.remote.client import BucketClient
+    from exetera_zarr.storage.remote.client import BucketClient, Page
     from exetera_zarr.storage.remote.places import RemoteFile
 
 __all__ = ["create_file", "file_exists", "list_files", "open_at_random", "open_file"]
@@ -103,12 +104,26 @@ def open_at_random(url: str, options: Mapping[str, Any] | None = None) -> IO[byt
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         with found:
-            shutil.copyfileobj(found, copy, 1 << 20)
+            _copy(found, copy)
         copy.seek(0)
     except BaseException:
         copy.close()
         raise
     return cast("IO[bytes]", copy)
+
+
+def _copy(file: StreamReader, copy: IO[bytes]) -> None:
+    """Have all of a file on the local disk, unless there is no end of it."""
+    left = limits.copied
+    while data := file.read(1 << 20):
+        left -= len(data)
+        if left < 0:
+            raise StorageError(
+                f"could not read {file.name}: its server sends it only as a whole, and more than "
+                f"the {bytes_shown(limits.copied)} that are copied to the local disk; download it "
+                "by other means, and open the copy"
+            )
+        copy.write(data)
 
 
 def _reader(file: RemoteFile, block: int, kept: int) -> PartsReader | StreamReader:
@@ -245,29 +260,25 @@ def _list_bucket(pattern: str, options: Mapping[str, Any]) -> list[str]:
     fixed = _MAGIC.split(client.root, maxsplit=1)[0]
     fits = re.compile(glob_translate(client.root)).match
     deep = "/" in client.root[len(fixed) :] or "**" in client.root
-    requests = Requests(shown, client, deadline_of(options))
+    requests = Requests(shown, client, bounds_of(options))
     before = f"{scheme_of(pattern)}://{client.bucket}/"
     keys = _keys(requests, client, fixed, deep=deep)
     return sorted(before + key for key in keys if fits(key) and not key.endswith("/"))
 
 
 def _keys(requests: Requests, client: BucketClient, prefix: str, *, deep: bool) -> Iterator[str]:
-    following: str | None = None
-    while True:
-        page = requests.make(
+    def page(following: str | None) -> Page:
+        return requests.make(
             "list", "", partial(client.list, prefix, deep=deep, following=following)
         )
-        for entry in page.entries:
-            yield entry.key
-        following = page.following
-        if following is None:
-            return
+
+    return (entry.key for entry in all_entries(f"{client.bucket}/{prefix}", page))
 
 
 def _list_anywhere(pattern: str, options: Mapping[str, Any]) -> list[str]:
     filesystem, path = file_system(pattern, {"use_listings_cache": False, **options})
     shown = without_secrets(pattern)
-    requests = Requests(shown, AnyClient(secrets_of(options)), deadline_of(options))
+    requests = Requests(shown, AnyClient(secrets_of(options)), bounds_of(options))
     found = requests.make("list", "", lambda: filesystem.glob(path, detail=True))
     files = [name for name, about in found.items() if about["type"] == "file"]
     return sorted(filesystem.unstrip_protocol(name) for name in files)

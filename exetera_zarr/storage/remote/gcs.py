@@ -18,6 +18,7 @@ from fsspec.asyn import FSTimeoutError, sync
 from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError
 from google.oauth2.credentials import Credentials
+from yarl import URL
 
 from exetera_zarr.errors import DataError
 from exetera_zarr.storage.base import OfThisProcess
@@ -28,9 +29,12 @@ from exetera_zarr.storage.remote.client import (
     Page,
     Part,
     Upload,
-    total_in,
+    page_of,
+    size_of,
 )
 from exetera_zarr.storage.remote.credentials import GoogleToken, Provider
+from exetera_zarr.storage.remote.limits import Refused, at_most, limits
+from exetera_zarr.storage.remote.replies import Reply, host_of, same_place
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.remote.resolving import RESOLVER
 
@@ -54,7 +58,7 @@ _WORDS = frozenset(["anon", "browser", "cache", "cloud", "google_default"])
 """What gcsfs takes for a token and is none."""
 _INCOMPLETE = 308
 """The status of a reply to a piece that is not the last."""
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
 
 
 class _FileSystem(OfThisProcess, GCSFileSystem):  # type: ignore[misc]
@@ -73,8 +77,10 @@ class _FileSystem(OfThisProcess, GCSFileSystem):  # type: ignore[misc]
     session_kwargs: dict[str, Any]
 
     async def _set_session(self) -> Any:
-        if not (self.session_kwargs or getattr(self, "_use_client_cert", False)):
-            self.session_kwargs = {"connector": aiohttp.TCPConnector(resolver=RESOLVER)}
+        kwargs = dict(self.session_kwargs)
+        if not (kwargs or getattr(self, "_use_client_cert", False)):
+            kwargs["connector"] = aiohttp.TCPConnector(resolver=RESOLVER)
+        self.session_kwargs = {**kwargs, "response_class": Reply}
         return await super()._set_session()
 
 
@@ -130,10 +136,11 @@ class GoogleClient(BucketClient):
 
     def part(self, name: str, start: int, stop: int) -> Part:
         asked = {"Range": f"bytes={start}-{stop - 1}"}
-        headers, data = self._call(
-            "GET", "b/{}/o/{}", self.bucket, name, headers=asked, alt="media"
-        )
-        size = total_in(headers["Content-Range"]) if "Content-Range" in headers else len(data)
+        fs, path = self.fs, ("b/{}/o/{}", self.bucket, name)
+        request = partial(fs._request, "GET", *path, headers=asked, alt="media")  # noqa: SLF001
+        with at_most(stop - start):
+            status, headers, _, data = sync(fs.loop, request)
+        size = size_of(status, headers.get("Content-Range"), start, len(data))
         return Part(data, size, headers["X-Goog-Generation"])
 
     def upload(self, name: str, requests: Requests) -> Upload:
@@ -147,6 +154,12 @@ class GoogleClient(BucketClient):
             headers={"Content-Type": "application/json; charset=UTF-8"},
             data=json.dumps({"name": name}).encode(),
         )
+        there, here = URL(headers["Location"]), URL(self.fs.base)
+        if not (same_place(here, there) or (self.trusted and _is_google(there))):
+            raise Refused(
+                f"it would have the upload sent to another host, {host_of(there)!r}, with the "
+                "credentials that are meant for this one"
+            )
         return str(headers["Location"])
 
     @property
@@ -201,21 +214,22 @@ class GoogleClient(BucketClient):
         limit: int | None = None,
         following: str | None = None,
     ) -> Page:
-        reply = self._call(
-            "GET",
-            "b/{}/o",
-            self.bucket,
-            prefix=prefix or None,
-            delimiter=None if deep else "/",
-            maxResults=limit,
-            pageToken=following,
-            json_out=True,
-        )
+        with at_most(4 * limits.page):
+            reply = self._call(
+                "GET",
+                "b/{}/o",
+                self.bucket,
+                prefix=prefix or None,
+                delimiter=None if deep else "/",
+                maxResults=limit,
+                pageToken=following,
+                json_out=True,
+            )
         entries = [
             Entry(found["name"], int(found["size"]), _seconds(found["updated"]))
             for found in reply.get("items", ())
         ]
-        return Page(entries, reply.get("nextPageToken") or None)
+        return page_of(prefix, entries, reply.get("nextPageToken"))
 
     def tag_of(self, data: bytes) -> str | None:  # noqa: ARG002
         return None  # generations are numbers of the server's
@@ -344,6 +358,10 @@ def _token(given: Any) -> Any:
     if given.endswith(".json"):
         raise DataError(f"storage_options: there is no file of credentials {given!r}")
     return Credentials(given)  # type: ignore[no-untyped-call]
+
+
+def _is_google(url: URL) -> bool:
+    return url.scheme == "https" and str(url.host).endswith(".googleapis.com")
 
 
 def _naive(moment: dt.datetime | None) -> dt.datetime | None:

@@ -22,6 +22,10 @@ class _Common(TypedDict, total=False):
     `exetera_zarr.set_credentials`."""
     retry_deadline: float
     """Seconds after which a request that fails is not made again; by default 90."""
+    stall_timeout: float
+    """Seconds without progress after which an answer is given up; by default 30."""
+    largest_object: int
+    """Bytes of an object that is read as a whole, at most; by default 96 MiB."""
 
 
 class S3Options(_Common, total=False):
@@ -45,6 +49,10 @@ class S3Options(_Common, total=False):
     ``requester_pays``  the reader pays for the requests
     ``retry_deadline``  seconds after which a request that fails is not
                         made again; by default 90
+    ``stall_timeout``   seconds without progress after which an answer
+                        is given up; by default 30
+    ``largest_object``  bytes of an object that is read as a whole, at
+                        most; by default 96 MiB
     ==================  ===============================================  ==========================
 
     Others are passed on to ``s3fs.S3FileSystem``. Where nothing is said, credentials are looked for
@@ -76,6 +84,12 @@ class GCSOptions(_Common, total=False):
     ``requester_pays``  the reader pays for the requests
     ``retry_deadline``  seconds after which a request that fails
                         is not made again; by default 90
+    ``stall_timeout``   seconds without progress after
+                        which an answer is given up; by
+                        default 30
+    ``largest_object``  bytes of an object that is read
+                        as a whole, at most; by default
+                        96 MiB
     ==================  ========================================  ==================================
 
     Others are passed on to ``gcsfs.GCSFileSystem``. Where nothing is said, credentials are looked

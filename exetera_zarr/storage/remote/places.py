@@ -19,7 +19,8 @@ from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.anywhere import AnyClient, file_system
 from exetera_zarr.storage.remote.buckets import bucket_client, is_bucket
 from exetera_zarr.storage.remote.client import Part, Upload, total_in
-from exetera_zarr.storage.remote.requests import Requests, deadline_of, secrets_of
+from exetera_zarr.storage.remote.limits import Refused, at_most
+from exetera_zarr.storage.remote.requests import Requests, bounds_of, secrets_of
 from exetera_zarr.storage.remote.urls import (
     WEB,
     check_login,
@@ -32,9 +33,13 @@ from exetera_zarr.storage.remote.urls import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from exetera_zarr.storage.remote.requests import Bounds
+
 __all__ = ["NoPartsError", "RemoteFile", "remote_file"]
 
 _R = TypeVar("_R")
+_WHOLE = 200
+"""The status of an answer that has the whole file."""
 
 
 class NoPartsError(Exception):
@@ -51,16 +56,16 @@ class RemoteFile(OfThisProcess, ABC):
         As it may be shown.
     client
         Says what errors mean.
-    deadline
-        Seconds after which a request is not made again; that of `requests.patience` if None.
+    bounds
+        Where its requests end: see `requests.bounds_of`.
     """
 
     identity: str
     """The same for the same file, in this process."""
 
-    def __init__(self, url: str, client: Any, deadline: float | None) -> None:
+    def __init__(self, url: str, client: Any, bounds: Bounds | None) -> None:
         self.url = url
-        self._requests = Requests(url, client, deadline)
+        self._requests = Requests(url, client, bounds)
 
     def make(self, verb: str, request: Callable[[], _R]) -> _R:
         """Make a request, and make it again while that may help: see `Requests.make`."""
@@ -163,7 +168,7 @@ def remote_file(url: str, options: Mapping[str, Any] | None, *, write: bool = Fa
 class _BucketFile(RemoteFile):
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         shown, self._client = bucket_client(url, options)
-        super().__init__(shown, self._client, deadline_of(options))
+        super().__init__(shown, self._client, bounds_of(options))
         self._name = self._client.root
         self.identity = f"{shown} at {self._client.endpoint}"
 
@@ -183,7 +188,7 @@ class _AnyFile(RemoteFile):
         shown = without_secrets(url)
         query = url.partition("?")[2] if scheme_of(url) in WEB else ""
         secret = secrets_of(options) | ({query} if query else set())
-        super().__init__(shown, AnyClient(secret), deadline_of(options))
+        super().__init__(shown, AnyClient(secret), bounds_of(options))
         self._options, self._given, self._pid = dict(options), url, os.getpid()
         self._fs, self._path = file_system(url, options)
         self._file: IO[bytes] | None = None
@@ -258,12 +263,13 @@ class _WebFile(_AnyFile):
                 reply.raise_for_status()
                 if reply.status != 206:
                     return None
-                size = total_in(reply.headers.get("Content-Range", ""))
+                size = total_in(reply.headers.get("Content-Range", ""), start)
                 if size is None:
                     return None
                 return Part(await reply.read(), size, reply.headers.get("Last-Modified"))
 
-        found: Part | None = sync(self.fs.loop, get)
+        with at_most(stop - start):
+            found: Part | None = sync(self.fs.loop, get)
         return found
 
     def stream(self) -> Stream:
@@ -271,12 +277,15 @@ class _WebFile(_AnyFile):
             reply = await self._get()
             try:
                 reply.raise_for_status()
+                if reply.status != _WHOLE:
+                    raise Refused(f"it answers with status {reply.status}, and sends no file")
             except BaseException:
                 reply.close()
                 raise
             return reply
 
-        return _WebStream(self.fs.loop, sync(self.fs.loop, get))
+        with at_most(None):  # its reader takes what it has a use for
+            return _WebStream(self.fs.loop, sync(self.fs.loop, get))
 
 
 class _WebStream(Stream):

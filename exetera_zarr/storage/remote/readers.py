@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import ArgumentError, StorageError
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.remote.limits import bytes_shown, limits
 from exetera_zarr.storage.remote.requests import BeyondEndError
 
 if TYPE_CHECKING:
@@ -177,6 +178,11 @@ class StreamReader(_Reader):
         data = self._file.make("read", lambda: self._read(len(view)))
         view[: len(data)] = data
         self._position += len(data)
+        if self.size is None and self._position > limits.copied:
+            raise StorageError(
+                f"could not read all of {self._file.url}: its server does not say how large it is, "
+                f"and more than {bytes_shown(limits.copied)} have come; download it by other means"
+            )
         return len(data)
 
     def _read(self, size: int) -> bytes:

@@ -25,19 +25,31 @@ from exetera_zarr.errors import (
     StorageError,
 )
 from exetera_zarr.storage.base import OfThisProcess
+from exetera_zarr.storage.remote.limits import (
+    OPTIONS,
+    Allowance,
+    Refused,
+    Silent,
+    Stalled,
+    allowance_of,
+    limits,
+    within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "OURS",
     "BeyondEndError",
+    "Bounds",
     "Client",
     "Failure",
     "Kind",
     "Patience",
     "Requests",
+    "bounds_of",
     "by_status",
-    "deadline_of",
     "patience",
     "secrets_of",
     "unresolved",
@@ -116,6 +128,25 @@ class Patience:
 
 patience = Patience()
 """The patience of every store that is given no deadline of its own."""
+OURS = frozenset(["retry_deadline", *OPTIONS])
+"""Names of the storage options of `bounds_of`, which no file system knows."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """
+    Where the requests of one store end.
+
+    Parameters
+    ----------
+    deadline
+        Seconds after which a request is not made again; that of `patience` if None.
+    allowed
+        What an answer may be; as the limits of all stores are if None.
+    """
+
+    deadline: float | None = None
+    allowed: Allowance | None = None
 
 
 def by_status(status: int) -> Kind:
@@ -175,12 +206,12 @@ class Requests(OfThisProcess):
         The place, without secrets.
     client
         Which explains what its library raises, and gets new credentials.
-    deadline
-        Seconds after which a request is not made again; that of `patience` if None.
+    bounds
+        Where they end: see `bounds_of`.
     """
 
-    def __init__(self, url: str, client: Client, deadline: float | None = None) -> None:
-        self._url, self._client, self._deadline = url, client, deadline
+    def __init__(self, url: str, client: Client, bounds: Bounds | None = None) -> None:
+        self._url, self._client, self._bounds = url, client, bounds or Bounds()
         self._answered = False
 
     def make(self, verb: str, key: str, request: Callable[[], _R], *, once: bool = False) -> _R:
@@ -223,8 +254,10 @@ class Requests(OfThisProcess):
             stop=lambda state: self._is_time_up(state, time.monotonic() - began),
             reraise=True,
         )
+        allowed = self._bounds.allowed or Allowance(limits.largest, limits.silence)
         try:
-            result = tries(attempt)
+            with within(allowed):
+                result = tries(attempt)
         except Exception as error:  # noqa: BLE001 - clients have errors of many kinds
             self._fail(verb, key, error)
         self._answered = True
@@ -233,17 +266,28 @@ class Requests(OfThisProcess):
     def _may_pass(self, error: BaseException, used: object) -> bool:
         if not isinstance(error, Exception) or isinstance(error, ExeteraError):
             return False
-        kind = self._client.explain(error).kind
+        kind = self._explained(error).kind
         if kind not in (Kind.UNREACHABLE, Kind.EXPIRED):
             self._answered = True
         if kind is Kind.EXPIRED:
             return self._client.renew(used)
         return kind in _PASSING
 
+    def _explained(self, error: Exception) -> Failure:
+        """What an error means: what the answer was like counts for more than what that led to."""
+        for each in _chain(error):
+            if isinstance(each, Refused):
+                return Failure(Kind.OTHER, str(each))
+            if isinstance(each, Stalled):
+                kind = Kind.UNREACHABLE if isinstance(each, Silent) else Kind.BUSY
+                return Failure(kind, str(each))
+        return self._client.explain(error)
+
     def _is_time_up(self, state: RetryCallState, took: float) -> bool:
         """Whether there is no time for another try; a first contact has to end in time as well."""
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
-        deadline = patience.deadline if self._deadline is None else self._deadline
+        own = self._bounds.deadline
+        deadline = patience.deadline if own is None else own
         if self._answered:
             return spent > deadline
         return spent + took > min(deadline, patience.first_contact)
@@ -263,7 +307,7 @@ class Requests(OfThisProcess):
 
     def _error(self, verb: str, key: str, error: Exception) -> OSError:
         """What a failed request is for our callers."""
-        failure, what = self._client.explain(error), self._what(key)
+        failure, what = self._explained(error), self._what(key)
         if failure.kind is Kind.MISSING:
             return FileNotFoundError(f"there is no {what}")
         if failure.kind is Kind.CONFLICT:
@@ -330,9 +374,9 @@ def unresolved(error: BaseException) -> str | None:
     return None
 
 
-def deadline_of(options: Mapping[str, Any]) -> float | None:
+def bounds_of(options: Mapping[str, Any]) -> Bounds:
     """
-    The option `retry_deadline`, in seconds; None where it is not given.
+    The options `retry_deadline`, `stall_timeout` and `largest_object`.
 
     Parameters
     ----------
@@ -342,8 +386,12 @@ def deadline_of(options: Mapping[str, Any]) -> float | None:
     Raises
     ------
     DataError
-        It is not a number of seconds.
+        One of them is no such number.
     """
+    return Bounds(_deadline_of(options), allowance_of(options))
+
+
+def _deadline_of(options: Mapping[str, Any]) -> float | None:
     given = options.get("retry_deadline")
     try:
         seconds = None if given is None else float(given)
@@ -354,9 +402,15 @@ def deadline_of(options: Mapping[str, Any]) -> float | None:
     return seconds
 
 
-_HARMLESS = frozenset(
-    ["anon", "endpoint_url", "profile", "project", "region_name", "access", "default_location"]
-)
+_HARMLESS = OURS | {
+    "anon",
+    "endpoint_url",
+    "profile",
+    "project",
+    "region_name",
+    "access",
+    "default_location",
+}
 _SHORTEST = 8
 """What is shorter is a word, such as those that gcsfs takes for a token."""
 

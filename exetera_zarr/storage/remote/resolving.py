@@ -9,10 +9,12 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from exetera_zarr.storage.remote.replies import Reply
 from exetera_zarr.storage.remote.requests import patience
 
 __all__ = ["RESOLVER", "web_client"]
 
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30)
 _SHARE = 0.8
 """Of the patience of a first contact, what a name may take."""
 
@@ -52,7 +54,7 @@ RESOLVER = Resolver()
 
 async def web_client(**options: Any) -> aiohttp.ClientSession:
     """
-    A session of aiohttp, in whose connector is our resolver.
+    A session of aiohttp with our resolver in its connector, and careful with what is answered.
 
     Parameters
     ----------
@@ -61,4 +63,6 @@ async def web_client(**options: Any) -> aiohttp.ClientSession:
     """
     if "connector" not in options:
         options["connector"] = aiohttp.TCPConnector(resolver=RESOLVER)
+    # No time for all of an answer, which aiohttp would have: what counts is progress.
+    options = {"timeout": _TIMEOUT, **options, "response_class": Reply}
     return aiohttp.ClientSession(**options)

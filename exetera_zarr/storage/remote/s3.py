@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import botocore.exceptions as boto
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.parsers import ResponseParserError
 from fsspec.asyn import FSTimeoutError, sync
@@ -26,9 +27,12 @@ from exetera_zarr.storage.remote.client import (
     Page,
     Part,
     Upload,
-    total_in,
+    page_of,
+    size_of,
 )
 from exetera_zarr.storage.remote.credentials import AwsCredentials, Provider
+from exetera_zarr.storage.remote.limits import Refused, at_most, limits
+from exetera_zarr.storage.remote.replies import UnfollowedReply, sent_on
 from exetera_zarr.storage.remote.requests import Failure, Kind, by_status, secrets_of
 from exetera_zarr.storage.remote.resolving import RESOLVER
 
@@ -39,7 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Client"]
 
-_CONNECTIONS = 64
+_DEFAULTS = {"max_pool_connections": 64, "read_timeout": 60}
+"""Of the configuration; how long silence is waited for is the business of `replies`, sooner."""
 _EXPIRED = frozenset(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"])
 _BUSY = frozenset(["SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable"])
 _CREDENTIALS = (
@@ -61,6 +66,38 @@ _NETWORK = (
     ConnectionError,
     TimeoutError,
 )
+
+
+class _Session(AIOHTTPSession):  # type: ignore[misc]
+    """
+    aiobotocore's session of aiohttp, careful with what is answered.
+
+    Where S3 sends us on to another region is botocore's to read, as it does where nothing follows
+    redirects by itself: it stays with the endpoint that it was given, or in Amazon's domain.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        session._response_class = UnfollowedReply  # noqa: SLF001 - nothing public reaches it
+        return _Unfollowing(session)
+
+
+class _Unfollowing:
+    """
+    A session that follows no redirects.
+
+    Parameters
+    ----------
+    session
+        Of aiohttp.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **given: Any) -> aiohttp.ClientResponse:
+        """An answer, as of ``aiohttp.ClientSession.request``."""
+        return await self._session.request(method, allow_redirects=False, **given)
 
 
 class _FileSystem(OfThisProcess, S3FileSystem):  # type: ignore[misc]
@@ -87,8 +124,9 @@ class S3Client(BucketClient):
         self, path: str, options: Mapping[str, Any], provider: Provider | None = None
     ) -> None:
         super().__init__(provider)
-        config = {"max_pool_connections": _CONNECTIONS, **options.get("config_kwargs", {})}
+        config = {**_DEFAULTS, **options.get("config_kwargs", {})}
         config["retries"] = {"total_max_attempts": 1}
+        config["http_session_cls"] = _Session
         config["connector_args"] = {"resolver": RESOLVER, **config.get("connector_args", {})}
         self._options = {"use_listings_cache": False, **options, "config_kwargs": config}
         self.secret = secrets_of({**options, "config_kwargs": {}})
@@ -145,10 +183,12 @@ class S3Client(BucketClient):
                 data = await reply["Body"].read()
             finally:
                 reply["Body"].close()
-            size = total_in(reply["ContentRange"]) if "ContentRange" in reply else len(data)
+            status = reply["ResponseMetadata"]["HTTPStatusCode"]
+            size = size_of(status, reply.get("ContentRange"), start, len(data))
             return Part(data, size, reply["ETag"])
 
-        found: Part = sync(fs.loop, get)
+        with at_most(stop - start):
+            found: Part = sync(fs.loop, get)
         return found
 
     def upload(self, name: str, requests: Requests) -> Upload:
@@ -182,12 +222,16 @@ class S3Client(BucketClient):
             asked["MaxKeys"] = limit
         if following is not None:
             asked["ContinuationToken"] = following
-        reply = self._call("list_objects_v2", **asked)
+        with at_most(limits.page):
+            reply = self._call("list_objects_v2", **asked)
+        following = reply.get("NextContinuationToken")
+        if "IsTruncated" not in reply or (reply["IsTruncated"] and not following):
+            raise Refused("its answer is no listing, or one that does not say where it goes on")
         entries = [
             Entry(found["Key"], found["Size"], found["LastModified"].timestamp())
             for found in reply.get("Contents", ())
         ]
-        return Page(entries, reply.get("NextContinuationToken"))
+        return page_of(prefix, entries, following)
 
     def tag_of(self, data: bytes) -> str | None:
         # The ETag of a small object is its MD5, unless the bucket encrypts by a key of its own.
@@ -251,6 +295,8 @@ class S3Client(BucketClient):
             )
         if code in _BUSY:
             return Failure(Kind.BUSY, reason)
+        if 300 <= status < 400:
+            return Failure(Kind.OTHER, sent_on(about.get("HTTPHeaders", {})) or reason)
         return Failure(by_status(status) if status >= 400 else Kind.OTHER, reason)
 
 

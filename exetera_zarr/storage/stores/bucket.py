@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exetera_zarr.errors import DatasetNotFoundError, StorageError, UnsupportedError
 from exetera_zarr.storage import keys
-from exetera_zarr.storage.remote.client import ABSENT, Entry, Page
+from exetera_zarr.storage.remote.client import ABSENT, Entry, Page, all_entries
 from exetera_zarr.storage.remote.requests import Requests
 from exetera_zarr.storage.stores.base import ObjectStore
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exetera_zarr.storage.remote.client import BucketClient
+    from exetera_zarr.storage.remote.requests import Bounds
 
 __all__ = ["BucketStore"]
 
@@ -40,8 +41,8 @@ class BucketStore(ObjectStore):
         Of its bucket, with the beginning of its objects' names.
     single_writer
         The caller promises to be the only writer where conditions of writes are not heeded.
-    deadline
-        Seconds after which a request is not made again; see `requests.Patience`.
+    bounds
+        Where its requests end: see `requests.bounds_of`.
     """
 
     concurrency = 64
@@ -55,13 +56,13 @@ class BucketStore(ObjectStore):
         client: BucketClient,
         *,
         single_writer: bool = False,
-        deadline: float | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.url, self._client = url, client
         self._root = f"{client.root}/" if client.root else ""
         self.identity = f"{url} at {client.endpoint}"
         self._single_writer = single_writer
-        self._requests = Requests(url, client, deadline)
+        self._requests = Requests(url, client, bounds)
 
     def _make(self, verb: str, key: str, request: Callable[[], _R]) -> _R:
         return self._requests.make(verb, key, request)
@@ -161,13 +162,10 @@ class BucketStore(ObjectStore):
         return all(entry.key == "" and entry.size == 0 for entry in found)
 
     def _entries(self, prefix: str, *, deep: bool) -> Iterator[Entry]:
-        following: str | None = None
-        while True:
-            page = self._page(prefix, deep=deep, following=following)
-            yield from page.entries
-            following = page.following
-            if following is None:
-                return
+        url = f"{self.url}/{prefix}".rstrip("/")
+        return all_entries(
+            url, lambda following: self._page(prefix, deep=deep, following=following)
+        )
 
     def _page(
         self,

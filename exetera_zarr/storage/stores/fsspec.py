@@ -20,6 +20,8 @@ from exetera_zarr.storage.stores.base import Entry, ObjectStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from exetera_zarr.storage.remote.requests import Bounds
+
 __all__ = ["FsspecStore"]
 
 _R = TypeVar("_R")
@@ -37,8 +39,8 @@ class FsspecStore(ObjectStore):
         Passed to the file system; never shown.
     single_writer
         The caller promises to be the only writer where create-if-absent is not known to be atomic.
-    deadline
-        Seconds after which a request is not made again; see `requests.Patience`.
+    bounds
+        Where its requests end: see `requests.bounds_of`.
     """
 
     _memory_lock = threading.Lock()
@@ -51,7 +53,7 @@ class FsspecStore(ObjectStore):
         options: Mapping[str, Any],
         *,
         single_writer: bool = False,
-        deadline: float | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         url, options = with_login(url, options)
         self.url = without_secrets(url)
@@ -61,7 +63,7 @@ class FsspecStore(ObjectStore):
             url, mark, query = url.partition("?")
             self._query = mark + query
             secret |= {query} if query else set()
-        self._requests = Requests(self.url, AnyClient(secret), deadline)
+        self._requests = Requests(self.url, AnyClient(secret), bounds)
         # A listing that is remembered hides the commits of others.
         self._given, self._options = url, {"use_listings_cache": False, **options}
         self._pid = os.getpid()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from exetera_zarr.storage.remote.buckets import bucket_client, is_bucket
-from exetera_zarr.storage.remote.requests import deadline_of
+from exetera_zarr.storage.remote.requests import bounds_of
 from exetera_zarr.storage.remote.urls import archive_of, check_login, scheme_of
 from exetera_zarr.storage.stores.fsspec import FsspecStore
 from exetera_zarr.storage.stores.local import LocalStore
@@ -56,7 +56,7 @@ def open_store(
     if archive is not None:
         from exetera_zarr.storage.stores.zip_archive import ArchiveStore
 
-        store = ArchiveStore(archive, options, deadline=deadline_of(options))
+        store = ArchiveStore(archive, options, bounds=bounds_of(options))
     elif scheme in ("", "file", "local") and "::" not in url:
         store = LocalStore(fsspec.url_to_fs(url, **options)[1], durable=durable)
     else:
@@ -67,10 +67,10 @@ def open_store(
 
 
 def _remote(url: str, options: Mapping[str, Any], *, single_writer: bool) -> ObjectStore:
-    deadline = deadline_of(options)
+    bounds = bounds_of(options)
     if not is_bucket(url):
-        return FsspecStore(url, options, single_writer=single_writer, deadline=deadline)
+        return FsspecStore(url, options, single_writer=single_writer, bounds=bounds)
     from exetera_zarr.storage.stores.bucket import BucketStore
 
     place, client = bucket_client(url, options)
-    return BucketStore(place, client, single_writer=single_writer, deadline=deadline)
+    return BucketStore(place, client, single_writer=single_writer, bounds=bounds)

@@ -18,6 +18,8 @@ from exetera_zarr.storage.stores.fsspec import FsspecStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exetera_zarr.storage.remote.requests import Bounds
+
 __all__ = ["ArchiveStore"]
 
 _FIRST_FILE = b"PK\x03\x04"
@@ -34,8 +36,8 @@ class ArchiveStore(FsspecStore):
         Of the archive.
     options
         Of the file system that the archive is in; never shown.
-    deadline
-        Seconds after which a request is not made again; see `requests.Patience`.
+    bounds
+        Where its requests end: see `requests.bounds_of`.
     """
 
     def __init__(
@@ -43,10 +45,10 @@ class ArchiveStore(FsspecStore):
         url: str,
         options: Mapping[str, Any],
         *,
-        deadline: float | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._archive_url = url
-        super().__init__(url, options, deadline=deadline)
+        super().__init__(url, options, bounds=bounds)
         self.url = self.identity = without_secrets(url)
         self.distant = not is_local(url)
 

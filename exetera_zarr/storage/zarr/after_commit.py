@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from exetera_zarr.storage import concurrency
 from exetera_zarr.storage.zarr import manifests, sweep
 from exetera_zarr.storage.zarr.retention import kept_versions
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +51,10 @@ class Publication:
             if quiet:
                 return False
             warnings.warn(
-                f"version {version.number} of {store.url} is committed, but other Zarr "
-                f"readers cannot see it before the next commit: {error}",
+                visible(
+                    f"version {version.number} of {store.url} is committed, but other Zarr "
+                    f"readers cannot see it before the next commit: {error}"
+                ),
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -87,7 +90,9 @@ class Publication:
             task()
         except OSError as error:
             warnings.warn(
-                f"{store.url}: some objects that were not committed are still there: {error}",
+                visible(
+                    f"{store.url}: some objects that were not committed are still there: {error}"
+                ),
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -112,7 +117,7 @@ class Publication:
             error = TimeoutError(f"not done after {patience} seconds")
         if error is not None:  # vacuum() finds what is left
             warnings.warn(
-                f"{store.url}: some objects of expired versions are still there: {error}",
+                visible(f"{store.url}: some objects of expired versions are still there: {error}"),
                 RuntimeWarning,
                 stacklevel=4,
             )

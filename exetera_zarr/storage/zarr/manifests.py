@@ -40,6 +40,8 @@ __all__ = [
 
 _ROOT = keys.DOCUMENT
 _HIGHEST = 10**10 - 1
+_BEHIND = 100
+"""Versions that the root document may be behind where nothing can be listed."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +122,36 @@ def newest(store: ObjectStore, root: Callable[[], bytes] | None = None) -> int |
 
 
 def _newest_from_root(store: ObjectStore, root: Callable[[], bytes]) -> int | None:
-    """The same where nothing can be listed: the first number after the root's that is free."""
+    """
+    The same where nothing can be listed: the first number after the root's that is free.
+
+    What is there has to be a manifest of that number: some web servers have a page for every name.
+    """
     try:
-        number = _checked(store, _ROOT, root()).number
+        shown = _checked(store, _ROOT, root()).number
     except FileNotFoundError:
         return None
-    while True:
+    for number in range(shown + 1, shown + _BEHIND + 1):
         try:
-            store.get(_key(number + 1))
+            _probed(store, number)
         except (FileNotFoundError, PermissionError):
             # S3 refuses what is not there to those who may not list.
-            return number
-        number += 1
+            return number - 1
+    raise StorageError(
+        f"{store.url}: its root document is of version {shown}, and there seem to be more than "
+        f"{_BEHIND:,} later ones; nobody leaves so many unshown, so the server may make them up"
+    )
+
+
+def _probed(store: ObjectStore, number: int) -> Version:
+    """The manifest of a version that may not be there; a page of another kind is an error."""
+    try:
+        return read(store, number)
+    except CorruptDataError as error:
+        raise CorruptDataError(
+            f"{error}. A web server that answers every name with a page of its own does this as "
+            "well: it has to answer a name that it does not know with status 404"
+        ) from error
 
 
 def read(store: ObjectStore, number: int) -> Version:
