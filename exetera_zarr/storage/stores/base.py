@@ -27,7 +27,7 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL
 
 
-LARGEST_DOCUMENT, LARGEST_OBJECT = 64 << 20, 1 << 30
+LARGEST_DOCUMENT, LARGEST_OBJECT = 96 << 20, 1 << 30
 """Bytes of a Zarr document or manifest, and of a chunk, that are read."""
 
 

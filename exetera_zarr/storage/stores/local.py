@@ -132,6 +132,8 @@ class LocalStore(ObjectStore):
                 return file.read()
         except NotADirectoryError as error:
             raise FileNotFoundError(path) from error
+        except IsADirectoryError as error:
+            raise CorruptDataError(f"{path} is a folder, and not a file of that name") from error
 
     def _opener(self, path: str, flags: int) -> int:
         """Open a file for reading; what is no file must not keep us waiting, or lead out."""
@@ -202,6 +204,7 @@ class LocalStore(ObjectStore):
 
     def list(self, prefix: str) -> Iterator[str]:
         try:
+            self._check_inside(prefix)
             with os.scandir(self._file(prefix)) as found:
                 names = sorted(entry.name for entry in found if not entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
@@ -243,6 +246,7 @@ class LocalStore(ObjectStore):
             return None
 
     def everything(self, prefix: str) -> Iterator[Entry]:
+        self._check_inside(prefix)
         for folder, _, names in os.walk(self._file(prefix)):
             for name in names:
                 path = os.path.join(folder, name)

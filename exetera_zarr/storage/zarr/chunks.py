@@ -7,6 +7,7 @@ decodes here what has other codecs.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +20,7 @@ from numcodecs import blosc
 from exetera_zarr.errors import CorruptDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["ChunkCodec", "decode_foreign"]
 
@@ -29,6 +30,7 @@ blosc.use_threads = False
 
 _HEADER = struct.Struct("<BBBBIII")  # version, version of zstd, flags, typesize, nbytes, block, cb
 _CRC = struct.Struct("<I")
+_WIDEST = 9  # bytes of an element, and of what codecs between may add
 # The CRC-32C of any bytes followed by their own CRC-32C, low byte first: checking needs no copy.
 _RESIDUE = 0x48674BC7
 # Measured on a core with 1 MiB of L2 cache: compressed in blocks of half of that, columns take as
@@ -158,9 +160,52 @@ def decode_foreign(
     from zarr.storage import MemoryStore
 
     chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
-    alone = {**document, "shape": list(chunk)}
+    codecs, encoded = _inflated(document["codecs"], encoded, math.prod(chunk) * _WIDEST)
+    alone = {**document, "shape": list(chunk), "codecs": codecs}
     make = default_buffer_prototype().buffer.from_bytes
     key = "/".join(["c"] + ["0"] * len(chunk))
     store = MemoryStore({"zarr.json": make(json.dumps(alone).encode()), key: make(encoded)})
     values = np.asarray(zarr.open_array(store, mode="r", zarr_format=3)[...])
     return values.reshape(len(values), -1).view(dtype).reshape(-1) if dtype.kind == "S" else values
+
+
+def _inflated(
+    codecs: Sequence[Mapping[str, Any]], encoded: bytes, most: int
+) -> tuple[list[Mapping[str, Any]], bytes]:
+    """
+    The bytes as they are before the last codecs of some arrays, and the codecs before these.
+
+    What zstd and gzip say of the size of their content is anybody's word, so no more is taken of
+    them than a chunk can have; zarr would take everything.
+
+    Raises
+    ------
+    CorruptDataError
+        There is more.
+    """
+    left = list(codecs)
+    while left and (name := left[-1]["name"]) in ("crc32c", "gzip", "zstd"):
+        left.pop()
+        if name == "crc32c":
+            if google_crc32c.value(encoded) != _RESIDUE:
+                raise CorruptDataError("the chunk's checksum (crc32c) does not match its bytes")
+            encoded = encoded[: -_CRC.size]
+            continue
+        encoded = _inflated_once(name, encoded, most)
+    if left and left[-1]["name"] == "blosc" and _claimed_by_blosc(encoded) > most:
+        raise CorruptDataError(f"the chunk holds more than the {most:,} bytes that it can have")
+    return left, encoded
+
+
+def _inflated_once(name: str, encoded: bytes, most: int) -> bytes:
+    import pyarrow as pa
+
+    with pa.CompressedInputStream(pa.BufferReader(encoded), name) as stream:
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise CorruptDataError(f"the chunk holds more than the {most:,} bytes that it can have")
+    return cast("bytes", found)
+
+
+def _claimed_by_blosc(encoded: bytes) -> int:
+    return int(_HEADER.unpack_from(encoded)[4]) if len(encoded) >= _HEADER.size else 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -21,16 +22,32 @@ from exetera_zarr.storage import keys, names
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LARGEST_CHUNK", "MOST_BLOCKS", "check", "parsed", "without_collections"]
+__all__ = ["LARGEST_CHUNK", "MOST_BLOCKS", "check", "limits", "parsed", "without_collections"]
 
 LARGEST_CHUNK = 1 << 30
 """Bytes of the largest chunk, decoded."""
 MOST_BLOCKS = 1 << 24
 """Chunks of an array."""
-_MOST_VALUES = 2_500_000
-"""Values in one document: so many take some 200 MB."""
 _MOST_ROWS = 1 << 56
 _LAST_VERSION = 10**10 - 1
+
+
+@dataclass
+class Limits:
+    """
+    What is taken of every document, in the whole process.
+
+    Parameters
+    ----------
+    values
+        Values in one document. So many take some 250 MB; a column needs about fifty, and each
+        category three.
+    """
+
+    values: int = 4_000_000
+
+
+limits: Final = Limits()
 
 _Version: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST_VERSION)]
 _Rows: TypeAlias = Annotated[int, Meta(ge=0, le=_MOST_ROWS)]
@@ -52,14 +69,14 @@ class _Facts(Struct):
 
     checksum: _Digest
     version: _Version
-    previous: _Digest | None = None
+    previous: _Digest | None
+    draft: str
+    created: str
+    writer: str
+    tables: list[str]
+    changed: list[str]
+    row_block: _Block
     dataset: str = ""
-    draft: str = ""
-    created: str = ""
-    writer: str = ""
-    tables: list[str] = []
-    changed: list[str] | dict[str, Any] = []
-    row_block: _Block = 1 << 20
     keep: _Keep = msgspec.field(default_factory=_Keep)
     kept: list[tuple[_Version, float]] = []
 
@@ -134,10 +151,10 @@ def parsed(data: bytes, where: str) -> dict[str, Any]:
         They are none, or have more values than a dataset needs.
     """
     count = data.count(b",") + data.count(b"[") + data.count(b"{")
-    if count > _MOST_VALUES:
+    if count > limits.values:
         raise CorruptDataError(
-            f"{where} is not a document of a dataset: it may have up to {count:,} values, and "
-            f"{_MOST_VALUES:,} are the most that are read"
+            f"{where} may have up to {count:,} values, and {limits.values:,} are the most that are "
+            "read of a document; exetera_zarr.storage.zarr.documents.limits.values is that number"
         )
     try:
         with without_collections():

@@ -282,7 +282,12 @@ def tree(document: Document, context: DraftContext, where: str) -> Node:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CorruptDataError(f"{where}: {path} is not well formed: {error!r}") from error
         nodes[path] = node
-        nodes[parent].groups[node.attributes.get("name", segment)] = node
+        name, siblings = node.attributes.get("name", segment), nodes[parent].groups
+        if name in siblings:
+            raise CorruptDataError(
+                f"{where}: {path} and {siblings[name].segment} have the same name, {name!r}"
+            )
+        siblings[name] = node
     for node in nodes.values():
         order = node.attributes.pop("columns", ()) if node is not root else facts.get("tables", ())
         if list(node.groups) != list(order):
