@@ -270,9 +270,8 @@ def _sources(
     chosen = _choose(file, include, exclude)
     if options.missing == "error":
         _check_missing(file, definitions, include, exclude, tell)
-    sources = [
-        Source(file.names.index(name), name, definitions.get(name, String())) for name in chosen
-    ]
+    places = {name: place for place, name in enumerate(file.names)}
+    sources = [Source(places[name], name, definitions.get(name, String())) for name in chosen]
     if _is_rejects(file):
         # The first, for the reason that a row is refused for.
         sources.insert(0, Source(file.names.index(TEXT_COLUMN), TEXT_COLUMN, UNSPLIT))
@@ -285,13 +284,14 @@ def _choose(file: CsvInput, include: Collection[str] | None, exclude: Collection
     names = _own_columns(file)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise SchemaError(f"{file.name}: the header has {listing(twice)} more than once")
+    there = set(names)
     for choice in (include, exclude):
-        if unknown := [name for name in choice or () if name not in names]:
+        if unknown := [name for name in choice or () if name not in there]:
             raise SchemaError(
                 f"{file.name} has no column {listing(unknown)} to include or exclude; it has "
                 f"{listing(names)}"
             )
-    included = names if include is None else set(include)
+    included = there if include is None else set(include)
     left_out = set(exclude)
     chosen = [name for name in names if name in included and name not in left_out]
     if "" in chosen:
@@ -310,7 +310,8 @@ def _check_missing(
     tell: Teller | None,
 ) -> None:
     wanted = definitions if include is None else include
-    if absent := [name for name in wanted if name not in file.names and name not in exclude]:
+    known = {*file.names, *exclude}
+    if absent := [name for name in wanted if name not in known]:
         if tell is not None:
             tell(f"left out {listing(absent)} of the schema, which the file lacks", file.name)
             return

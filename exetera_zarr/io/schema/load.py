@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -147,8 +148,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # meaning and nobody would know.
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = [name for name, count in counts.items() if count > 1]
         raise SchemaError(f"{listing(twice)} occurs more than once in one object")
     return found
 
