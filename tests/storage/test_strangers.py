@@ -407,7 +407,9 @@ BOMBS = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system says it nowhere else")
-@pytest.mark.parametrize("kind", BOMBS)
+@pytest.mark.parametrize(
+    "kind", ["lists", *(pytest.param(kind, marks=pytest.mark.slow) for kind in list(BOMBS)[1:])]
+)
 def test_a_document_that_takes_memory(theirs, kind):
     forge_bytes(theirs, BOMBS[kind]())
     assert memory_of(theirs) < 300
