@@ -289,6 +289,8 @@ class Field(Statistical, Rows):
             length, read = companions.masked_reader(given)
             values, there = read(0, length)
             found = self._encoded(companions.in_place_of_missing(values, there), dtype, where)
+            # Of another type what is missing may look different: NaN, and not 0.
+            found = np.asarray(companions.in_place_of_missing(found, there))
             return found, None if dtype.kind == "f" else there
         if not exact:
             return self._made_to_fit(values, dtype, where), None
@@ -413,8 +415,10 @@ class Field(Statistical, Rows):
         Raises
         ------
         DataError
-            The field cannot hold the value.
+            The field cannot hold the value, or it is none.
         """
+        if split_missing([value])[1] is not None:
+            raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
         filler = self.memory_like()
         filler.data.write([self.stored_value(value)])
         filled = self.memory_like()
@@ -765,12 +769,21 @@ class Field(Statistical, Rows):
     def _deliver_rows(self, rows: RowNumbers, target: Field | None, in_place: bool) -> Field:
         """Put chosen rows where the caller wants them, and what is missing of them as well."""
         companion = self.validity
+        masks = None if companion is None else list(filters.chosen(companion, rows))
         result = self.deliver(filters.chosen(self, rows), target, in_place)
-        if companion is None or (result is self and self.stored):
-            return result  # of a column in a table, the companion is a column of its own
-        if result is self or result.validity is None:
-            result.set_companion(filters.chosen(companion, rows))
+        if companion is None or masks is None:
+            return result
+        if result is self:
+            self._replace_companion(companion, masks)
+        elif result.validity is None:
+            result.set_companion(masks)
         return result
+
+    def _replace_companion(self, companion: Field, masks: Iterable[Column]) -> None:
+        """Say anew which rows have a value, of which there may be another number now."""
+        if self._dataframe is not None and companions.is_shared(self, companion):
+            companion = companions.add_companion(self)
+        companion.replace(masks)
 
     def set_companion(self, masks: Iterable[Column]) -> None:
         """Say anew which rows have a value."""
@@ -790,13 +803,17 @@ class Field(Statistical, Rows):
             if any_missing(self):
                 source, masks = present_spans(self, source, what)
             results = aggregate.over_spans(what, spans_of, source, work)
-            if masks is None:
-                return self.deliver(results, target, in_place)
-            counts = aggregate.over_spans("sum", spans_of, masks, work)
-            there = [np.asarray(count) > 0 for count in counts]
+            companion = self.validity if in_place else None
+            mask = np.ones(len(spans_of) - 1, np.bool_)
+            if masks is not None:
+                counts = aggregate.over_spans("sum", spans_of, masks, work)
+                there = [np.asarray(count) > 0 for count in counts]
+                mask = np.concatenate(there) if there else mask
             result = self.deliver(results, target, in_place)
-            mask = np.concatenate(there) if there else np.zeros(0, np.bool_)
-            result.hide(mask)
+            if companion is not None:
+                self._replace_companion(companion, [mask])
+            if masks is not None:
+                result.hide(mask)
             return result
 
     def hide(self, mask: AnyArray) -> None:

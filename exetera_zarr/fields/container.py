@@ -265,15 +265,18 @@ class FieldContainer(OfThisProcess):
         made = group.group(name).attributes.get(companions.COMPANION)
         users = self._users_of(name)
         if users:
-            raise DataError(
-                f"{name!r} of {self._phrase()} says which rows of {listing(users)} have a value: "
-                "delete these first, or put what fillna() gives in their place"
-            )
+            raise self._companion_error(name, users)
         group.delete_group(name)
         if made is None or made not in group or self._users_of(made):
             return
         if group.group(made).attributes.get(companions.COMPANION_OF) == name:
             group.delete_group(made)
+
+    def _companion_error(self, name: str, users: list[str]) -> DataError:
+        return DataError(
+            f"{name!r} of {self._phrase()} says which rows of {listing(users)} have a value: "
+            "delete these first, or put what fillna() gives in their place"
+        )
 
     def _users_of(self, companion: str) -> list[str]:
         """The fields that an attribute links to a companion, which is a field of bool."""
@@ -328,17 +331,33 @@ class FieldContainer(OfThisProcess):
         attributes
             As in `create_field`.
         columns
-            The rows of the new field.
+            The rows of the new field; what is missing stays so.
+
+        Raises
+        ------
+        DataError
+            Others have it as their companion. The present field is as it was, after any error.
         """
-        place = list(self.group.keys()).index(name)
+        order, companion = list(self.group), self._companions().get(name)
+        users = (
+            self._users_of(name) if face_of(self._field_arguments()["session"]).sees_missing else []
+        )
+        if users:
+            raise self._companion_error(name, users)
         passing = f"{name} (being replaced)"
+        while passing in order:
+            passing += "_"
         field = self.create_field(passing, attributes)
-        for column in columns:
-            field.append(column)
-        order = [name if n == passing else n for n in self.group if n != name]
-        order.insert(place, order.pop())
-        self._delete_field(name)
-        self._rename_fields({passing: name})
+        try:
+            for column in columns:
+                field.append(column)
+        except BaseException:
+            self.group.delete_group(passing)
+            raise
+        self.group.delete_group(name)
+        self.group.rename_groups({passing: name})
+        if companion is not None:
+            self._link(name, companion)
         self.group.reorder(order)
         return field
 

@@ -22,8 +22,8 @@ from exetera_zarr import Session
 session = Session(row_block=100)
 
 def say(what):
-    sys.stdout.write(what + "\\n")
-    sys.stdout.flush()
+    # Not by sys.stdout, whose lock a daemon thread may hold when the interpreter ends.
+    os.write(1, (what + "\\n").encode())
 
 def opened():
     options = eval(sys.argv[2])

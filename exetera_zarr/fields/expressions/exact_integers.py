@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["compared", "of"]
+__all__ = ["compared", "of", "rounded"]
 
 Part = tuple[Any, "AnyArray | None"]
 _CHECKED = (
@@ -223,3 +223,37 @@ _PYTHON = {
     np.greater: operator.gt,
     np.greater_equal: operator.ge,
 }
+
+
+def rounded(values: AnyArray, digits: int) -> AnyArray:
+    """
+    Numbers to so many decimal places, half to even; whole numbers exactly.
+
+    Raises
+    ------
+    ResultRangeError
+        A whole number has none of 64 bits that it could be rounded to.
+    """
+    if values.dtype.kind not in "iu":
+        floats: AnyArray = np.round(values, digits)
+        return floats
+    wide: AnyArray = values.astype(f"{values.dtype.kind}8")
+    if digits >= 0:
+        return wide
+    limits = np.iinfo(wide.dtype)
+    if 10**-digits > limits.max:
+        half = 10**-digits // 2
+        if half < limits.max and (wide > half).any():
+            raise ResultRangeError(_BEYOND)
+        if half <= -limits.min and (wide < -half).any():
+            raise ResultRangeError(_BEYOND)
+        return np.zeros_like(wide)
+    step = wide.dtype.type(10**-digits)
+    below = wide % step  # not negative, and less than the step
+    above = step - below
+    odd = (wide // step) % 2 == 1
+    up = (below > above) | ((below == above) & odd)
+    if (up & (wide > limits.max - above)).any() or (~up & (wide < limits.min + below)).any():
+        raise ResultRangeError(_BEYOND)
+    whole: AnyArray = np.where(up, wide + above, wide - below)
+    return whole

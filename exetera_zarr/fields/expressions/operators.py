@@ -393,7 +393,10 @@ class Arithmetic(Comparison):
 
     def __round__(self, digits: int | None = None) -> NumericField:
         self.operand(0, operator.add)
-        return cast("NumericField", compute(lambda values: np.round(values, digits or 0), self))
+        places = digits or 0
+        return cast(
+            "NumericField", compute(lambda values: exact_integers.rounded(values, places), self)
+        )
 
 
 class Bitwise(Arithmetic):
