@@ -88,7 +88,7 @@ def _room(field: Field) -> int:
     """
     if field.settings is None:
         return ROOM
-    return min(field.settings.memory_limit // (16 if field.indexed else 8), ROOM)
+    return min(field.settings.memory_limit // (20 if field.indexed else 8), ROOM)
 
 
 class _LastRead:
