@@ -460,7 +460,8 @@ def meaning(text: str, field: Any) -> Any:
                 return read(0)
         case ["timestamp", *_]:
             if not text.strip():
-                return 0.0
+                # Without a flag, whose name may be taken, it says by itself that it is missing.
+                return float("nan") if field.validity is None else 0.0
             moment = datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
             return (moment - EPOCH) / timedelta(seconds=1)
         case ["categorical", *_]:
