@@ -1,7 +1,7 @@
 """Memory that is no longer used, and how it gets back to the system.
 
 What is freed stays with the allocators, for the next one who asks. At a limit of 256 MB they kept
-as much again as was in use (measured): glibc, for each thread, and pyarrow's, for columns.
+as much again as was in use (measured): that of glibc, for each thread, and that of pyarrow.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 __all__ = ["give_back", "give_back_beyond", "keep_little"]
 
 _LITTLE = 512 * 10**6
+#: Bytes of a block from which on the limit is far above what the allocators keep.
+_PLENTY = 128 << 20
 #: Number of the option in glibc's <malloc.h>, and the size from which each piece is by itself.
 _M_MMAP_THRESHOLD, _BY_ITSELF = -3, 4 << 20
 
@@ -50,8 +52,16 @@ def give_back() -> None:
 
 
 def give_back_beyond(growth: int) -> None:
-    """Do so where the process has grown by so many bytes since it was last done."""
-    if _resident() > _Resident.after + growth:
+    """
+    Give it back where the process has grown since it was last done, and memory is scarce.
+
+    Parameters
+    ----------
+    growth
+        Bytes: those of a block, of which a session allows more where it has more memory. From
+        128 MiB on nothing is done, since allocators are faster with what they keep.
+    """
+    if growth < _PLENTY and _resident() > _Resident.after + growth:
         give_back()
 
 
