@@ -191,11 +191,7 @@ def full_folder(folder: str | None, problem: object) -> StorageError | None:
     problem
         What was raised.
     """
-    full = isinstance(problem, OSError) and problem.errno in (
-        errno.ENOSPC,
-        getattr(errno, "EDQUOT", errno.ENOSPC),
-    )
-    if not (full or any(sign in str(problem) for sign in _SIGNS_OF_FULL)):
+    if not says_full(problem):
         return None
     place = folder or tempfile.gettempdir()
     return StorageError(
@@ -205,7 +201,18 @@ def full_folder(folder: str | None, problem: object) -> StorageError | None:
     )
 
 
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SIGNS_OF_FULL = ("No space left on device", "max_temp_directory_size", "Disk quota exceeded")
+
+
+def is_full(error: object) -> bool:
+    """Whether an error says that there is no room left, so that nothing was written."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def says_full(problem: object) -> bool:
+    """The same of what libraries raise, some of which give the text of the system alone."""
+    return is_full(problem) or any(sign in str(problem) for sign in _SIGNS_OF_FULL)
 
 
 def listing(names: Iterable[object], limit: int = 20) -> str:

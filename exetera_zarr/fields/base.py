@@ -769,29 +769,18 @@ class Field(Statistical, Rows):
     def _deliver_rows(self, rows: RowNumbers, target: Field | None, in_place: bool) -> Field:
         """Put chosen rows where the caller wants them, and what is missing of them as well."""
         companion = self.validity
-        masks = None if companion is None else list(filters.chosen(companion, rows))
         result = self.deliver(filters.chosen(self, rows), target, in_place)
-        if companion is None or masks is None:
-            return result
-        if result is self:
-            self._replace_companion(companion, masks)
-        elif result.validity is None:
-            result.set_companion(masks)
+        if companion is not None and (result is self or result.validity is None):
+            result.set_companion(filters.chosen(companion, rows))
         return result
 
-    def _replace_companion(self, companion: Field, masks: Iterable[Column]) -> None:
-        """Say anew which rows have a value, of which there may be another number now."""
-        if self._dataframe is not None and companions.is_shared(self, companion):
-            companion = companions.add_companion(self)
-        companion.replace(masks)
-
     def set_companion(self, masks: Iterable[Column]) -> None:
-        """Say anew which rows have a value."""
+        """Say anew which rows have a value, after their number may have changed."""
         if self._dataframe is None:
             self._companion = self.numeric_like("bool")
             self._companion.replace(masks)
         else:
-            companion = self.validity
+            companion = companions.companion_of(self, as_long=False)
             if companion is None or companions.is_shared(self, companion):
                 companion = companions.add_companion(self)
             companion.replace(masks)
@@ -803,15 +792,15 @@ class Field(Statistical, Rows):
             if any_missing(self):
                 source, masks = present_spans(self, source, what)
             results = aggregate.over_spans(what, spans_of, source, work)
-            companion = self.validity if in_place else None
+            has_companion = self.validity is not None
             mask = np.ones(len(spans_of) - 1, np.bool_)
             if masks is not None:
                 counts = aggregate.over_spans("sum", spans_of, masks, work)
                 there = [np.asarray(count) > 0 for count in counts]
                 mask = np.concatenate(there) if there else mask
             result = self.deliver(results, target, in_place)
-            if companion is not None:
-                self._replace_companion(companion, [mask])
+            if result is self and has_companion:
+                self.set_companion([mask])
             if masks is not None:
                 result.hide(mask)
             return result

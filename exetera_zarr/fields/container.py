@@ -257,9 +257,8 @@ class FieldContainer(OfThisProcess):
 
     def _delete_field(self, name: str) -> None:
         """Delete a field, and the companion that was made for it alone."""
-        name, face = normal(name), face_of(self._field_arguments()["session"])
-        group = self.group
-        if not face.sees_missing or name not in group:
+        group, name = self.group, normal(name)
+        if not self._sees_missing or name not in group:
             group.delete_group(name)
             return
         made = group.group(name).attributes.get(companions.COMPANION)
@@ -271,6 +270,10 @@ class FieldContainer(OfThisProcess):
             return
         if group.group(made).attributes.get(companions.COMPANION_OF) == name:
             group.delete_group(made)
+
+    @property
+    def _sees_missing(self) -> bool:
+        return face_of(self._field_arguments()["session"]).sees_missing
 
     def _companion_error(self, name: str, users: list[str]) -> DataError:
         return DataError(
@@ -308,7 +311,7 @@ class FieldContainer(OfThisProcess):
 
     def _companions(self) -> dict[str, str]:
         """The name of the companion of each field that has one, by attribute or by name."""
-        if not face_of(self._field_arguments()["session"]).sees_missing:
+        if not self._sees_missing:
             return {}
         found = {}
         for name in self._field_names():
@@ -339,10 +342,7 @@ class FieldContainer(OfThisProcess):
             Others have it as their companion. The present field is as it was, after any error.
         """
         order, companion = list(self.group), self._companions().get(name)
-        users = (
-            self._users_of(name) if face_of(self._field_arguments()["session"]).sees_missing else []
-        )
-        if users:
+        if self._sees_missing and (users := self._users_of(name)):
             raise self._companion_error(name, users)
         passing = f"{name} (being replaced)"
         while passing in order:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Changeable", "Moment", "UndoLog"]
+__all__ = ["Changeable", "Moment", "TreeNode", "UndoLog"]
 
 
 class Changeable(Protocol):
@@ -15,6 +15,23 @@ class Changeable(Protocol):
 
     def saved(self) -> Callable[[], None]:
         """What has it as it is now."""
+
+
+class TreeNode:
+    """A node of the tree of a draft, whose parts are replaced as a whole where they change."""
+
+    attributes: dict[str, Any]
+    groups: Any
+    arrays: Any
+
+    def saved(self) -> Callable[[], None]:
+        """As of `Changeable`; whoever has the node sees it return, too."""
+        attributes, groups, arrays = self.attributes, self.groups, self.arrays
+
+        def restore() -> None:
+            self.attributes, self.groups, self.arrays = attributes, groups, arrays
+
+        return restore
 
 
 class Moment(NamedTuple):

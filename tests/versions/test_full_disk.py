@@ -57,8 +57,14 @@ def opened(s, url):
     return s.open_dataset(url, "r+", "d", durability="none")
 
 
-@pytest.mark.parametrize("lasting", [True, False])
-def test_a_full_disk_at_any_write_of_a_commit(url, tmp_path, lasting):
+def fail_at_any_write(url, tmp_path, work, *, lasting, undone, again):
+    """
+    Have the disk full at one write after the other, on a copy of a dataset each; the copies.
+
+    The last version is whole then, and a rollback gives back what was taken, while there is still
+    no room; `undone` and `again` are called after that, and when there is room. The last copy is
+    that of the run that failed nowhere.
+    """
     before = objects(url)
     for at in range(1, 10_000):
         place = tmp_path / f"y{at}.zarr"
@@ -69,24 +75,39 @@ def test_a_full_disk_at_any_write_of_a_commit(url, tmp_path, lasting):
             faults.arm(at, lasting=lasting, full=True)
             committed = False
             with contextlib.suppress(StorageError):
-                change(ds)
+                work(ds)
                 ds.commit()
                 committed = True
             failed = bool(faults.failed)
             if not committed:
                 assert values(place) == {"t/a": OLD}
-                ds.rollback()  # while there is still no room
+                ds.rollback()
                 assert objects(place) == before, at
-                assert ds["t"]["a"].data[:].tolist() == OLD
+                undone(ds)
             faults.disarm()
             if not committed:
-                ds["t"]["a"].data[0] = 1
-                ds.commit()
-                assert values(place) == {"t/a": [1, *OLD[1:]]}
+                again(ds, place)
+        yield place, failed
         if not failed:
             break
-        assert values(place)["t/a"][20:] == OLD[20:]
     assert at > 15
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_full_disk_at_any_write_of_a_commit(url, tmp_path, lasting):
+    def undone(ds):
+        assert ds["t"]["a"].data[:].tolist() == OLD
+
+    def again(ds, place):
+        ds["t"]["a"].data[0] = 1
+        ds.commit()
+        assert values(place) == {"t/a": [1, *OLD[1:]]}
+
+    for place, failed in fail_at_any_write(
+        url, tmp_path, change, lasting=lasting, undone=undone, again=again
+    ):
+        if failed:
+            assert values(place)["t/a"][20:] == OLD[20:]
 
 
 def test_a_commit_that_failed_and_is_made_smaller_leaves_nothing(url):
@@ -334,32 +355,18 @@ def do_import(ds, file):
 
 @pytest.mark.parametrize("lasting", [True, False])
 def test_a_full_disk_at_any_write_of_an_import(url, tmp_path, lasting):
-    before, file = objects(url), csv(tmp_path / "p.csv", 25)
-    for at in range(1, 10_000):
-        place = tmp_path / f"y{at}.zarr"
-        shutil.copytree(url, place)
-        faults = Faults()
-        with failing(faults), Session(row_block=10) as s:
-            ds = opened(s, place)
-            faults.arm(at, lasting=lasting, full=True)
-            committed = False
-            with contextlib.suppress(StorageError):
-                do_import(ds, file)
-                ds.commit()
-                committed = True
-            failed = bool(faults.failed)
-            if not committed:
-                assert values(place) == {"t/a": OLD}
-                ds.rollback()
-                assert objects(place) == before, at
-                assert list(ds.keys()) == ["t"]
-            faults.disarm()
-            if not committed:
-                do_import(ds, file)
+    file = csv(tmp_path / "p.csv", 25)
+
+    def work(ds):
+        do_import(ds, file)
+
+    def undone(ds):
+        assert list(ds.keys()) == ["t"]
+
+    for place, _ in fail_at_any_write(
+        url, tmp_path, work, lasting=lasting, undone=undone, again=lambda ds, _: work(ds)
+    ):
         assert values(place)["p/n"] == list(range(25))
-        if not failed:
-            break
-    assert at > 15
 
 
 @pytest.mark.parametrize("ending", ["zarr", "hdf5"])

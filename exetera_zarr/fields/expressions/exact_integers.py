@@ -227,12 +227,12 @@ _PYTHON = {
 
 def rounded(values: AnyArray, digits: int) -> AnyArray:
     """
-    Numbers to so many decimal places, half to even; whole numbers exactly.
+    Round numbers to this many decimal places, half to even; whole numbers exactly.
 
     Raises
     ------
     ResultRangeError
-        A whole number has none of 64 bits that it could be rounded to.
+        The rounded number does not fit 64 bits.
     """
     if values.dtype.kind not in "iu":
         floats: AnyArray = np.round(values, digits)

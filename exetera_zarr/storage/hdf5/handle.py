@@ -108,7 +108,7 @@ class FileHandle:
             self._file = reopen()
 
     def reserve(self, count: int) -> None:
-        """Have room on the disk for so many bytes more; StorageError where there is none."""
+        """Reserve this many more bytes of the disk; StorageError where there is no room."""
         with using(self.url):
             if self._room is None:
                 self._room = Room(self.file)

@@ -7,7 +7,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import CorruptDataError, ExeteraError, StorageError, UnsupportedError
+from exetera_zarr.errors import (
+    CorruptDataError,
+    ExeteraError,
+    StorageError,
+    UnsupportedError,
+    says_full,
+)
 from exetera_zarr.storage import ending
 
 if TYPE_CHECKING:
@@ -19,7 +25,6 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _library: Any = None
 _lock = threading.RLock()
 """The library does one thing at a time in any case; so what belongs together stays together."""
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _HANDLES = {"rdcc_nbytes": 0}
 """The oldest format that will do, as h5py and ExeTera write it. With ``libver=("v108", "v108")``, a
 group that gets hundreds of links at once loses all of them in silence. Blocks are far larger than a
@@ -73,7 +78,7 @@ def using(what: str) -> Iterator[None]:
         except (ExeteraError, MemoryError):
             raise
         except (OSError, RuntimeError) as error:
-            if _is_full(error):
+            if says_full(error):  # of what it does at the end, HDF5 gives the text alone
                 raise _full(what) from error
             if isinstance(error, OSError):
                 raise _explained(what, error) from error
@@ -84,13 +89,6 @@ def using(what: str) -> Iterator[None]:
 
 def _unreadable(what: str, error: Exception) -> CorruptDataError:
     return CorruptDataError(f"{what} cannot be read or written as HDF5: {error}")
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether there was no room; of what it does at the end, HDF5 gives the text alone."""
-    number = error.errno if isinstance(error, OSError) else None
-    signs = ("No space left on device", "Disk quota exceeded")
-    return number in _FULL or any(sign in str(error) for sign in signs)
 
 
 def _full(what: str) -> StorageError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.storage.base import ROW_BLOCK
+from exetera_zarr.storage.undo import TreeNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ class InFile:
 
 
 @dataclass(eq=False)
-class Node:
+class Node(TreeNode):
     """A group: the root, a table or a field."""
 
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -64,15 +65,6 @@ class Node:
         there = self.in_file
         arrays = [(r, there.arrays.get(r), a.length) for r, a in self.arrays.items()]
         return there.reference, there.notes, there.attributes, arrays
-
-    def saved(self) -> Callable[[], None]:
-        """As of `storage.undo.Changeable`; whoever has the node sees it return, too."""
-        attributes, groups, arrays = self.attributes, self.groups, self.arrays
-
-        def restore() -> None:
-            self.attributes, self.groups, self.arrays = attributes, groups, arrays
-
-        return restore
 
     def loaded(self) -> Node:
         """Itself, with its children."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Room", "needed_by"]
 
 _AHEAD = 1 << 20
-"""Bytes that are taken beyond what is needed, where they are there: many small requests are one."""
+"""Bytes that are reserved beyond what is needed where they are free, so that requests are few."""
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _OBJECT = 1 << 12
 """More than HDF5 takes for a group, or for a dataset beside its elements: some 2 KB (measured)."""
@@ -43,9 +43,9 @@ class Room:
 
     def reserve(self, count: int) -> None:
         """
-        Have room for so many bytes more; OSError where there is none, and all is as it was.
+        Reserve this many more bytes; where there is no room, raise OSError and leave all as it was.
 
-        Where the system knows no way to ask for that, nothing is done.
+        Where the system has no way to ask for that, nothing is done.
         """
         if self._descriptor is None:
             return

@@ -6,6 +6,7 @@ A server may be broken or hostile. Every answer is bounded before it is taken, i
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from exetera_zarr.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
     "OPTIONS",
@@ -28,11 +29,12 @@ __all__ = [
     "at_most",
     "bytes_shown",
     "limits",
+    "number_among",
     "within",
 ]
 
 OPTIONS: Final = ("largest_object", "stall_timeout")
-"""Names of storage options that are read here, and that no file system knows."""
+"""Names of the storage options that are read here; they are not handed to a file system."""
 
 
 class Refused(Exception):  # noqa: N818 - told as a StorageError by `Requests`
@@ -132,23 +134,50 @@ def allowance_of(options: Mapping[str, Any]) -> Allowance:
     DataError
         One of them is no such number.
     """
-    size = _number(options, "largest_object", "bytes")
-    silence = _number(options, "stall_timeout", "seconds")
+    size = number_among(options, "largest_object", "a number of bytes above zero", _is_positive)
+    silence = number_among(options, "stall_timeout", "a number of seconds above zero", _is_positive)
     return Allowance(
         limits.largest if size is None else int(size),
         limits.silence if silence is None else silence,
     )
 
 
-def _number(options: Mapping[str, Any], name: str, unit: str) -> float | None:
+def number_among(
+    options: Mapping[str, Any], name: str, what: str, fits: Callable[[float], bool]
+) -> float | None:
+    """
+    A storage option that is a number; None where it is not given.
+
+    Parameters
+    ----------
+    options
+        Those of the command line are texts.
+    name
+        Of the option.
+    what
+        It is, for the message.
+    fits
+        Whether it can be that number; NaN is that of a text that is none.
+
+    Raises
+    ------
+    DataError
+        It does not fit.
+    """
     given = options.get(name)
+    if given is None:
+        return None
     try:
-        found = None if given is None else float(given)
+        found = float(given)
     except (TypeError, ValueError):
-        found = 0.0
-    if found is not None and not 0 < found < float("inf"):
-        raise DataError(f"{name} is a number of {unit} above zero, not {given!r}")
+        found = math.nan
+    if not fits(found):
+        raise DataError(f"{name} is {what}, not {given!r}")
     return found
+
+
+def _is_positive(number: float) -> bool:
+    return 0 < number < math.inf
 
 
 @contextmanager
@@ -171,7 +200,7 @@ def within(allowed: Allowance) -> Iterator[None]:
 @contextmanager
 def at_most(size: int | None) -> Iterator[None]:
     """
-    A ``with`` block in which bodies have at most so many bytes.
+    A ``with`` block in which bodies have at most this many bytes.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ _LOOKS = frozenset(["GET", "HEAD"])
 
 
 class Reply(aiohttp.ClientResponse):
-    """An answer of which no more is taken than its request allows."""
+    """An answer that is read only as far as its request allows."""
 
     _allowed: Allowance | None = None
 
@@ -130,8 +130,8 @@ class UnfollowedReply(Reply):
     """
     The same for S3's client, which follows no redirects but reads from them where a bucket is.
 
-    It asks for the bucket's region (HEAD) where it is told of another place without a region, and
-    would do that again and again where it is not told of it then.
+    Where a redirect does not name a region, botocore asks the bucket for it (HEAD), and would ask
+    again and again if the answer does not name one either.
     """
 
     def _check_redirect(self) -> None:
@@ -230,7 +230,7 @@ class _Body:
         return await self._counted(self._chunks() if self._chunked else self._stream.readany())
 
     async def read(self, size: int = -1) -> bytes:
-        """At most so many of the next bytes; all of them by default."""
+        """At most this many of the next bytes; all of them by default."""
         if size >= 0 and not self._chunked:
             return await self._counted(self._stream.read(size))
         if size >= 0:

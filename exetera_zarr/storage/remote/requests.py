@@ -33,6 +33,7 @@ from exetera_zarr.storage.remote.limits import (
     Stalled,
     allowance_of,
     limits,
+    number_among,
     within,
 )
 
@@ -388,18 +389,8 @@ def bounds_of(options: Mapping[str, Any]) -> Bounds:
     DataError
         One of them is no such number.
     """
-    return Bounds(_deadline_of(options), allowance_of(options))
-
-
-def _deadline_of(options: Mapping[str, Any]) -> float | None:
-    given = options.get("retry_deadline")
-    try:
-        seconds = None if given is None else float(given)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if seconds is not None and not seconds >= 0:
-        raise DataError(f"retry_deadline is a number of seconds, not {given!r}")
-    return seconds
+    seconds = number_among(options, "retry_deadline", "a number of seconds", lambda s: s >= 0)
+    return Bounds(seconds, allowance_of(options))
 
 
 _HARMLESS = OURS | {

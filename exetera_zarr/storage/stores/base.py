@@ -6,34 +6,26 @@ requests at a time are the business of `storage.concurrency`, which calls these 
 
 from __future__ import annotations
 
-import errno
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.client import Entry
+from exetera_zarr.storage.remote.limits import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Entry", "ObjectStore", "WrapperStore", "check_size", "is_full"]
+__all__ = ["LARGEST_CHUNK", "Entry", "ObjectStore", "WrapperStore", "check_size"]
 
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room left, so that nothing was written."""
-    return isinstance(error, OSError) and error.errno in _FULL
-
-
-LARGEST_DOCUMENT, LARGEST_OBJECT = 96 << 20, 1 << 30
-"""Bytes of a Zarr document or manifest, and of a chunk, that are read."""
+LARGEST_CHUNK = 1 << 30
+"""Bytes of the largest chunk, packed or unpacked."""
 
 
 def check_size(key: str, size: int, where: str) -> None:
     """CorruptDataError for an object that is larger than any of ours, before it is read."""
-    most = LARGEST_DOCUMENT if key.endswith(".json") else LARGEST_OBJECT
+    most = limits.largest if key.endswith(".json") else LARGEST_CHUNK
     if size > most:
         raise CorruptDataError(
             f"{where}/{key} has {size:,} bytes, and no such object of a dataset has more than "

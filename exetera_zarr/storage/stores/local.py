@@ -9,10 +9,10 @@ import stat
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from exetera_zarr.errors import CorruptDataError, StorageError
+from exetera_zarr.errors import CorruptDataError, StorageError, is_full
 from exetera_zarr.storage import keys, system
 from exetera_zarr.storage.concurrency import each
-from exetera_zarr.storage.stores.base import Entry, ObjectStore, check_size, is_full
+from exetera_zarr.storage.stores.base import Entry, ObjectStore, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -61,7 +61,7 @@ class ArchiveStore(FsspecStore):
         return filesystem, _top(filesystem)
 
     def get(self, key: str) -> bytes:
-        # Of what an entry claims to have no more is decompressed, so this bounds it.
+        # No more than an entry claims to have is decompressed, so this bounds what it takes.
         size = self._make("read", key, lambda: self._fs.size(self._path(key)))
         check_size(key, int(size or 0), self.url)
         return super().get(key)

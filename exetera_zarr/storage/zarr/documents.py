@@ -18,14 +18,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from exetera_zarr.errors import CorruptDataError, DataError
 from exetera_zarr.fieldtypes import NUMBERS  # noqa: TC001 - msgspec reads the annotations
 from exetera_zarr.storage import keys, names
+from exetera_zarr.storage.stores.base import LARGEST_CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LARGEST_CHUNK", "MOST_BLOCKS", "check", "limits", "parsed", "without_collections"]
+__all__ = ["MOST_BLOCKS", "check", "limits", "parsed", "without_collections"]
 
-LARGEST_CHUNK = 1 << 30
-"""Bytes of the largest chunk, decoded."""
 MOST_BLOCKS = 1 << 24
 """Chunks of an array."""
 _MOST_ROWS = 1 << 56

@@ -16,10 +16,10 @@ from exetera_zarr.errors import (
     CorruptDataError,
     StorageError,
     VersionNotFoundError,
+    is_full,
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.sharing import SharedDraft
-from exetera_zarr.storage.stores.base import is_full
 from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
 from exetera_zarr.storage.zarr.after_commit import Publication
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray

@@ -16,12 +16,13 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError, UnsupportedError
 from exetera_zarr.storage.base import ROW_BLOCK
+from exetera_zarr.storage.undo import TreeNode
 from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
 from exetera_zarr.storage.zarr.chunks import ChunkCodec
 from exetera_zarr.storage.zarr.documents import check, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["FORMAT", "Node", "array_document", "decode", "documents", "encode", "plain", "tree"]
 
@@ -31,14 +32,13 @@ _DTYPES = frozenset(
     ["bool", "float32", "float64", *(f"{s}int{b}" for s in ("", "u") for b in (8, 16, 32, 64))]
 )
 _CODECS = frozenset(["bytes", "blosc", "crc32c", "zstd", "gzip", "transpose", "sharding_indexed"])
-_MOST = 1 << 56
 _UNSIGNED = "0" * 64
 
 Document = dict[str, Any]
 
 
 @dataclass
-class Node:
+class Node(TreeNode):
     """
     A group: the root, a table or a field.
 
@@ -80,15 +80,6 @@ class Node:
         self.groups = groups
         folded.add(child.segment.casefold())
         self._folded = groups, folded
-
-    def saved(self) -> Callable[[], None]:
-        """As of `storage.undo.Changeable`; whoever has the node sees it return, too."""
-        attributes, groups, arrays = self.attributes, self.groups, self.arrays
-
-        def restore() -> None:
-            self.attributes, self.groups, self.arrays = attributes, groups, arrays
-
-        return restore
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Node]]:
         """Every node below, this one not included, with its node path; parents first."""
@@ -353,8 +344,6 @@ def stored_array(path: str, document: Document, dtype: np.dtype[Any] | None) -> 
         raise ValueError(f"the codecs {unknown} are not known")
     if shape[1:] != width or chunk[1:] != width or document["chunk_grid"]["name"] != "regular":
         raise ValueError(f"shape {shape} and chunk {chunk} are not those of a field")
-    if not (0 <= shape[0] < _MOST and 0 < chunk[0] < _MOST):
-        raise ValueError(f"shape {shape} or chunk {chunk} is out of range")
     keys = document["chunk_key_encoding"]
     if keys["name"] != "default" or keys.get("configuration", {}).get("separator", "/") != "/":
         raise ValueError(f"the chunk keys are encoded as {keys}")

@@ -13,10 +13,10 @@ from exetera_zarr.errors import (
     CorruptDataError,
     StorageError,
     UnsupportedError,
+    is_full,
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.base import Commit
-from exetera_zarr.storage.stores.base import is_full
 from exetera_zarr.storage.zarr import layout
 
 if TYPE_CHECKING:

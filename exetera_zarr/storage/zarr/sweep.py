@@ -7,8 +7,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from exetera_zarr.errors import is_full
 from exetera_zarr.storage import concurrency, keys
-from exetera_zarr.storage.stores.base import is_full
 from exetera_zarr.storage.zarr import manifests
 
 if TYPE_CHECKING:
