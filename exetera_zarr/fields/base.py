@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import membership, selection, spans
 from exetera_zarr.engine.group import aggregate
 from exetera_zarr.errors import (
@@ -22,13 +23,16 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.expressions import numpy_functions
+from exetera_zarr.fields.given import in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.companions import any_missing
 from exetera_zarr.fields.missing.present_spans import present_spans
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.statistics import figures
 from exetera_zarr.fields.statistics.methods import Statistical
-from exetera_zarr.fields.values import as_values, in_a_row, split_missing
+from exetera_zarr.fields.values import as_values
 from exetera_zarr.fieldtypes import (
     TYPE_ATTRIBUTES,
     array_dtypes,
@@ -52,10 +56,12 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray, Array, Group
     from exetera_zarr.tables.dataframe import DataFrame
 
-__all__ = ["Field", "column_of"]
+__all__ = ["Field", "column_of", "of_all_rows"]
 
 ENCODING_VERSION = 1
 DEFAULT_CHUNKSIZE = 1 << 20
+_ALONE = (str, bytes, dt.date, dt.timedelta, np.datetime64, np.timedelta64)
+"""Values that are one, whatever they can be taken apart to."""
 
 
 FIELD_CLASSES: dict[str, type[Field]] = {}
@@ -282,7 +288,7 @@ class Field(Statistical, Rows):
             The field cannot hold a value exactly.
         """
         exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
-        given, values = values, in_a_row(values, where)
+        given, values = values, in_a_row(values, where, missing=exact)
         if exact and isinstance(given, Field):
             if self.type_name == given.type_name == "categorical":
                 given = self.operand(given, operator.eq)  # by the names, whatever the codes
@@ -480,7 +486,23 @@ class Field(Statistical, Rows):
     complete = flush
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        return np.asarray(self.data[:], dtype=dtype)
+        if self.validity is None:
+            return np.asarray(self.data[:], dtype=dtype)
+        parts = []
+        for column, mask in self.masked_blocks():
+            if mask is not None and not companions.holds_nan(column):
+                raise DataError(
+                    f"{self.phrase()} has missing values, for which an array has no sign: write "
+                    "field.fillna(...) to put a value in their place, or field.data[:] for what "
+                    "is stored"
+                )
+            parts.append(companions.in_place_of_missing(column, mask))
+        if self.indexed:
+            return np.asarray(self.data[:], dtype=dtype)
+        return np.asarray(selection.concat([self.empty_column(), *parts]), dtype=dtype)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return numpy_functions.call(function, args, kwargs)
 
     @property
     def dtype_of_rows(self) -> np.dtype[Any]:
@@ -638,35 +660,76 @@ class Field(Statistical, Rows):
 
         Parameters
         ----------
-        test_elements : list, set, ndarray or scalar
-            Numbers, compared exactly; of fixed strings ``bytes`` or ``str``.
+        test_elements : list, set, ndarray, Field or scalar
+            Numbers, compared exactly; text, names, dates. What is missing among them is ignored.
 
         Returns
         -------
         ndarray of bool
+            A masked array, in which the rows without a value are masked, where there are some.
 
         Raises
         ------
         TypeError
             There is text for a field of numbers, or there are numbers for one of text.
         """
-        if isinstance(test_elements, (str, bytes, dt.date, np.datetime64)):
-            test_elements = [test_elements]
-        elif not isinstance(test_elements, np.ndarray):
-            several = isinstance(test_elements, Iterable)
-            test_elements = list(test_elements) if several else [test_elements]
-        wanted = membership.members(self._elements(test_elements), self.dtype_of_rows)
-        found = [
-            np.isin(column, wanted) if mask is None else np.isin(column, wanted) & mask
-            for column, mask in self.masked_blocks()
-        ]
-        return np.concatenate(found) if found else np.empty(0, bool)
+        wanted = self._wanted(test_elements)
+        blocks = list(self.masked_blocks())
+        found = np.concatenate(
+            [np.empty(0, np.bool_), *(self._among(c, wanted) for c, _ in blocks)]
+        )
+        if all(mask is None for _, mask in blocks):
+            return found
+        there = [np.ones(len(c), np.bool_) if mask is None else mask for c, mask in blocks]
+        mask = np.concatenate(there)
+        return np.ma.masked_array(found & mask, ~mask)
+
+    def _wanted(self, elements: Any) -> Any:
+        """What `isin` looks for, as it is stored; TypeError for what no row can be equal to."""
+        if self.face.sees_missing:
+            if isinstance(elements, (RawData, StringData)):
+                elements = elements.comparable()
+            if isinstance(elements, Field):
+                return self._values_of(self.operand(elements, operator.eq))
+            elements = self._present_elements(elements)
+        elif not isinstance(elements, np.ndarray):
+            alone = isinstance(elements, _ALONE) or not isinstance(elements, Iterable)
+            elements = [elements] if alone else list(elements)
+        return self._members(self._elements(elements))
+
+    def _values_of(self, other: Field) -> Any:
+        """The distinct values of a field that this one was compared with."""
+        column: Any = figures.distinct(other)
+        return self._members(column.to_pylist() if is_strings(column) else column)
+
+    def _members(self, elements: Any) -> Any:
+        return membership.members(elements, self.dtype_of_rows)
+
+    def _among(self, column: Column, wanted: Any) -> AnyArray:
+        return np.isin(column, wanted)
+
+    def _present_elements(self, elements: Any) -> Any:
+        """The elements that there are, in one dimension."""
+        if isinstance(elements, _ALONE) or not (
+            hasattr(elements, "__array__") or isinstance(elements, Iterable)
+        ):
+            elements = [elements]
+        values, mask = split_missing(in_a_row(elements, self.phrase()))
+        if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+            return values.reshape(-1) if mask is None else values[mask]
+        values = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        if any(isinstance(one, (list, tuple, np.ndarray)) for one in values):
+            raise ArgumentTypeError(f"isin of {self.phrase()} takes values, and not lists of them")
+        return (
+            values if mask is None else [one for one, has in zip(values, mask, strict=True) if has]
+        )
 
     def _elements(self, elements: Any) -> Any:
-        """What `isin` looks for as it is stored; TypeError for what no row can be equal to."""
+        """Elements that were given, if a row may be equal to them."""
+        of_numbers = isinstance(elements, np.ndarray) and elements.dtype.kind in "biuf"
         first = elements.reshape(-1)[:1] if isinstance(elements, np.ndarray) else elements
-        for value in first:
-            if isinstance(value, (str, bytes, dt.date, np.datetime64, np.timedelta64)):
+        for value in () if of_numbers else first:
+            if isinstance(value, _ALONE) or (self.face.sees_missing and not is_number(value)):
                 plain = value.item() if isinstance(value, np.generic) else value
                 self.operand(plain, operator.eq)  # raises, and says why
         return elements
@@ -681,7 +744,7 @@ class Field(Statistical, Rows):
         """
         The distinct values in ascending order, without what is missing but for one NaN.
 
-        The arguments are those of `numpy.unique`, with which all rows count as they are stored.
+        The arguments are those of `numpy.unique`; in the inverse, what is missing is masked.
         """
         wanted: dict[str, Any] = {
             "return_index": return_index,
@@ -690,7 +753,14 @@ class Field(Statistical, Rows):
         }
         if not any(wanted.values()):
             return membership.distinct(self._valued_blocks(), self.empty_column())
-        return np.unique(self.data[:], **wanted)
+        mask = self._there()
+        found = np.unique(self.data[:] if mask is None else self.data[mask], **wanted)
+        return found if mask is None else of_all_rows(found, mask, return_index, return_inverse)
+
+    def _there(self) -> AnyArray | None:
+        """For all rows whether they have a value, which NaN is here; None for all."""
+        companion = self.validity
+        return None if companion is None else np.asarray(companion.read(0, len(self)))
 
     # -- rows chosen
 
@@ -773,6 +843,15 @@ class Field(Statistical, Rows):
         if companion is not None and (result is self or result.validity is None):
             result.set_companion(filters.chosen(companion, rows))
         return result
+
+    def forget_companion(self) -> None:
+        """Before all rows are forgotten: do so with the companion that was made for this field."""
+        if self._companion is not None:
+            self._companion = None
+        elif self.stored and companions.COMPANION in self.group.attributes:
+            companion = companions.companion_of(self, as_long=False)
+            if companion is not None and companions.is_made_for(self, companion):
+                companion.data.clear()
 
     def set_companion(self, masks: Iterable[Column]) -> None:
         """Say anew which rows have a value, after their number may have changed."""
@@ -892,6 +971,19 @@ def new_field(
     types = array_dtypes(attributes)
     place.set_arrays({role: place.new_array(role, dtype) for role, dtype in types.items()})
     return FIELD_CLASSES[kind_of(attributes)](session, place, dataframe, True, owner)
+
+
+def of_all_rows(found: Any, mask: AnyArray, has_index: bool, has_inverse: bool) -> Any:
+    """What `numpy.unique` says of the rows for which the mask is true, as said of all rows."""
+    parts, rows = list(found), np.flatnonzero(mask)
+    if has_index:
+        parts[1] = rows[parts[1]]
+    if has_inverse:
+        at = 1 + has_index
+        inverse = np.zeros(len(mask), np.int64)
+        inverse[rows] = parts[at]
+        parts[at] = np.ma.masked_array(inverse, ~mask)
+    return tuple(parts)
 
 
 def column_of(value: Any) -> Column:

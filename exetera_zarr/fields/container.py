@@ -6,7 +6,13 @@ import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import ArgumentTypeError, DataError, FieldNotFoundError, listing
+from exetera_zarr.errors import (
+    ArgumentTypeError,
+    DataError,
+    FieldNotFoundError,
+    NameTakenError,
+    listing,
+)
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field, new_field
 from exetera_zarr.fields.missing import companions
@@ -87,9 +93,13 @@ class FieldContainer(OfThisProcess):
         arguments = self._field_arguments()
         if self._gives_way(name):
             if companions.can_be_companion(attributes):
-                self.group.delete_group(normal(name))  # as that name says by itself
-            else:
-                self.make_way(name)
+                owner = self.group.group(normal(name)).attributes[companions.COMPANION_OF]
+                raise NameTakenError(
+                    f"{self._phrase()} has {name!r}, which says which rows of {owner!r} have a "
+                    "value, since some of them were written as missing: write into that one, or "
+                    "choose another name"
+                )
+            self.make_way(name)
         field = new_field(
             arguments["session"],
             {"timestamp": self._default_timestamp(), **attributes},

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
+from exetera_zarr.fields.given import in_a_row, split_missing
 from exetera_zarr.fields.rows import Rows
-from exetera_zarr.fields.values import in_a_row, split_missing
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def _positions(item: Any, length: int, field: Field) -> AnyArray:
 
 
 def _rows_of(item: Any, length: int) -> AnyArray:
-    index = np.asarray(getattr(item, "data", item) if hasattr(item, "fieldtype") else item)
+    if hasattr(item, "masked_blocks"):
+        item = _as_masked(item)
+    index = item if isinstance(item, np.ma.MaskedArray) else np.asarray(item)
     if index.ndim == 0:
         raise RowError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")
     if index.ndim != 1:
@@ -53,10 +55,20 @@ def _rows_of(item: Any, length: int) -> AnyArray:
     if index.dtype == bool:
         if len(index) != length:
             raise RowError(f"a mask of {len(index)} rows for {length} rows")
-        return np.flatnonzero(index)
+        return np.flatnonzero(selection.as_mask(index, length))
     if index.size == 0:
         return np.empty(0, np.int64)
     return selection.as_rows(index, length)
+
+
+def _as_masked(field: Field) -> AnyArray:
+    """The numbers of a field as an array in which what is missing is masked."""
+    parts = [(np.asarray(column), mask) for column, mask in field.masked_blocks()]
+    values = np.concatenate([column for column, _ in parts] or [np.empty(0, np.int64)])
+    if not field.face.sees_missing or all(mask is None for _, mask in parts):
+        return values
+    there = [np.ones(len(column), np.bool_) if mask is None else mask for column, mask in parts]
+    return np.ma.masked_array(values, ~np.concatenate(there))
 
 
 def _one_index(item: Any) -> Any:
@@ -263,8 +275,10 @@ class RawData(Rows):
     flush = complete
 
     def clear(self) -> None:
-        """Forget all rows."""
-        self._to_change().clear()
+        """Forget all rows, and what is missing of them."""
+        array = self._to_change()
+        self._field.forget_companion()
+        array.clear()
 
 
 def take_rows(array: Array, rows: AnyArray) -> AnyArray:
@@ -432,8 +446,9 @@ class StringData(Rows):
             raise ArgumentTypeError(
                 f"{self._field.phrase()} takes a list, or another iterable, of str, not {part!r}"
             )
-        given = in_a_row(part, self._field.phrase())
-        if not self._field.face.sees_missing:
+        missing = self._field.face.sees_missing
+        given = in_a_row(part, self._field.phrase(), missing=missing)
+        if not missing:
             return given, None
         found, mask = split_missing(given)
         return ([""] * len(mask) if mask is not None and not mask.any() else found), mask
@@ -449,5 +464,7 @@ class StringData(Rows):
     flush = complete
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Forget all rows, and what is missing of them."""
+        self._field.check_writeable()
+        self._field.forget_companion()
         self._field.replace([])

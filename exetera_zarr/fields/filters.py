@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.engine.streams.source import prefetched
 from exetera_zarr.errors import ArgumentTypeError, DataError, RowError
+from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
 
@@ -39,7 +40,7 @@ def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
     Parameters
     ----------
     given : Field or ndarray
-        Bool, or numbers of which all but zero keep.
+        Bool, or numbers of which all but zero keep; what is missing keeps no row.
     length
         Rows of what is filtered.
     work
@@ -69,7 +70,7 @@ def index_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
     Parameters
     ----------
     given : Field or ndarray of integers
-        Negative ones count from the end.
+        Negative ones count from the end; none is missing.
     length
         Rows of what is chosen from.
     work
@@ -99,4 +100,13 @@ def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], Any]]:
         raise DataError(f"the {what} is a field or an ndarray, not a {type(given).__name__}")
     if given.indexed:
         raise ArgumentTypeError(f"the {what} cannot be a field of strings")
-    return given.reader()
+    if not hasattr(given, "masked_blocks"):  # the data of a field, which is what is stored
+        return given.reader()
+    field = cast("Field", given)
+    length, read = masked_reader(field)
+
+    def masked(start: int, stop: int) -> Any:
+        column, there = read(start, stop)
+        return column if there is None else np.ma.masked_array(column, ~there)
+
+    return length, masked if field.face.sees_missing else field.reader()[1]

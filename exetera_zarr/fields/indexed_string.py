@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.engine.columns import membership, strings
+from exetera_zarr.engine.columns import membership, selection, strings
 from exetera_zarr.engine.streams.row_gather import take
 from exetera_zarr.errors import ArgumentTypeError, CorruptDataError, about
-from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.base import Field, of_all_rows
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions.text import Text
 from exetera_zarr.fields.sources import source_of
@@ -111,17 +111,17 @@ class IndexedStringField(Text, Field):
             raise ArgumentTypeError(
                 "'NoneType' object is not iterable: test_elements must be a collection"
             )
-        if isinstance(test_elements, str):
-            test_elements = [test_elements]
         with about(self.phrase):
-            wanted = [element for element in test_elements if element is not None]
-            found = [
-                strings.isin(column, wanted)
-                if mask is None
-                else strings.isin(column, wanted) & mask
-                for column, mask in self.masked_blocks()
-            ]
-        return np.concatenate(found) if found else np.empty(0, bool)
+            return super().isin(test_elements)
+
+    def _members(self, elements: Any) -> Any:
+        return [element for element in elements if element is not None]
+
+    def _elements(self, elements: Any) -> Any:
+        return elements
+
+    def _among(self, column: Column, wanted: Any) -> AnyArray:
+        return strings.isin(column, wanted)
 
     def unique(
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
@@ -129,7 +129,10 @@ class IndexedStringField(Text, Field):
         """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
         if not (return_index or return_inverse or return_counts):
             return _as_text(membership.distinct(self._valued_blocks(), self.empty_column()))
-        found = strings.unique(self.read(0, len(self)), return_index, return_inverse, return_counts)
+        column, mask = self.read(0, len(self)), self._there()
+        if mask is not None:
+            column = selection.compress(column, mask)
+        found = strings.unique(column, return_index, return_inverse, return_counts)
         parts = [_as_text(found.values)]
         for wanted, part in (
             (return_index, found.index),
@@ -138,7 +141,9 @@ class IndexedStringField(Text, Field):
         ):
             if wanted and part is not None:
                 parts.append(part)
-        return tuple(parts) if len(parts) > 1 else parts[0]
+        return (
+            tuple(parts) if mask is None else of_all_rows(parts, mask, return_index, return_inverse)
+        )
 
 
 def _as_text(values: Column) -> AnyArray:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exetera_zarr.errors import ArgumentTypeError, DataError
+from exetera_zarr.fields.given import in_a_row, is_number, number_array
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["as_fixed", "as_numbers", "as_values", "in_a_row", "split_missing"]
+__all__ = ["as_fixed", "as_numbers", "as_values"]
 
 
 def as_values(values: Any, dtype: np.dtype[Any], where: str, *, exact: bool = True) -> AnyArray:
@@ -42,69 +42,10 @@ def as_values(values: Any, dtype: np.dtype[Any], where: str, *, exact: bool = Tr
     DataError
         A value does not fit: out of range, not a number, too long.
     """
-    values = in_a_row(values, where)
+    values = in_a_row(values, where, missing=exact)
     if dtype.kind == "S":
         return as_fixed(values, dtype, where)
     return exact_numbers(values, dtype, where) if exact else as_numbers(values, dtype, where)
-
-
-def in_a_row(values: Any, where: str) -> Any:
-    """An array, a list or a scalar, of whatever gives values one after the other."""
-    values = getattr(values, "data", values) if hasattr(values, "fieldtype") else values
-    if isinstance(values, np.ma.MaskedArray):
-        return values
-    if hasattr(values, "__array__"):
-        return np.asarray(values)
-    if isinstance(values, Mapping):
-        raise DataError(f"{where} takes values in a row, not a {type(values).__name__}")
-    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, list)):
-        return list(values)
-    return values
-
-
-def split_missing(values: Any) -> tuple[Any, AnyArray | None]:
-    """
-    Values without those that are missing, and which rows have one.
-
-    Parameters
-    ----------
-    values
-        As `in_a_row` gives them. A masked element, None, and pandas' NA and NaT are missing.
-
-    Returns
-    -------
-    values
-        As given where nothing is missing; else with some value in these places.
-    mask : ndarray of bool, or None
-        None where every row has a value.
-    """
-    mask: AnyArray
-    if isinstance(values, np.ma.MaskedArray):
-        mask = ~np.ma.getmaskarray(values)
-        values = values.data
-    elif isinstance(values, np.ndarray) and values.dtype.kind != "O":
-        return values, None
-    else:
-        if isinstance(values, np.ndarray):
-            values = values.tolist()
-        if not isinstance(values, (list, tuple)):
-            return (0, np.zeros((), np.bool_)) if _is_nothing(values) else (values, None)
-        mask = np.asarray([not _is_nothing(value) for value in values], np.bool_)
-    if mask.all():
-        return values, None
-    if mask.ndim != 1 or not mask.any():
-        return np.zeros(mask.shape), mask
-    there = values[int(np.flatnonzero(mask)[0])]
-    if isinstance(values, np.ndarray):
-        return np.where(mask, values, there), mask
-    return [value if has else there for value, has in zip(values, mask, strict=True)], mask
-
-
-_NOTHING = ("NAType", "NaTType", "MaskedConstant")
-
-
-def _is_nothing(value: object) -> bool:
-    return value is None or type(value).__name__ in _NOTHING
 
 
 def exact_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
@@ -119,7 +60,7 @@ def exact_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
     if array.dtype == dtype:
         return array
     if array.dtype.kind == "O":
-        bad = np.asarray([not _holds_whole(dtype, int(v)) for v in array.reshape(-1)], np.bool_)
+        bad = np.asarray([not _holds(dtype, one) for one in array.reshape(-1)], np.bool_)
     else:
         bad = _inexact(np.atleast_1d(array), dtype).reshape(-1)
     if bad.any():
@@ -132,27 +73,26 @@ def exact_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
 
 
 def _exact_array(values: Any, where: str, dtype: np.dtype[Any]) -> AnyArray:
-    """The values as numpy's numbers, or as Python's whole numbers where these are too great."""
-    array = np.asarray(values)
-    if isinstance(values, (list, tuple)) and array.dtype.kind == "f" and _whole(values):
-        array = np.asarray(values, object)  # beyond int64 beside others
-    if array.dtype.kind == "O" and all(
-        isinstance(one, (int, np.integer, np.bool_)) for one in array.reshape(-1)
-    ):
-        return array
+    """The values as numpy's numbers, or as Python's own where numpy's would round them."""
+    array = number_array(values)
     if array.size == 0 and array.dtype.kind == "f":
         return array.astype(dtype)
-    if array.dtype.kind not in "biuf":
-        odd = next(
-            (v for v in array.reshape(-1).tolist() if isinstance(v, bool) or not _is_number(v)),
-            values,
-        )
-        raise DataError(f"{where} holds {dtype.name}, but was given {odd!r}, which is no number")
+    if array.dtype.kind in "biuf":
+        return array
+    odd = [one for one in array.reshape(-1) if not is_number(one)]
+    if odd or array.dtype.kind != "O":
+        # In an array of text, which numpy makes of a list that mixes both, all are odd.
+        given = np.asarray(values, object).reshape(-1) if isinstance(values, (list, tuple)) else odd
+        shown = next((one for one in given if not is_number(one)), values)
+        raise DataError(f"{where} holds {dtype.name}, but was given {shown!r}, which is no number")
     return array
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number))
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    """Whether a type holds a number of Python's; a float is rounded, as everywhere."""
+    if isinstance(value, (float, np.floating)):
+        return dtype.kind == "f" or (value.is_integer() and _holds_whole(dtype, int(value)))
+    return _holds_whole(dtype, int(value))
 
 
 def _holds_whole(dtype: np.dtype[Any], value: int) -> bool:
@@ -177,10 +117,8 @@ def _inexact(array: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
             taken = array.astype(dtype)
             if array.dtype.kind == "f":
                 return np.asarray(np.isinf(taken) & np.isfinite(array))
-            if np.can_cast(array.dtype, dtype):
-                return none
-            limit = float(1 << (np.finfo(dtype).nmant + 1))
-            if -limit <= float(array.min()) and float(array.max()) <= limit:
+            limit = 1 << (np.finfo(dtype).nmant + 1)
+            if -limit <= int(array.min()) and int(array.max()) <= limit:
                 return none
             flat = (not _holds_whole(dtype, int(one)) for one in array.reshape(-1))
             return np.fromiter(flat, np.bool_, array.size).reshape(array.shape)

@@ -53,7 +53,13 @@ def test_many_distinct_values_are_not_sorted_again_with_each_block():
         ([2**53 + 1, 1.5, 2.0], "int64", [2**53 + 1, 2]),
         (np.array([2**53 + 1, 2**63], np.uint64), "int64", [2**53 + 1]),
         ([-1, 300, 5, float("nan"), float("inf"), 10**30, "5", None], "uint8", [5]),
-        ([0.1, 0.5, 2**24 + 1, 10**400], "float32", [0.5]),
+        ([0.1, 0.5, 1e300, 2**24 + 1, 10**400], "float32", [float(np.float32(0.1)), 0.5]),
+        (np.array([0.1, 0.5, 1e300, np.inf]), "float32", [0.5, np.inf]),
+        (np.array([2**53 + 1, 2**53, -1, 2**63 - 1]), "float64", [2**53, -1]),
+        (np.array([0.5, -1.0, 300.0, 5.0, np.nan, -np.inf, 2.0**63]), "int64", [-1, 300, 5]),
+        (np.array([0.5, -1.0, 2.0**64, 2.0**63]), "uint64", [2**63]),
+        (np.array([-1, 0, 1, 2]), "bool", [False, True]),
+        (np.array([True, False]), "int8", [1, 0]),
         ([2**53 + 1, 2**53], "float64", [2**53]),
         ([True, 0, 2], "bool", [True, False]),
         (["\u00e9", b"ab\0", "abc", 5], "S2", [b"\xc3\xa9", b"ab"]),
@@ -62,7 +68,11 @@ def test_many_distinct_values_are_not_sorted_again_with_each_block():
     ],
 )
 def test_values_that_a_column_may_hold(wanted, dtype, expected):
-    """Exactly: nothing is rounded until it is equal, and nothing wraps around."""
+    """
+    Exactly: nothing is rounded until it is equal, and nothing wraps around.
+
+    But for Python's floats, which take the type of the column, as they do beside an operator.
+    """
     found = members(wanted, np.dtype(dtype))
     assert found.dtype == dtype
     assert found.tolist() == expected

@@ -60,6 +60,9 @@ def members(wanted: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """
     if isinstance(wanted, np.ndarray) and _same(wanted.dtype, dtype):
         return wanted
+    if isinstance(wanted, np.ndarray) and {wanted.dtype.kind, dtype.kind} <= set("biuf"):
+        flat = wanted.reshape(-1)
+        return flat[_held(flat, dtype)].astype(dtype)
     items = np.asarray(wanted).reshape(-1).tolist() if isinstance(wanted, np.ndarray) else wanted
     found = _text(items, dtype) if dtype.kind == "S" else _numbers(items, dtype)
     return np.asarray(found, dtype)
@@ -78,10 +81,36 @@ def _text(items: Sequence[Any], dtype: np.dtype[Any]) -> list[bytes]:
 
 
 def _numbers(items: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
-    # Python compares its numbers exactly, numpy after rounding them to a common type.
-    plain = [item.item() if isinstance(item, np.generic) else item for item in items]
+    # Python compares its numbers exactly, numpy after rounding them to a common type. Its floats
+    # take the type of the column, as they do beside an operator.
+    limit = float(np.finfo(dtype).max) if dtype.kind == "f" else 0.0
+    taken = [
+        dtype.type(item) if type(item) is float and abs(item) <= limit else item for item in items
+    ]
+    plain = [item.item() if isinstance(item, np.generic) else item for item in taken]
     numbers = [item for item in plain if isinstance(item, (int, float))]
     return [item for item in numbers if _holds(dtype, item)]
+
+
+def _held(numbers: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Which numbers of an array a type holds exactly."""
+    if dtype.kind == "b":
+        return np.asarray((numbers == 0) | (numbers == 1))
+    if numbers.dtype.kind == "b":
+        return np.ones(len(numbers), np.bool_)
+    with np.errstate(all="ignore"):
+        if dtype.kind == "f":
+            taken = numbers.astype(dtype)
+            if numbers.dtype.kind == "f":
+                return np.asarray(taken == numbers)
+            within = np.abs(taken.astype(np.float64)) < float(np.iinfo(numbers.dtype).max)
+            back = np.where(within, taken, 0).astype(numbers.dtype)
+            return np.asarray(within & (back == numbers))
+        limits = np.iinfo(dtype)
+        if numbers.dtype.kind == "f":
+            within = (numbers >= float(limits.min)) & (numbers < float(limits.max))
+            return np.asarray(within & (numbers == np.trunc(numbers)))
+        return np.asarray((numbers >= limits.min) & (numbers <= limits.max))
 
 
 def _holds(dtype: np.dtype[Any], number: float) -> bool:

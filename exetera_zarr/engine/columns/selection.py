@@ -62,6 +62,9 @@ def as_rows(indices: npt.ArrayLike, n: int, first: int = 0) -> IntArray:
     IndexError
         If one is outside ``-n..n-1``; the message names it and its position.
     """
+    if np.ma.is_masked(indices):
+        at = int(np.argmax(np.ma.getmaskarray(np.ma.asarray(indices))))
+        raise RowError(f"the row number at position {first + at} is missing")
     rows = integer_array(indices, "row numbers")
     if len(rows) == 0:
         return rows
@@ -138,7 +141,8 @@ def as_mask(filter: npt.ArrayLike, n: int) -> BoolArray:
     ValueError
         If it has more than one dimension.
     """
-    values = np.asarray(filter)
+    # What is masked satisfies no condition.
+    values = filter.filled(0) if isinstance(filter, np.ma.MaskedArray) else np.asarray(filter)
     if values.dtype.kind not in "biuf":
         raise ArgumentTypeError(f"a filter must be bool or numbers, not {values.dtype}")
     if values.ndim != 1:

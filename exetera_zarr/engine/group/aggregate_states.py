@@ -19,7 +19,16 @@ from exetera_zarr.errors import ArgumentError, ArgumentTypeError, ResultRangeErr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LIKE", "NUMERIC", "Partial", "State", "partial_of", "result_of"]
+__all__ = [
+    "LIKE",
+    "NUMERIC",
+    "Partial",
+    "State",
+    "differences",
+    "is_wide",
+    "partial_of",
+    "result_of",
+]
 
 State: TypeAlias = tuple[Column, ...]
 
@@ -206,9 +215,10 @@ class Variance(Partial):
     """
     The variance with ``n - 1``, or its root; NaNs do not count.
 
-    The state is the number of values, their mean, and the sum of squares around it; these are
-    joined as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
-    sample variances" (1979).
+    The state is the number of values, the first of them where they are whole numbers of 64 bits,
+    which a float may not hold, else 0; their mean above that; and the sum of squares around it.
+    These are joined as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+    computing sample variances" (1979).
     """
 
     def __init__(self, root: bool) -> None:
@@ -216,7 +226,12 @@ class Variance(Partial):
 
     def of(self, bounds: IntArray, col: Column, /) -> State:
         counts = _counts(bounds, col, skip=True)
-        values = col.astype(np.float64)
+        pivots = np.zeros(len(counts), np.int64)
+        if is_wide(col.dtype):
+            pivots = col[bounds[:-1]]
+            values = differences(col, np.repeat(pivots, np.diff(bounds)))
+        else:
+            values = col.astype(np.float64)
         missing = np.isnan(values)
         values[missing] = 0
         with np.errstate(all="ignore"):
@@ -224,23 +239,39 @@ class Variance(Partial):
             values -= np.repeat(mean, np.diff(bounds))
             values[missing] = 0
             values *= values
-        return counts, mean, _reduce(values, bounds)
+        return counts, pivots, mean, _reduce(values, bounds)
 
     def join(self, a: State, b: State, /) -> State:
         count = a[0] + b[0]
         with np.errstate(all="ignore"):
             share = b[0] / np.maximum(count, 1)
-            apart = np.where(a[0] * b[0] > 0, b[1] - a[1], 0)
-            mean = np.where(a[0] > 0, a[1] + apart * share, b[1])
-            between = a[1] * (1 - share) + b[1] * share
+            there = b[2] + differences(b[1], a[1])  # the second mean above the first pivot
+            apart = np.where(a[0] * b[0] > 0, there - a[2], 0)
+            mean = np.where(a[0] > 0, a[2] + apart * share, there)
+            between = a[2] * (1 - share) + there * share
             mean = np.where(np.isfinite(mean), mean, between)
-            return count, mean, a[2] + b[2] + apart * apart * a[0] * share
+            return count, a[1], mean, a[3] + b[3] + apart * apart * a[0] * share
 
     def result(self, state: State) -> Column:
-        count, _, squares = state
+        count, squares = state[0], state[3]
         with np.errstate(all="ignore"):
             found = np.where(count > 1, squares / np.maximum(count - 1, 1), np.nan)
             return np.sqrt(found) if self._root else found
+
+
+def is_wide(dtype: np.dtype[Any]) -> bool:
+    """Whether a type has whole numbers that float64 does not hold."""
+    return dtype.kind in "iu" and dtype.itemsize > 4
+
+
+def differences(values: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Differences of numbers as floats; those of whole numbers of 64 bits are rounded once."""
+    if not is_wide(values.dtype):
+        return np.asarray(values.astype(np.float64) - others)
+    floats = values.astype(np.float64) - others.astype(np.float64)
+    exact = (values.astype(np.uint64) - others.astype(np.uint64)).view(np.int64)
+    near = np.abs(floats) < float(1 << 62)  # beyond that the difference may wrap
+    return np.where(near, exact.astype(np.float64), floats)
 
 
 def _magnitude(values: npt.NDArray[Any]) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from exetera_zarr.engine.columns.types import Column, is_strings
 from exetera_zarr.engine.duckdb.codec import Code, code_of, key_code, numbers_of, to_arrow
 from exetera_zarr.engine.duckdb.feed import feeding
-from exetera_zarr.engine.group.aggregate_states import LIKE, NUMERIC, result_of
+from exetera_zarr.engine.group.aggregate_states import LIKE, NUMERIC, is_wide, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -123,7 +123,10 @@ def hashed_groups(
     inputs = _Inputs([key_code(empty) for empty in rows.empty[:keys]])
     terms = [_term(inputs, number, name, values) for number, name in wanted]
     names = inputs.key_names()
-    results = [f"{term} AS a{i}" for i, term in enumerate(terms)]
+    columns = [f"a{i}" for i in range(len(terms))]
+    results = [f"{term} AS {name}" for term, name in zip(terms, columns, strict=True)]
+    wide = [n for n, name in wanted if name in _SPREADS and is_wide(values[n].dtype)]
+    results += [f"greatest(max(v{n}), -min(v{n}::HUGEINT)) AS w{n}" for n in sorted(set(wide))]
     select = f"SELECT {', '.join([*names, *results])} FROM rows GROUP BY {', '.join(names)}"  # noqa: S608 - all ours
     with feeding(work) as feeder:
         con = feeder.connection
@@ -138,9 +141,10 @@ def hashed_groups(
         ) as error:
             raise CannotHashError from error
         spread = [f"a{i}" for i, (_, name) in enumerate(wanted) if name in _SPREADS]
-        if spread and _overflows(con, spread):
+        if spread and (_overflows(con, spread) or _rounds(con, wide)):
             raise CannotHashError
-        found = con.sql(f"SELECT * FROM groups ORDER BY {', '.join(names)}")  # noqa: S608 - all ours
+        chosen = ", ".join([*names, *columns])
+        found = con.sql(f"SELECT {chosen} FROM groups ORDER BY {', '.join(names)}")  # noqa: S608 - all ours
         for batch in found.to_arrow_reader(_CHUNK):
             arrays = batch.columns
             yield (
@@ -157,6 +161,14 @@ def _overflows(con: duckdb.DuckDBPyConnection, spread: Sequence[str]) -> bool:
     wrong = " OR ".join(f"NOT isfinite({name}) OR {name} < 0" for name in spread)
     found = con.execute(f"SELECT 1 FROM groups WHERE {wrong} LIMIT 1").fetchone()  # noqa: S608 - all ours
     return found is not None
+
+
+def _rounds(con: duckdb.DuckDBPyConnection, wide: Sequence[int]) -> bool:
+    """Whether there are whole numbers that a float, which DuckDB makes of them, may not hold."""
+    return any(
+        con.execute(f"SELECT 1 FROM groups WHERE w{n} > {1 << 53} LIMIT 1").fetchone()  # noqa: S608 - all ours
+        for n in wide
+    )
 
 
 def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> str:

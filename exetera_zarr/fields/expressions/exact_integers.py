@@ -34,6 +34,19 @@ _CHECKED = (
     operator.neg,
     operator.pos,
     operator.abs,
+    operator.and_,
+    operator.or_,
+    operator.xor,
+    np.left_shift,
+    np.right_shift,
+    np.gcd,
+    np.lcm,
+    np.fmod,
+    np.sign,
+    np.maximum,
+    np.minimum,
+    np.fmax,
+    np.fmin,
 )
 _BEYOND = "a result is beyond 64 bits: convert to float64 first, by multiplying with 1.0"
 
@@ -47,7 +60,7 @@ def of(
     Parameters
     ----------
     function
-        Of `operator`, or `divmod`.
+        Of `operator`, `divmod`, or one of numpy.
     dtypes, operands
         Of all operands.
 
@@ -57,14 +70,14 @@ def of(
         None where an operand is a float, or the function is another one.
     """
     if function not in _CHECKED or not all(
-        _is_whole(o, d) for o, d in zip(operands, dtypes, strict=True)
+        is_whole(o, d) for o, d in zip(operands, dtypes, strict=True)
     ):
         return None
     if function is operator.pow and _negative_power(operands[1]):
         raise ArgumentTypeError("whole numbers have no negative powers: multiply with 1.0 first")
     unsigned = any(dtype == np.uint64 for dtype in dtypes) and all(
         dtype.kind in "bu"
-        or (np.ndim(operand) == 0 and not hasattr(operand, "reader") and operand >= 0)
+        or (not hasattr(operand, "reader") and np.ndim(operand) == 0 and operand >= 0)
         for operand, dtype in zip(operands, dtypes, strict=True)
     )
     wide = np.dtype(np.uint64 if unsigned and function is not operator.sub else np.int64)
@@ -79,12 +92,13 @@ def of(
     return apply
 
 
-def _is_whole(operand: Any, dtype: np.dtype[Any]) -> bool:
+def is_whole(operand: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether an operand of that type has whole numbers, or truth values, alone."""
     return dtype.kind in "biu" or (dtype.kind == "O" and type(operand) is int)
 
 
 def _negative_power(operand: Any) -> bool:
-    return np.ndim(operand) == 0 and not hasattr(operand, "reader") and operand < 0
+    return not hasattr(operand, "reader") and np.ndim(operand) == 0 and operand < 0
 
 
 def _widened(value: Any, wide: np.dtype[Any], mask: AnyArray | None) -> AnyArray:
@@ -113,21 +127,59 @@ def _results(
             if function is operator.neg and wide.kind == "u":
                 raise ResultRangeError("uint64 numbers have no negatives of their type")
             return [(function(values[0]), mask)]
+        if function is np.sign:
+            return [(np.sign(values[0]), mask)]
         left, right = values
-        if function in (operator.floordiv, operator.mod, divmod):
+        if function in _SHIFTS:
+            return [(_shifted(function, left, right, mask), mask)]
+        if function in (np.gcd, np.lcm):
+            return [(_multiple(function, left, right, wide, mask), mask)]
+        if function in (operator.floordiv, operator.mod, divmod, np.fmod):
             return _divided(function, left, right, wide, mask)
         if function is operator.pow:
             return [(_power(left, right, wide, mask), mask)]
         result = function(left, right)
-        _check(_wrapped(function, left, right, result, wide), mask)
+        if function in _MAY_WRAP:
+            _check(_wrapped(function, left, right, result, wide), mask)
         return [(np.asarray(result), mask)]
+
+
+_SHIFTS = (np.left_shift, np.right_shift)
+_MAY_WRAP = (operator.add, operator.sub, operator.mul)
+_BITS = 64
+
+
+def _shifted(function: Any, left: AnyArray, right: AnyArray, mask: Any) -> AnyArray:
+    negative = np.asarray(right < 0)
+    if (negative if mask is None else negative & mask).any():
+        raise ArgumentTypeError("a shift is by 0 bits or more")
+    far = np.asarray(right >= _BITS)
+    by = np.where(negative | far, np.zeros((), left.dtype), right).astype(left.dtype)
+    result = np.asarray(function(left, by))
+    if function is np.right_shift:
+        return np.where(far, np.where(left < 0, -1, 0).astype(left.dtype), result)
+    _check(np.where(far, left != 0, np.right_shift(result, by) != left), mask)
+    return np.where(far, np.zeros((), left.dtype), result)
+
+
+def _multiple(
+    function: Any, left: AnyArray, right: AnyArray, wide: np.dtype[Any], mask: Any
+) -> AnyArray:
+    """The greatest common divisor, or the least common multiple."""
+    if wide.kind == "i":
+        least = np.iinfo(wide).min
+        _check((left == least) | (right == least), mask)
+    if function is np.lcm:
+        share = np.abs(left) // np.maximum(np.gcd(left, right), np.ones((), wide))
+        _check(_product_wrapped(share, np.abs(right), share * np.abs(right), wide), mask)
+    return np.asarray(function(left, right))
 
 
 def _divided(
     function: Callable[..., Any], left: AnyArray, right: AnyArray, wide: np.dtype[Any], mask: Any
 ) -> list[Part]:
     zero = np.asarray(right == 0)
-    if wide.kind == "i" and function is not operator.mod:
+    if wide.kind == "i" and function in (operator.floordiv, divmod):
         _check((left == np.iinfo(wide).min) & (right == -1), mask)
     safe = np.where(zero, np.ones((), wide), right)
     if zero.any():
@@ -194,6 +246,8 @@ def compared(ufunc: Any, left: Any, right: Any) -> Any:
     numpy compares int64 with float64, and uint64 with int64 in older versions, as floats, of which
     2^53 + 1 is none.
     """
+    # numpy compares whole numbers of any size with each other, but not with truth values.
+    left, right = (_not_of_bool(side) for side in (left, right))
     sides = [np.asarray(side) for side in (left, right)]
     kinds = {side.dtype.kind for side in sides}
     wide = any(side.dtype.kind in "iu" and side.dtype.itemsize == 8 for side in sides)
@@ -213,6 +267,11 @@ def compared(ufunc: Any, left: Any, right: Any) -> Any:
         one, other = pair if whole == 0 else pair[::-1]
         found.flat[at] = _PYTHON[ufunc](one, other)
     return found
+
+
+def _not_of_bool(side: Any) -> Any:
+    of_bool = isinstance(side, np.ndarray) and side.dtype.kind == "b"
+    return side.view(np.uint8) if of_bool else side
 
 
 _PYTHON = {

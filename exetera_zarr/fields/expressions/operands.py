@@ -4,60 +4,132 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr import moments
-from exetera_zarr.errors import ArgumentTypeError, DataError, listing
+from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, listing
 from exetera_zarr.fields.expressions.operators import COMPARISONS
+from exetera_zarr.fields.given import (
+    in_a_row,
+    is_nothing,
+    is_number,
+    number_array,
+    split_missing,
+)
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fieldtypes import label_bytes, label_text
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.categorical import CategoricalField
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["category_operand", "number_operand", "seconds_of", "text_operand", "time_operand"]
 
 _MISSING = (
-    "nothing is equal to None: write isna() for the rows whose value is missing, notna() for others"
+    "nothing is equal to {}: write isna() for the rows whose value is missing, notna() for others"
 )
 _TIMES = (dt.date, dt.timedelta, np.datetime64, np.timedelta64)
 
 
 def number_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     """What meets a field of numbers: numbers, arrays of them, and fields that hold them."""
-    if other is None:
-        if function in COMPARISONS and not field.face.refuses_truth:
-            return None
-        raise ArgumentTypeError(f"{field.phrase()}: {_MISSING}")
+    if other is None and function in COMPARISONS and not field.face.refuses_truth:
+        return None
     if isinstance(other, Rows):
         if not other.of_numbers or (_is_categorical(other) and field.face.sees_missing):
-            raise ArgumentTypeError(_mismatch(field, other, "compare it with numbers"))
+            raise ArgumentTypeError(_mismatch(field, other, _NUMBERS))
         return other
-    return _plain_numbers(field, other, "compare it with numbers")
+    return _plain_numbers(field, other, function, _NUMBERS)
 
 
-def _plain_numbers(field: Field, other: Any, hint: str) -> Any:
+_NUMBERS = "compare it with numbers"
+
+
+def _plain_numbers(field: Field, other: Any, function: Callable[..., Any], hint: str) -> Any:
+    def numbers(values: Any) -> Any:
+        array = number_array(values)
+        if array.dtype.kind == "O" and all(map(is_number, array.reshape(-1))):
+            return array if function in COMPARISONS else _reckoned(field, array)
+        if array.dtype.kind not in "biuf":
+            raise ArgumentTypeError(_mismatch(field, other, hint))
+        weak = isinstance(other, (list, tuple)) and array.dtype.kind == "f"
+        # Python's floats take the type of the field, in a list as alone.
+        return array.astype(field.dtype_of_rows) if weak and _is_float32(field) else array
+
+    _not_nothing(field, other)
     if isinstance(other, (str, bytes, *_TIMES)):
         raise ArgumentTypeError(_mismatch(field, other, hint))
-    if isinstance(other, (int, float, np.bool_, np.number)):
+    if is_number(other):
         return other
-    if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
-        array = np.asarray(other)
-        if array.dtype.kind in "biuf":
-            return array
-        if array.dtype.kind == "O" and all(isinstance(one, int) for one in array.flat):
-            return array
+    if _has_rows(other):
+        return _array_of(field, other, numbers, 0)
     raise ArgumentTypeError(_mismatch(field, other, hint))
+
+
+def _is_float32(field: Field) -> bool:
+    return field.dtype_of_rows == np.float32
+
+
+def _reckoned(field: Field, array: AnyArray) -> AnyArray:
+    """Numbers to reckon with of which numpy's types do not hold all exactly."""
+    if any(isinstance(one, (float, np.floating)) for one in array.reshape(-1)):
+        return array.astype(np.float64)  # where the result is one anyway
+    raise ResultRangeError(f"{field.phrase()} meets whole numbers beyond 64 bits")
+
+
+def _not_nothing(field: Field, other: Any) -> None:
+    if is_nothing(other):
+        shown = _NOTHING.get(type(other).__name__, "None")
+        raise ArgumentTypeError(f"{field.phrase()}: {_MISSING.format(shown)}")
+
+
+_NOTHING = {"NAType": "NA", "NaTType": "NaT", "MaskedConstant": "what is masked"}
+
+
+def _has_rows(other: Any) -> bool:
+    return hasattr(other, "__array__") or isinstance(other, (list, tuple))
+
+
+def _array_of(field: Field, other: Any, convert: Callable[[Any], Any], blank: Any) -> Any:
+    """
+    What is given in a row as an array, masked where something is missing.
+
+    Parameters
+    ----------
+    field
+        Which it meets.
+    other
+        An array, a list, or a column of pandas.
+    convert
+        Makes an array, of one type, of those values that are there.
+    blank
+        Any such value, for where none is there.
+    """
+    sees = field.face.sees_missing
+    values = in_a_row(other, field.phrase(), missing=sees)
+    values, mask = split_missing(values) if sees else (values, None)
+    if mask is not None and not mask.any():
+        values = [blank] * mask.size
+    array = np.asarray(convert(values))
+    if array.ndim > 1:
+        raise DataError(f"{field.phrase()} meets one dimension of rows, not {array.ndim}")
+    if mask is None:
+        return array[()] if array.ndim == 0 else array
+    if mask.ndim == 0:
+        _not_nothing(field, None)
+    return np.ma.masked_array(array, ~mask)
 
 
 def _mismatch(field: Field, other: Any, hint: str) -> str:
     if isinstance(other, (str, bytes, int, float, *_TIMES)):
-        given = repr(other)
+        given = visible(repr(other))
     elif isinstance(other, Rows):
         phrase = getattr(other, "phrase", None)
         given = phrase() if phrase is not None else repr(other)
@@ -91,6 +163,7 @@ def category_operand(field: CategoricalField, other: Any, function: Callable[...
         )
     if other is None:
         return number_operand(field, other, function)
+    _not_nothing(field, other)
     if isinstance(other, (str, bytes)):
         return _code_of(field, other, hint)
     if isinstance(other, Rows):
@@ -99,14 +172,18 @@ def category_operand(field: CategoricalField, other: Any, function: Callable[...
                 raise ArgumentTypeError(_mismatch(field, other, hint))
             return number_operand(field, other, function)
         return _in_codes_of(field, other, function)
-    array = np.asarray(other)
-    if (
-        array.ndim
-        and array.dtype.kind in "USO"
-        and all(isinstance(name, (str, bytes)) for name in array.tolist())
-    ):
-        return np.asarray([_code_of(field, name, hint) for name in array.tolist()], np.int64)
-    return _plain_numbers(field, other, hint)
+
+    def codes(values: Any) -> Any:
+        array = np.asarray(values)
+        names = array.reshape(-1).tolist()
+        if array.dtype.kind in "USO" and all(isinstance(name, (str, bytes)) for name in names):
+            found = np.asarray([_code_of(field, name, hint) for name in names], np.int64)
+            return found.reshape(array.shape)
+        return _plain_numbers(field, values, function, hint)
+
+    if _has_rows(other):
+        return _array_of(field, other, codes, 0)
+    return _plain_numbers(field, other, function, hint)
 
 
 def _code_of(field: CategoricalField, name: str | bytes, hint: str) -> int:
@@ -144,25 +221,58 @@ def _in_codes_of(field: CategoricalField, other: Any, function: Callable[..., An
 def time_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     """What meets a timestamp field: dates and times in any form, durations, seconds."""
     hint = "compare it with a datetime, a date, text such as '2020-05-06 07:08:09', or seconds"
-    if isinstance(other, (dt.timedelta, np.timedelta64)):
+
+    if other is None:
+        return number_operand(field, other, function)
+    _not_nothing(field, other)
+    if _is_duration(other):
         if function in COMPARISONS:
             raise ArgumentTypeError(_mismatch(field, other, hint))
-        return np.timedelta64(other, "us") / np.timedelta64(1, "s")
+        return _durations(
+            field, np.asarray(other, None if isinstance(other, np.generic) else "m8[us]")
+        )[()]
     if isinstance(other, (str, dt.date, np.datetime64)):
         return seconds_of(field, other)
     if isinstance(other, Rows):
         if not other.of_numbers or (_is_categorical(other) and field.face.sees_missing):
             raise ArgumentTypeError(_mismatch(field, other, hint))
         return other
-    if other is None:
-        return number_operand(field, other, function)
-    if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
-        array = np.asarray(other)
-        if array.dtype.kind == "M":
-            return _seconds_of_array(array)
-        if array.ndim and array.dtype.kind in "UO":
-            return np.asarray([seconds_of(field, one) for one in array.tolist()], np.float64)
-    return _plain_numbers(field, other, hint)
+    if _has_rows(other):
+        return _array_of(field, other, partial(_seconds, field, function, hint), 0)
+    return _plain_numbers(field, other, function, hint)
+
+
+def _seconds(field: Field, function: Callable[..., Any], hint: str, values: Any) -> AnyArray:
+    """Points in time, durations or numbers in a row as seconds."""
+    array = np.asarray(values)
+    if array.dtype.kind == "M":
+        return _seconds_of_array(array)
+    given = array.reshape(-1).tolist() if array.dtype.kind in "UO" else []
+    if array.dtype.kind == "m" or (given and all(map(_is_duration, given))):
+        if function in COMPARISONS:
+            raise ArgumentTypeError(_mismatch(field, values, hint))
+        return _durations(field, array)
+    if given and not all(map(is_number, given)):
+        found = [seconds_of(field, one) for one in given]
+        return np.asarray(found, np.float64).reshape(array.shape)
+    return np.asarray(_plain_numbers(field, values, function, hint))
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, (dt.timedelta, np.timedelta64))
+
+
+def _durations(field: Field, array: AnyArray) -> AnyArray:
+    """Durations in seconds; a year or a month is none, for want of a length."""
+    if array.dtype.kind != "m":
+        array = array.astype("m8[us]")
+    if np.datetime_data(array.dtype)[0] in ("Y", "M"):
+        raise ArgumentTypeError(
+            f"{field.phrase()}: years and months have no fixed length: give days, as in "
+            "np.timedelta64(365, 'D')"
+        )
+    seconds: AnyArray = array / np.timedelta64(1, "s")
+    return seconds
 
 
 def seconds_of(field: Field, moment: Any) -> float:
@@ -173,9 +283,10 @@ def seconds_of(field: Field, moment: Any) -> float:
         raise DataError(f"{field.phrase()} holds points in time: {error}") from error
 
 
-def _seconds_of_array(array: Any) -> Any:
+def _seconds_of_array(array: Any) -> AnyArray:
     since = array.astype("datetime64[us]") - np.datetime64(0, "us")
-    return since / np.timedelta64(1, "s")  # NaT becomes NaN
+    seconds: AnyArray = since / np.timedelta64(1, "s")  # NaT becomes NaN
+    return seconds
 
 
 # -- strings
@@ -186,17 +297,23 @@ def text_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     hint = "compare it with text"
     if function not in COMPARISONS:
         return NotImplemented
-    if other is None:
-        raise ArgumentTypeError(f"{field.phrase()}: {_MISSING}")
+    _not_nothing(field, other)
     if isinstance(other, (str, bytes)):
         return label_bytes(other)
     if isinstance(other, Rows):
         if other.of_numbers:
             raise ArgumentTypeError(_mismatch(field, other, hint))
         return other
-    if hasattr(other, "__array__") or isinstance(other, (list, tuple)):
-        array = np.asarray(other)
-        texts = array.tolist()
-        if array.ndim and all(isinstance(one, (str, bytes)) for one in texts):
-            return np.asarray([label_bytes(one) for one in texts], object)
+
+    def texts(values: Any) -> Any:
+        array = np.asarray(values, object)
+        given = array.reshape(-1).tolist()
+        if not all(isinstance(one, (str, bytes)) for one in given):
+            raise ArgumentTypeError(_mismatch(field, other, hint))
+        found = np.empty(len(given), object)
+        found[:] = [label_bytes(one) for one in given]
+        return found.reshape(array.shape)
+
+    if _has_rows(other):
+        return _array_of(field, other, texts, "")
     raise ArgumentTypeError(_mismatch(field, other, hint))

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.columns import strings
-from exetera_zarr.errors import ArgumentTypeError, DataError
+from exetera_zarr.errors import ArgumentTypeError, DataError, ExeteraError, ResultRangeError
 from exetera_zarr.fields.expressions import exact_integers
 from exetera_zarr.fields.missing.companions import both, masked_reader, present
 from exetera_zarr.fields.rows import Rows
@@ -58,6 +58,12 @@ _BY_UFUNC: dict[Any, Function] = {
     np.negative: operator.neg,
     np.absolute: operator.abs,
     np.invert: operator.invert,
+    np.positive: operator.pos,
+}
+_OURS: dict[type, type[ExeteraError]] = {
+    OverflowError: ResultRangeError,
+    TypeError: ArgumentTypeError,
+    ValueError: DataError,
 }
 
 
@@ -90,10 +96,13 @@ def compute(function: Function, *operands: Any) -> Any:
         if lead.face.widens_integers or not lead.of_numbers:
             return _computed(_exactly(function, operands), lead, operands)
         return _as_numpy_does(function, lead, operands)
-    except (OverflowError, TypeError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         if str(error).startswith(lead.phrase()):
             raise
-        raise type(error)(f"{lead.phrase()} ({lead.fieldtype}): {error}") from error
+        kind: type[Exception] = type(error)
+        if not isinstance(error, ExeteraError):
+            kind = next(ours for builtin, ours in _OURS.items() if isinstance(error, builtin))
+        raise kind(f"{lead.phrase()} ({lead.fieldtype}): {error}") from error
 
 
 def _as_numpy_does(function: Function, lead: Field, operands: Sequence[Any]) -> Any:
@@ -140,11 +149,34 @@ def _exactly(function: Function, operands: Sequence[Any]) -> Callable[[Sequence[
     if function in (operator.and_, operator.or_, operator.xor, operator.invert):
         if all(dtype.kind == "b" for dtype in dtypes):
             return _KLEENE[function]
-        return _of_values(function)
+        if not all(exact_integers.is_whole(*pair) for pair in zip(operands, dtypes, strict=True)):
+            raise ArgumentTypeError(
+                "& | ^ and ~ go with truth values and whole numbers: compare first, as in "
+                "(a > 0) & (b > 0)"
+            )
+        if function is operator.invert or _fit(operands, dtypes):
+            return _of_values(function)
     whole = exact_integers.of(function, dtypes, operands)
     if whole is not None:
         return whole
     return _of_values(_of_wide(function) if isinstance(function, np.ufunc) else function)
+
+
+def _fit(operands: Sequence[Any], dtypes: Sequence[np.dtype[Any]]) -> bool:
+    """Whether numpy's rule finds a type of whole numbers for the rows that scalars fit, too."""
+    pairs = list(zip(operands, dtypes, strict=True))
+    common = np.result_type(*(dtype for one, dtype in pairs if not _is_scalar(one)))
+    if common.kind not in "iu":
+        return False
+    limits = np.iinfo(common)
+    return all(limits.min <= one <= limits.max for one, _ in pairs if _is_scalar(one))
+
+
+def _is_scalar(operand: Any) -> bool:
+    return not isinstance(operand, Rows) and np.ndim(operand) == 0
+
+
+_WIDE = {"b": np.int64, "i": np.int64, "u": np.uint64}
 
 
 def _of_wide(function: Function) -> Function:
@@ -153,7 +185,7 @@ def _of_wide(function: Function) -> Function:
     def apply(*operands: Any) -> Any:
         arrays = [np.asarray(operand) for operand in operands]
         return function(
-            *(array.astype(np.int64) if array.dtype.kind in "bi" else array for array in arrays)
+            *(array.astype(_WIDE.get(array.dtype.kind, array.dtype)) for array in arrays)
         )
 
     return apply
@@ -188,8 +220,10 @@ def _comparing(function: Function) -> Callable[[Sequence[Part]], list[Part]]:
 
 
 def _is_text(values: Any) -> bool:
-    text = values.dtype.kind in "SO" if isinstance(values, np.ndarray) else None
-    return isinstance(values, (bytes, pa.Array)) if text is None else text
+    if not isinstance(values, np.ndarray):
+        return isinstance(values, (bytes, pa.Array))
+    of_objects = values.dtype.kind == "O" and values.size > 0
+    return values.dtype.kind == "S" or (of_objects and isinstance(values.flat[0], bytes))
 
 
 def _and(parts: Sequence[Part]) -> list[Part]:
@@ -266,14 +300,16 @@ def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Part
                 column = plain(start, stop)
                 return column, present(column, None)
     else:
-        array = np.asarray(operand)
+        array, there = np.asarray(operand), None
         if array.ndim == 0:
             return lambda *_: (operand, None)
+        if isinstance(operand, np.ma.MaskedArray):
+            there = ~np.ma.getmaskarray(operand)
         rows = len(array)
 
         def read(start: int, stop: int) -> Part:
             part = array[start:stop]
-            return part, present(part, None)
+            return part, present(part, None if there is None else there[start:stop])
 
     if rows != length:
         raise DataError(f"{lead.phrase()} has {length} rows, the other operand has {rows}")
@@ -316,6 +352,8 @@ class Comparison(Rows):
     """``< <= == != > >=``, giving bool; and numpy's functions of arrays, row by row."""
 
     of_numbers = True
+    __pandas_priority__ = 5000
+    """Above all of pandas' own, so that ``series + field`` is the field's to work out."""
     __hash__ = None  # type: ignore[assignment]  # because == compares rows
 
     __lt__ = _forward(operator.lt)
@@ -341,13 +379,22 @@ class Comparison(Rows):
         """
         raise NotImplementedError
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if method != "__call__" or options:
-            return NotImplemented
+    def __array_ufunc__(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if method != "__call__" or options or ufunc.signature is not None:
+            more = "".join(f", {name}=..." for name in options)
+            called = ufunc.__name__ + ("" if method == "__call__" else f".{method}")
+            raise ArgumentTypeError(
+                f"numpy.{called}(...{more}) does not go row by row over {self.phrase()}: use the "
+                "field's own methods, such as sum(), or an array of it, such as field.data[:], "
+                "which has what is stored"
+            )
         function = _BY_UFUNC.get(ufunc)
+        if self.face.sees_missing and (function is None or ufunc in _OF_TRUTH):
+            return self._row_by_row(ufunc, inputs)
         if function is None:
             return compute(ufunc, *inputs)
         if len(inputs) == 1:
+            self.operand(0, function)
             return compute(function, self)
         left, right = inputs
         if isinstance(left, Comparison):
@@ -356,6 +403,35 @@ class Comparison(Rows):
             return _MIRRORED[function](right, left)
         taken = self.operand(left, function)
         return NotImplemented if taken is NotImplemented else compute(function, taken, right)
+
+    def _row_by_row(self: Any, ufunc: Any, inputs: Sequence[Any]) -> Any:
+        """A function of numpy's that is no operator of Python's."""
+        inputs = [
+            one if isinstance(one, Comparison) else self.operand(one, ufunc) for one in inputs
+        ]
+        for one in inputs:
+            # Raises where the rows are no numbers to reckon with.
+            if one is NotImplemented or (
+                isinstance(one, Comparison) and one.operand(0, ufunc) is NotImplemented
+            ):
+                raise ArgumentTypeError(f"{self.phrase()}: numpy.{ufunc.__name__} is of numbers")
+        if ufunc in _OF_TRUTH:
+            return compute(_BY_UFUNC[ufunc], *map(_truth, inputs))
+        if ufunc is np.square:
+            return compute(operator.mul, inputs[0], inputs[0])
+        if ufunc is np.reciprocal:
+            return compute(operator.truediv, 1, inputs[0])
+        return compute(ufunc, *inputs)
+
+
+_OF_TRUTH = (np.logical_and, np.logical_or, np.logical_xor)
+
+
+def _truth(operand: Any) -> Any:
+    """Whether numbers are other than zero."""
+    if isinstance(operand, Comparison):
+        return operand if operand.dtype_of_rows.kind == "b" else compute(operator.ne, operand, 0)
+    return operand != 0
 
 
 _MIRRORED = {

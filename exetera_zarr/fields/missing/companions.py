@@ -37,6 +37,7 @@ __all__ = [
     "free_name",
     "holds_nan",
     "in_place_of_missing",
+    "is_made_for",
     "is_shared",
     "link",
     "masked_reader",
@@ -102,7 +103,7 @@ def _name_of_companion(field: Field, own: str, frame: DataFrame) -> str | None:
 def is_shared(field: Field, companion: Field) -> bool:
     """Whether other fields have the same companion, as those of one side of a merge do."""
     frame, about = field.dataframe, companion.group.attributes
-    if frame is None or about.get(COMPANION_OF) == field.name:
+    if frame is None or is_made_for(field, companion):
         return False
     if companion.name in _names_by_rule(field) and BY_LINK not in about:
         return False  # the flag of a merge has another name, or was renamed
@@ -110,6 +111,11 @@ def is_shared(field: Field, companion: Field) -> bool:
         name != field.name and frame.group.group(name).attributes.get(COMPANION) == companion.name
         for name in frame
     )
+
+
+def is_made_for(field: Field, companion: Field) -> bool:
+    """Whether a companion was made by itself, for this field alone."""
+    return companion.group.attributes.get(COMPANION_OF) == field.name
 
 
 def _names_by_rule(field: Field) -> list[str]:

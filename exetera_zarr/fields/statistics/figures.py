@@ -8,12 +8,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import membership, selection, strings
+from exetera_zarr.engine.group.aggregate_states import differences
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.engine.streams.source import Source
@@ -132,15 +134,18 @@ def mean(field: Field) -> float:
 def variance(field: Field, ddof: int) -> float:
     """The variance with ``n - ddof``; NaN of too few values. Two passes, for the sake of digits."""
     _numbers_only(field, "variance")
-    middle = mean(field)
-    squares, found = [], 0
-    with np.errstate(all="ignore"):
-        for column in present_blocks(field):
-            values = np.asarray(column, np.float64)
-            squares.append(float(np.square(values - middle).sum()))
-            found += len(values)
+    number, found = _sum_and_count(field)
     if found <= ddof:
         return math.nan
+    # Whole numbers are first brought near zero, where a float holds them.
+    pivot = number // found if isinstance(number, int) else 0
+    middle = (number - pivot * found) / found
+    squares = []
+    with np.errstate(all="ignore"):
+        for column in present_blocks(field):
+            values = np.asarray(column)
+            values = differences(values, np.asarray(pivot, values.dtype))
+            squares.append(float(np.square(values - middle).sum()))
     return (math.fsum(squares) if all(map(math.isfinite, squares)) else sum(squares)) / (
         found - ddof
     )
@@ -228,9 +233,9 @@ def quantiles(
         order = sorting.sort_rows(source, True, work)
         rows = None if order is None else RowNumbers(work, order)
 
-        def at(position: int) -> float:
+        def at(position: int) -> Any:
             row = position if rows is None else int(rows.read(position, position + 1)[0])
-            return float(present.read(row, row + 1)[0])
+            return present.read(row, row + 1)[0].item()
 
         return [_between(at, share * (len(present) - 1), interpolation) for share in wanted]
 
@@ -239,13 +244,15 @@ def _between(at: Any, position: float, interpolation: Interpolation) -> float:
     below, above = math.floor(position), math.ceil(position)
     match interpolation:
         case "lower":
-            return cast("float", at(below))
+            return float(at(below))
         case "higher":
-            return cast("float", at(above))
+            return float(at(above))
         case "nearest":
-            return cast("float", at(round(position)))
+            return float(at(round(position)))
     low = at(below)
     if below == above:
-        return cast("float", low)
-    share = 0.5 if interpolation == "midpoint" else position - below
-    return cast("float", low + (at(above) - low) * share)
+        return float(low)
+    share, high = 0.5 if interpolation == "midpoint" else position - below, at(above)
+    if isinstance(low, int):  # beyond 2^53 their difference is exact, and they are not
+        return float(low + (high - low) * Fraction(share))
+    return cast("float", low + (high - low) * share)

@@ -1,0 +1,469 @@
+"""The other side of an operator, in every form in which people have it, beside Python's numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import operator
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from exetera_zarr import Session
+from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, RowError
+
+INTS = {"int8": (-128, 127), "uint8": (0, 255), "int64": (-(2**63), 2**63 - 1)}
+INTS["uint64"] = (0, 2**64 - 1)
+ARITHMETIC = [operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod]
+COMPARE = [operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge]
+BITWISE = [operator.and_, operator.or_, operator.xor]
+
+
+def in_memory(dtype, values):
+    with Session(row_block=2) as session:
+        table = session.open_dataset("memory://one-field", "w", "d").create_dataframe("t")
+        field = table.create_numeric("x", dtype)
+        field.data.write(values)
+        return field.apply_filter(np.ones(len(values), bool))
+
+
+def shown(field):
+    return [
+        None if gone else value
+        for value, gone in zip(_listed(field.data[:]), field.isna().data[:], strict=True)
+    ]
+
+
+def _listed(values):
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+def whole(dtype):
+    low, high = INTS[dtype]
+    edges = st.sampled_from([low, low + 1, high, high - 1, 0, 1, 2])
+    return st.integers(low, high) | edges | st.integers(max(low, -5), 5)
+
+
+def holding(values):
+    there = [v for v in values if v is not None]
+    return "uint64" if there and min(there) >= 0 and max(there) >= 2**63 else "int64"
+
+
+def masked(values):
+    data = np.array([0 if v is None else v for v in values], holding(values))
+    return np.ma.masked_array(data, [v is None for v in values])
+
+
+FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "objects": lambda values: np.array(values, object),
+    "masked": masked,
+    "pandas": lambda values: pd.array(values, dtype=_pandas_name(values)),
+    "series": lambda values: pd.Series(values, dtype=_pandas_name(values)),
+    "field": lambda values: in_memory(holding(values), values),
+}
+
+
+def _pandas_name(values):
+    return {"int64": "Int64", "uint64": "UInt64"}[holding(values)]
+
+
+@st.composite
+def cases(draw, functions):
+    dtype, other = draw(st.sampled_from(sorted(INTS))), draw(st.sampled_from(sorted(INTS)))
+    rows = draw(st.integers(1, 5))
+    left = draw(st.lists(st.none() | whole(dtype), min_size=rows, max_size=rows))
+    right = draw(st.lists(st.none() | whole(other), min_size=rows, max_size=rows))
+    form = draw(st.sampled_from(sorted(FORMS)))
+    return draw(st.sampled_from(functions)), dtype, left, right, form, draw(st.booleans())
+
+
+def by_python(function, left, right):
+    """Row by row; ZeroDivisionError is a missing result."""
+    found = []
+    for one, two in zip(left, right, strict=True):
+        try:
+            found.append(None if one is None or two is None else function(one, two))
+        except ZeroDivisionError:
+            found.append(None)
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(ARITHMETIC + COMPARE + BITWISE))
+@example((operator.eq, "int64", [2**53 + 1, None], [2**53, 1], "masked", False))
+@example((operator.add, "int64", [2**53 + 1, None], [0, None], "pandas", True))
+def test_operators_are_those_of_python(case):
+    """Whatever the form of the other side: exactly, or an error, and missing where either is."""
+    function, dtype, left, right, form, mirrored = case
+    field, other = in_memory(dtype, left), FORMS[form](right)
+    if mirrored and form not in ("objects", "masked"):  # numpy's arrays come first themselves
+        wanted, call = by_python(function, right, left), lambda: function(other, field)
+    else:
+        wanted, call = by_python(function, left, right), lambda: function(field, other)
+    try:
+        found = shown(call())
+    except ResultRangeError:
+        unsigned = {dtype, holding(right)} <= {"uint8", "uint64"} and function is not operator.sub
+        low, high = INTS["uint64" if unsigned else "int64"]
+        assert any(not low <= v <= high for v in left + right + wanted if v is not None)
+        return
+    assert found == wanted
+
+
+UFUNCS = {
+    np.maximum: max,
+    np.minimum: min,
+    np.fmax: max,
+    np.fmin: min,
+    np.gcd: math.gcd,
+    np.lcm: math.lcm,
+    np.fmod: lambda a, b: int(math.copysign(abs(a) % abs(b), a)) if abs(a) < 2**50 else _fmod(a, b),
+    np.left_shift: lambda a, b: a << b,
+    np.right_shift: lambda a, b: a >> b,
+    np.add: operator.add,
+    np.logical_and: lambda a, b: bool(a) and bool(b),
+    np.logical_or: lambda a, b: bool(a) or bool(b),
+    np.logical_xor: lambda a, b: bool(a) != bool(b),
+}
+
+
+def _fmod(a, b):
+    rest = abs(a) % abs(b)
+    return rest if a >= 0 else -rest
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(list(UFUNCS)))
+def test_numpys_functions_of_two_are_those_of_python(case):
+    ufunc, dtype, left, right, form, _ = case
+    if ufunc in (np.left_shift, np.right_shift):
+        right = [v if v is None else abs(v) % 80 for v in right]
+    field, other = in_memory(dtype, left), FORMS[form](right)
+    wanted = by_python(UFUNCS[ufunc], left, right)
+    if ufunc in (np.logical_and, np.logical_or):  # Kleene: what is decided stays so
+        decided = ufunc is np.logical_or
+        wanted = [
+            decided if any(v is not None and bool(v) is decided for v in pair) else found
+            for found, pair in zip(wanted, zip(left, right, strict=True), strict=True)
+        ]
+    try:
+        found = shown(ufunc(field, other))
+    except ResultRangeError:
+        values = [v for v in [*left, *right, *wanted] if v is not None]
+        assert any(v >= 2**63 for v in values) or min(values) <= -(2**63)
+        return
+    assert found == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(INTS)), st.data())
+def test_numpys_functions_of_one_are_those_of_python(dtype, data):
+    values = data.draw(st.lists(st.none() | whole(dtype), min_size=1, max_size=5))
+    field = in_memory(dtype, values)
+    signs = [None if v is None else (v > 0) - (v < 0) for v in values]
+    assert shown(np.sign(field)) == signs
+    assert shown(np.positive(field)) == values
+    squares = [None if v is None else v * v for v in values]
+    limit = 2**64 if dtype == "uint64" else 2**63
+    if all(v is None or v < limit for v in squares):
+        assert shown(np.square(field)) == squares
+    else:
+        with pytest.raises(ResultRangeError, match="beyond 64 bits"):
+            np.square(field)
+    roots = [None if v is None or v < 0 else math.sqrt(v) for v in values]
+    for found, root in zip(shown(np.sqrt(field)), roots, strict=True):
+        assert found == (root if root is None else pytest.approx(root, rel=1e-15))
+    assert shown(np.reciprocal(field)) == [
+        None if v is None else 1 / v if v else math.inf for v in values
+    ]
+
+
+@pytest.fixture
+def table():
+    with Session(row_block=2) as s:
+        made = s.open_dataset("memory://operands", "w", "d").create_dataframe("t")
+        made.create_numeric("n", "int8").data.write([1, None, 3])
+        made.create_numeric("big", "int64").data.write([2**53 + 1, None, -3])
+        made.create_numeric("real", "float64").data.write([0.1, None, 2.5])
+        made.create_numeric("half", "float32").data.write([0.1, None, 2.5])
+        made.create_numeric("flag", "bool").data.write([True, None, False])
+        made.create_categorical("cat", "int8", {"no": 0, "yes": 1}).data.write(["no", None, "yes"])
+        made.create_timestamp("time").data.write(
+            [dt.datetime(2020, 1, 1, tzinfo=dt.UTC), None, 86400.0]
+        )
+        made.create_indexed_string("text").data.write(["a", None, "b"])
+        made.create_fixed_string("fixed", 4).data.write(["a", None, "b"])
+        yield made
+
+
+MASKED = np.ma.masked_array([1, 2, 3], [False, False, True])
+LONDON = pd.Series([pd.Timestamp("2020-01-01", tz="Europe/London"), pd.NaT, pd.NaT])
+EXPRESSIONS = {
+    "masked": (lambda t: t["n"] + MASKED, [2, None, None]),
+    "masked equal": (lambda t: t["n"] == MASKED, [True, None, None]),
+    "series on the left": (lambda t: pd.Series([1, 2, 3]) - t["n"], [0, None, 0]),
+    "series // field": (lambda t: pd.Series([1, 2, 7]) // t["n"], [1, None, 2]),
+    "array of pandas on the left": (lambda t: pd.array([1, 2, None]) - t["n"], [0, None, None]),
+    "series == field": (lambda t: pd.Series([1, 2, 4]) == t["n"], [True, None, False]),
+    "nullable": (lambda t: t["big"] + pd.array([1, 1, None]), [2**53 + 2, None, None]),
+    "mixed list": (lambda t: t["big"] == [2**53 + 1, None, 0.5], [True, None, False]),
+    "not rounded": (lambda t: t["big"] == [2**53, None, -3.0], [False, None, True]),
+    "boolean": (lambda t: t["flag"] & pd.array([True, None, False]), [True, None, False]),
+    "decided": (lambda t: t["flag"] | pd.array([None, True, None]), [True, True, None]),
+    "text": (lambda t: t["text"] == ["a", "b", None], [True, None, None]),
+    "text of pandas": (lambda t: t["text"] == pd.Series(["a", "b", None]), [True, None, None]),
+    "fixed": (
+        lambda t: t["fixed"] < pd.Series(["b", None, "b"], dtype="string"),
+        [True, None, False],
+    ),
+    "names": (lambda t: t["cat"] == ["no", "no", None], [True, None, None]),
+    "times": (
+        lambda t: t["time"] == [dt.datetime(2020, 1, 1, tzinfo=dt.UTC), None, pd.NaT],
+        [True, None, None],
+    ),
+    "zone": (lambda t: t["time"] == LONDON, [True, None, None]),
+    "zone array": (lambda t: t["time"] == LONDON.array, [True, None, None]),
+    "all missing": (lambda t: t["time"] == [None, pd.NaT, None], [None, None, None]),
+    "all missing text": (lambda t: t["text"] == [None, None, None], [None, None, None]),
+    "durations": (
+        lambda t: t["time"] - pd.Series([pd.Timedelta("1D"), pd.NaT, pd.Timedelta("1D")]),
+        [1577836800.0 - 86400, None, 0.0],
+    ),
+    "list of durations": (
+        lambda t: t["time"] + [dt.timedelta(1), None, None],
+        [1577836800.0 + 86400, None, None],
+    ),
+    "bits beyond the type": (lambda t: t["n"] & 255, [1, None, 3]),
+    "or beyond the type": (lambda t: 256 | t["n"], [257, None, 259]),
+    "truth beside a large number": (lambda t: t["flag"] == 2**63, [False, None, False]),
+    "float32 and Python's float": (lambda t: t["half"] == 0.1, [True, None, False]),
+    "float32 and a list of them": (lambda t: t["half"] == [0.1, 0.1, 0.1], [True, None, False]),
+    "float32 and float64": (lambda t: t["half"] == np.full(3, 0.1), [False, None, False]),
+    "power": (lambda t: 2 ** t["n"], [2, None, 8]),
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_expressions(table, name):
+    expression, wanted = EXPRESSIONS[name]
+    assert shown(expression(table)) == wanted
+
+
+REFUSED = {
+    "masked alone": (lambda t: t["n"] == np.ma.masked, ArgumentTypeError, "isna()"),
+    "NA alone": (lambda t: t["n"] + pd.NA, ArgumentTypeError, "nothing is equal to NA"),
+    "NaT alone": (lambda t: t["time"] == pd.NaT, ArgumentTypeError, "nothing is equal to NaT"),
+    "float & float": (lambda t: t["real"] & t["real"], ArgumentTypeError, "compare first"),
+    "~float": (lambda t: ~t["real"], ArgumentTypeError, "compare first"),
+    "whole & fraction": (lambda t: t["big"] & 1.5, ArgumentTypeError, "compare first"),
+    "^ beyond": (lambda t: t["n"] ^ 2**70, ResultRangeError, "beyond int64"),
+    "float beyond": (lambda t: t["real"] + 2**1100, ResultRangeError, "too large"),
+    "list beyond": (lambda t: t["n"] + [2**70, 1, 1], ResultRangeError, "beyond 64 bits"),
+    "Decimal": (lambda t: t["n"] == Decimal(1), ArgumentTypeError, "a Decimal"),
+    "complex": (lambda t: t["n"] + 1j, ArgumentTypeError, "a complex"),
+    "two dimensions": (lambda t: t["n"] + np.ones((3, 1)), DataError, "one dimension of rows"),
+    "a list in a list": (lambda t: t["n"] == [[1, 2, 3]], DataError, "one dimension of rows"),
+    "a year": (lambda t: t["time"] + np.timedelta64(1, "Y"), ArgumentTypeError, "no fixed length"),
+    "months": (
+        lambda t: t["time"] + np.array([1, 2, 3], "m8[M]"),
+        ArgumentTypeError,
+        "no fixed length",
+    ),
+    "a duration compared": (lambda t: t["time"] == dt.timedelta(1), ArgumentTypeError, "datetime"),
+    "maximum of codes": (lambda t: np.maximum(t["cat"], 3), ArgumentTypeError, "codes"),
+    "exp of codes": (lambda t: np.exp(t["cat"]), ArgumentTypeError, "codes"),
+    "codes as the other": (lambda t: np.maximum(t["n"], t["cat"]), ArgumentTypeError, "numbers"),
+    "minimum of text": (lambda t: np.minimum(t["text"], "a"), ArgumentTypeError, "of numbers"),
+    "matmul": (lambda t: t["n"] @ np.ones(3), ArgumentTypeError, "does not go row by row"),
+    "matmul, mirrored": (lambda t: np.ones(3) @ t["n"], ArgumentTypeError, "row by row"),
+    "out": (lambda t: np.add(t["n"], 1, out=np.zeros(3)), ArgumentTypeError, "out=..."),
+    "where": (lambda t: np.add(t["n"], 1, where=np.ones(3, bool)), ArgumentTypeError, "where"),
+    "reduce": (lambda t: np.add.reduce(t["n"]), ArgumentTypeError, "sum()"),
+    "shift by less than 0": (lambda t: np.left_shift(t["n"], -1), ArgumentTypeError, "0 bits"),
+    "array of what is missing": (lambda t: np.asarray(t["n"]), DataError, "has missing values"),
+    "sorted by numpy": (lambda t: np.sort(t["flag"]), DataError, "has missing values"),
+    "strings as an array": (lambda t: np.asarray(t["text"]), DataError, "has missing values"),
+    "where of numpy": (lambda t: np.where(t["n"] > 1, 1, 0), DataError, "has missing values"),
+    "a list of fields": (lambda t: np.concatenate([t["n"], t["n"]]), DataError, "missing values"),
+    "row numbers missing": (lambda t: t["big"].apply_index(t["n"]), RowError, "is missing"),
+    "row numbers masked": (lambda t: t["n"].data[MASKED - 1], RowError, "at position 2"),
+    "isin Decimal": (lambda t: t["n"].isin([Decimal(1)]), ArgumentTypeError, "a Decimal"),
+    "isin lists": (lambda t: t["n"].isin([[1, 3]]), ArgumentTypeError, "not lists of them"),
+    "isin text": (lambda t: t["n"].isin(t["text"]), ArgumentTypeError, "holds numbers"),
+    "isin numbers": (lambda t: t["text"].isin(t["n"]), ArgumentTypeError, "holds strings"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_go_together_says_why(table, name):
+    expression, error, part = REFUSED[name]
+    with pytest.raises(error) as raised:
+        expression(table)
+    assert part in str(raised.value)
+
+
+def test_statistics_of_numpy_are_those_of_the_field(table):
+    """They would otherwise be of what is stored."""
+    values = np.array([1, 3])
+    for function in (np.sum, np.mean, np.median, np.min, np.max, np.std, np.var, np.nanmean):
+        assert function(table["n"]) == function(values)
+    assert np.mean(table["real"]) == pytest.approx(1.3)
+    assert np.quantile(table["real"].fillna(0), 0.5) == pytest.approx(0.1)
+    assert np.isnan(np.asarray(table["real"])).tolist() == [False, True, False]
+    assert np.concatenate([table["n"].fillna(9), [4]]).tolist() == [1, 9, 3, 4]
+
+
+def test_what_is_stored_for_a_missing_float_is_no_number():
+    """Files of ExeTera have 0 there, and a flag that says that it is none."""
+    with Session() as s:
+        made = s.open_dataset("memory://flags", "w", "d").create_dataframe("t")
+        made.create_timestamp("date").data.write([0.0, 5.0])
+        made.create_numeric("date_set", "bool").data.write([False, True])
+        made.create_numeric("x", "float32").data.write([0.0, 5.0])
+        made.create_numeric("x_valid", "bool").data.write([False, True])
+        for name in ("date", "x"):
+            assert np.nanmin(np.asarray(made[name])) == 5
+            assert np.median(made[name]) in (5, dt.datetime.fromtimestamp(5, dt.UTC))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_isin(table, form):
+    assert table["n"].isin(FORMS[form]([3, None, 0])).tolist() == [False, None, True]
+    assert table["big"].isin(FORMS[form]([2**53 + 1, 2**53])).tolist() == [True, None, False]
+    assert table["big"].isin(FORMS[form]([2**53])).tolist() == [False, None, False]
+
+
+def test_isin_of_other_types(table):
+    other = table.create_categorical("other", "int8", {"yes": 0, "maybe": 1})
+    other.data.write(["yes", "maybe", "maybe"])
+    assert table["cat"].isin(other).tolist() == [False, None, True]
+    assert table["cat"].isin(["yes", None]).tolist() == [False, None, True]
+    assert table["text"].isin(table["fixed"]).tolist() == [True, None, True]
+    assert table["fixed"].isin(table["text"]).tolist() == [True, None, True]
+    assert table["fixed"].isin(pd.Series(["b", None])).tolist() == [False, None, True]
+    assert table["text"].isin(table["text"].data).tolist() == [True, None, True]
+    assert table["time"].isin(table["time"]).tolist() == [True, None, True]
+    assert table["time"].isin(LONDON).tolist() == [True, None, False]
+    assert table["half"].isin([0.1]).tolist() == [True, None, False]
+    assert table["half"].isin(np.array([0.1])).tolist() == [False, None, False]
+    assert table["real"].isin(table["half"]).tolist() == [False, None, True]
+    assert table["n"].fillna(0).isin([0]).tolist() == [False, True, False]
+    kept = table.apply_filter(~table["n"].isin([1]), ddf=table.dataset.create_dataframe("kept"))
+    assert kept["n"].data[:].tolist() == [3]  # neither is what is missing
+
+
+def test_masks_of_rows(table):
+    mask = np.ma.masked_array([True, True, False], [True, False, False])
+    stored = np.ma.masked_array([True, True, True], [True, False, False])
+    assert shown(table["big"].apply_filter(mask)) == [None]
+    assert table["n"].data[stored].tolist() == [0, 3]
+    assert table["n"].data[table["flag"]].tolist() == [1]
+    table["real"].data[mask] = 7.0
+    assert shown(table["real"]) == [0.1, 7.0, 2.5]
+    kept = table.apply_filter(mask, ddf=table.dataset.create_dataframe("kept"))
+    assert len(kept["n"]) == 1
+
+
+def test_unique_counts_what_there_is(table):
+    values, rows, inverse, counts = table["n"].unique(True, True, True)
+    assert (values.tolist(), rows.tolist(), counts.tolist()) == ([1, 3], [0, 2], [1, 1])
+    assert inverse.tolist() == [0, None, 1]
+    values, rows, inverse, counts = table["text"].unique(True, True, True)
+    assert (values.tolist(), rows.tolist(), counts.tolist()) == (["a", "b"], [0, 2], [1, 1])
+    assert inverse.tolist() == [0, None, 1]
+    assert table["cat"].unique(return_counts=True)[1].tolist() == [1, 1]
+
+
+WRITES = {
+    "nullable": ("int64", pd.array([2**53 + 1, None], dtype="Int64"), [2**53 + 1, None]),
+    "series": ("int8", pd.Series([1, None], dtype="Int8"), [1, None]),
+    "boolean": ("bool", pd.array([True, None], dtype="boolean"), [True, None]),
+    "nullable floats": ("float64", pd.array([0.5, None], dtype="Float64"), [0.5, None]),
+    "large beside none": ("int64", [2**53 + 1, None], [2**53 + 1, None]),
+    "large beside a whole float": ("int64", [2**53 + 1, 2.0], [2**53 + 1, 2]),
+    "large as a float": ("float64", [2.0**60, None, 2**53], [2.0**60, None, 2**53]),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_writes(name):
+    dtype, values, wanted = WRITES[name]
+    found = in_memory(dtype, values)
+    assert shown(found) == wanted
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        ("float64", [2**53 + 1]),
+        ("float64", [0.5, 2**53 + 1]),
+        ("float64", [0.5, None, 2**53 + 1]),
+        ("float64", np.array([2**53 + 1])),
+        ("float64", pd.array([2**53 + 1, None])),
+        ("float32", [2**24 + 1]),
+        ("int64", [2**53 + 1, 0.5]),
+        ("int64", [2**63, None]),
+    ],
+)
+def test_a_number_that_would_be_rounded_is_not_written(dtype, values):
+    with pytest.raises(DataError, match="does not fit"):
+        in_memory(dtype, values)
+
+
+def test_texts_and_times_of_pandas_are_written(table):
+    table["text"].data.write(pd.Series(["c", None]))
+    table["fixed"].data.write(pd.array(["c", None], dtype="string"))
+    table["cat"].data.write(pd.Series(["yes", None], dtype="category"))
+    table["time"].data.write(LONDON)
+    assert shown(table["text"])[3:] == ["c", None]
+    assert shown(table["fixed"])[3:] == [b"c", None]
+    assert shown(table["cat"])[3:] == [1, None]
+    assert shown(table["time"])[3:] == [1577836800.0, None, None]
+
+
+@pytest.mark.parametrize("name", ["n", "text", "cat"])
+def test_a_field_that_was_cleared_takes_other_rows(table, name):
+    field = table[name]
+    field.data.clear()
+    assert len(field.isna()) == 0
+    values = {"n": [4, None], "text": ["x", None], "cat": ["no", None]}[name]
+    field.data.write(values)
+    assert field.isna().data[:].tolist() == [False, True]
+    field.data.clear()
+    field.data.write(values[:1])
+    assert field.isna().data[:].tolist() == [False]
+
+
+def test_spread_and_middle_of_large_numbers():
+    """Of which floats do not hold each: exact before they are rounded."""
+    values = [2**60 + 1, 2**60 + 2, 2**60 + 4, None]
+    field = in_memory("int64", values)
+    assert field.std() == pytest.approx(np.std([1, 2, 4], ddof=1), rel=1e-14)
+    assert field.var() == pytest.approx(np.var([1, 2, 4], ddof=1), rel=1e-14)
+    assert field.median() == 2**60
+    assert in_memory("int64", [-(2**60), 2**60 + 2**9]).median() == 256
+    everything = in_memory("uint64", [2**64 - 1, 0, 5])
+    assert everything.std() == pytest.approx(float(np.std([2.0**64, 0, 5], ddof=1)), rel=1e-14)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_spread_of_groups_of_large_numbers(ordered):
+    rng = np.random.default_rng(5)
+    keys = rng.integers(0, 7, 1000).astype(np.int32)
+    keys = np.sort(keys) if ordered else keys
+    small = rng.integers(0, 100, 1000)
+    with Session(row_block=64) as s:
+        ds = s.open_dataset("memory://spread", "w", "d")
+        table = ds.create_dataframe("t")
+        table.create_numeric("k", "int32").data.write(keys)
+        table.create_numeric("v", "int64").data.write(small + np.where(keys % 2, 2**60, 0))
+        table.groupby("k").agg({"v": ["std", "var"]}, ddf=(found := ds.create_dataframe("g")))
+        wanted = [np.std(small[keys == key], ddof=1) for key in range(7)]
+        np.testing.assert_allclose(found["v_std"].data[:], wanted, rtol=1e-12)
+        np.testing.assert_allclose(found["v_var"].data[:], np.square(wanted), rtol=1e-12)
