@@ -32,6 +32,7 @@ __all__ = [
     "lock",
     "opening",
     "say",
+    "warn_of_changes",
 ]
 
 
@@ -219,6 +220,22 @@ def commit_abandoned(identity: str) -> None:
     if draft is None or draft.users or draft.pid != os.getpid() or draft.clean:
         return
     draft.commit()
+
+
+def warn_of_changes(identity: str) -> None:
+    """Say that somebody in this process has changes that a reader of the place does not see."""
+    with lock:
+        draft = drafts.get(identity)
+    if draft is not None and draft.pid == os.getpid() and draft.dirty:
+        warnings.warn(
+            visible(
+                f"the dataset {draft.url} is open for writing in this process, with changes that "
+                "are not committed: what was just opened shows the last version without them; "
+                "call commit() first, or read from the dataset that is open"
+            ),
+            UserWarning,
+            stacklevel=6,
+        )
 
 
 def _commit_quietly(draft: SharedDraft) -> None:

@@ -68,6 +68,7 @@ def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
     with sharing.opening(store.identity):
         if not (writable or options.shared_reads):
             sharing.commit_abandoned(store.identity)
+            sharing.warn_of_changes(store.identity)
             return ZarrStorage(_load(store, mode, options), writable=False)
         shared = _shared(store.identity, writable=writable)
         if shared is not None and _is_there(shared):
