@@ -23,7 +23,14 @@ from exetera_zarr.storage.stores.base import LARGEST_CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MOST_BLOCKS", "check", "limits", "parsed", "without_collections"]
+__all__ = [
+    "MOST_BLOCKS",
+    "check",
+    "check_changes",
+    "limits",
+    "parsed",
+    "without_collections",
+]
 
 MOST_BLOCKS = 1 << 24
 """Chunks of an array."""
@@ -140,6 +147,22 @@ class _Root(Struct):
     consolidated_metadata: _Consolidated
 
 
+class _FactsOfChanges(_Facts, kw_only=True):
+    root: _Digest
+
+
+class _AttributesOfChanges(Struct):
+    exetera: _FactsOfChanges
+
+
+class _Changes(Struct):
+    """A manifest that has only what changed."""
+
+    attributes: _AttributesOfChanges
+    over: Annotated[list[tuple[_Version, int]], Meta(min_length=1, max_length=64)]
+    changes: dict[_Path, _Group | _Array]
+
+
 def parsed(data: bytes, where: str) -> dict[str, Any]:
     """
     The JSON object that some bytes are.
@@ -191,6 +214,18 @@ def check(document: Mapping[str, Any], where: str) -> None:
         problem = _wrong_with(path, node, below)
         if problem is not None:
             raise CorruptDataError(f"{where}: {path!r} {problem}")
+
+
+def check_changes(document: Mapping[str, Any], where: str) -> None:
+    """The same of a manifest that has only what changed; what it is over is checked with it."""
+    try:
+        with without_collections():
+            found = msgspec.convert(document, _Changes)
+    except msgspec.ValidationError as error:
+        raise CorruptDataError(f"{where}: it is not well formed: {error}") from None
+    numbers = [found.attributes.exetera.version, *(number for number, _ in found.over)]
+    if numbers != sorted(set(numbers), reverse=True):
+        raise CorruptDataError(f"{where}: version {numbers[0]} cannot be over {numbers[1:]}")
 
 
 def _wrong_with(path: str, node: _Group | _Array, below: Mapping[str, Any]) -> str | None:

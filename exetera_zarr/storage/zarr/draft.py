@@ -24,6 +24,7 @@ from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
 from exetera_zarr.storage.zarr.after_commit import Publication
 from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
 from exetera_zarr.storage.zarr.block_cache import WriteBack
+from exetera_zarr.storage.zarr.changes import Manifest, manifest_bytes
 from exetera_zarr.storage.zarr.documents import without_collections
 from exetera_zarr.storage.zarr.layout import Node
 from exetera_zarr.storage.zarr.readahead import ReadAhead
@@ -95,6 +96,7 @@ class Draft(SharedDraft):
         self._dropped: list[State] = []
         """What was rolled back inside of the transaction that is under way."""
         self._began = clock()
+        self._confirmed: dict[int, Manifest] = {}
         self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
         self._state = State(version, self._tree(version))
 
@@ -313,7 +315,7 @@ class Draft(SharedDraft):
     def _would_expire(self, expire: Keep) -> bool:
         """Whether versions would go by another rule, not counting the newest one."""
         kept = self.base.facts.get("kept", [])
-        return len(expire.choose(kept[:-1], *kept[-1])) < len(kept) if kept else False
+        return bool(kept) and expire.choose(kept[:-1], *kept[-1])[0][0] > kept[0][0]
 
     def _commit(
         self, force: bool, expire: Keep | None
@@ -357,11 +359,12 @@ class Draft(SharedDraft):
             version = manifests.Version(
                 base.number + 1, data, layout.decode(data, self.store.url), revealed=False
             )
-            if self._create(version, settled):
+            found = manifest_bytes(data, version.document, self._confirmed[base.number])
+            if self._create(version, found, settled):
                 return base, settled, version
             self._meet(force=force)
 
-    def _create(self, version: manifests.Version, settled: _Settled) -> bool:
+    def _create(self, version: manifests.Version, data: bytes, settled: _Settled) -> bool:
         """
         Write the manifest; whether that number was free.
 
@@ -373,7 +376,7 @@ class Draft(SharedDraft):
         sent = Sent(version.facts["checksum"], tuple(settled))
         self._state = replace(self._state, sent=(*self._state.sent, sent))
         try:
-            created = manifests.create(self.store, version.number, version.data)
+            created = manifests.create(self.store, version.number, data)
         except StorageError as error:
             if is_full(error):  # so it was not written, and will not arrive
                 self._state = replace(self._state, sent=self._state.sent[:-1])
@@ -387,7 +390,7 @@ class Draft(SharedDraft):
         """Find out whether a manifest that was sent is a version, and be over that if so."""
         if self._state.sent:
             try:
-                following = manifests.read(self.store, self.base.number + 1)
+                following = manifests.read(self.store, self.base.number + 1, self.base)
             except FileNotFoundError:
                 return  # it may be still on its way
             self._recognise(following)
@@ -421,11 +424,11 @@ class Draft(SharedDraft):
 
     def _meet(self, *, force: bool) -> None:
         """Go over the versions that were committed since the one that this draft is over."""
-        if self._recognise(manifests.read(self.store, self.base.number + 1)):
+        if self._recognise(manifests.read(self.store, self.base.number + 1, self.base)):
             return
         newest = manifests.newest(self.store)
         assert newest is not None
-        self._go_over(manifests.read(self.store, newest), force=force)
+        self._go_over(manifests.read(self.store, newest, self.base), force=force)
 
     def _go_over(self, newest: manifests.Version, *, force: bool) -> None:
         tree = self._tree(newest)
@@ -439,7 +442,8 @@ class Draft(SharedDraft):
         """Have every array of the draft in the store; what each of them is there."""
         settled: _Settled = []
         # Beside the rest, so it takes no time; and first, since nothing else matters without it.
-        tasks: list[Callable[[], None]] = [partial(manifests.confirm, self.store, self.base)]
+        self._confirmed.clear()
+        tasks: list[Callable[[], None]] = [self._confirm]
         for path, node in self.root.walk():
             for role, array in node.arrays.items():
                 changes = array.changes
@@ -461,6 +465,10 @@ class Draft(SharedDraft):
             raise _removed(f"{error.filename}") from error
         return settled
 
+    def _confirm(self) -> None:
+        base = self.base
+        self._confirmed[base.number] = manifests.confirm(self.store, base)
+
     def _gone(self, key: str) -> Exception:
         """What a missing chunk means."""
         node = keys.node_of(key)
@@ -468,7 +476,7 @@ class Draft(SharedDraft):
             return _removed(f"{self.store.url}/{key}")
         newest = manifests.newest(self.store)  # without a pool, whose thread this may be
         if newest is not None:
-            kept = kept_versions(manifests.read(self.store, newest).facts)
+            kept = kept_versions(manifests.manifest(self.store, newest).facts)
             if self.base.number not in kept:
                 return VersionNotFoundError(
                     f"{self.store.url}/{key} is gone: version {self.base.number} was removed "
@@ -548,8 +556,8 @@ class Draft(SharedDraft):
         self.context.uploads.wait()  # for what was rolled back
         node = self.root.groups[table]
         segments = {node.segment} | self.context.segments.get(node.id, set())
-        for number in kept_versions(self.base.facts):
-            for path, document in manifests.read(self.store, number).below.items():
+        for documents in manifests.documents(self.store, kept_versions(self.base.facts)):
+            for path, document in documents.items():
                 if "/" not in path and document["attributes"].get("id") == node.id:
                     segments.add(path)
         others = {other.segment for other in self.root.groups.values() if other is not node}

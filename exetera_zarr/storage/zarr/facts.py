@@ -10,7 +10,7 @@ from exetera_zarr._version import __version__
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.rebase import changed
-from exetera_zarr.storage.zarr.retention import Keep
+from exetera_zarr.storage.zarr.retention import Keep, lists_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +72,11 @@ def following(
     number = state.base.number + 1
     policy = state.policy or Keep.of(facts)
     checksum = facts.pop("checksum")
+    kept = (expire or policy).choose(facts.get("kept", []), number, present)
+    requires = [name for name in facts.get("requires", ()) if name != layout.RANGES]
     return {
         **facts,
+        "requires": requires if lists_all(kept) else [*requires, layout.RANGES],
         "version": number,
         "previous": checksum,
         "draft": draft,
@@ -82,7 +85,7 @@ def following(
         "tables": list(state.root.groups),
         "row_block": state.root.row_block,
         "keep": policy.document(),
-        "kept": (expire or policy).choose(facts.get("kept", []), number, present),
+        "kept": kept,
     }
 
 

@@ -19,20 +19,38 @@ from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.undo import TreeNode
 from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
 from exetera_zarr.storage.zarr.chunks import ChunkCodec
-from exetera_zarr.storage.zarr.documents import check, parsed
+from exetera_zarr.storage.zarr.documents import check, check_changes, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["FORMAT", "Node", "array_document", "decode", "documents", "encode", "plain", "tree"]
+__all__ = [
+    "CHANGES",
+    "FORMAT",
+    "RANGES",
+    "Node",
+    "array_document",
+    "checksum_of",
+    "decode",
+    "documents",
+    "encode",
+    "encode_changes",
+    "plain",
+    "tree",
+]
 
 FORMAT = 1
-_KNOWN_FEATURES: frozenset[str] = frozenset()
+CHANGES = "changes"
+"""What a manifest requires that has only the documents that changed."""
+RANGES = "ranges"
+"""What a version requires that keeps versions between those that it lists."""
+_KNOWN_FEATURES: frozenset[str] = frozenset([CHANGES, RANGES])
 _DTYPES = frozenset(
     ["bool", "float32", "float64", *(f"{s}int{b}" for s in ("", "u") for b in (8, 16, 32, 64))]
 )
 _CODECS = frozenset(["bytes", "blosc", "crc32c", "zstd", "gzip", "transpose", "sharding_indexed"])
 _UNSIGNED = "0" * 64
+_MARK = b'"exetera":{"checksum":"'
 
 Document = dict[str, Any]
 
@@ -135,7 +153,7 @@ def documents(
     Returns
     -------
     dict
-        By node path, parents first.
+        By node path, sorted, so that parents come first.
     """
     found: dict[str, Document] = {}
     for path, node in root.walk():
@@ -153,7 +171,7 @@ def documents(
         found[path] = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
         for array in arrays.values():
             found[array.path] = array.document
-    return found
+    return dict(sorted(found.items()))
 
 
 def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: Document) -> bytes:
@@ -188,6 +206,47 @@ def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: 
     return _signed(plain(document))
 
 
+def encode_changes(
+    changes: Mapping[str, Document],
+    facts: Mapping[str, Any],
+    attributes: Document,
+    over: Sequence[tuple[int, int]],
+) -> bytes:
+    """
+    The manifest of a version that has only the documents that changed.
+
+    Parameters
+    ----------
+    changes
+        The documents, by path.
+    facts
+        What the root document says of the version, its checksum included.
+    attributes
+        Other attributes of the root.
+    over
+        Number and bytes of the manifests that have the others, the nearest first.
+
+    Returns
+    -------
+    bytes
+        As of `encode`, with a checksum of its own.
+    """
+    said = {
+        **facts,
+        "checksum": _UNSIGNED,
+        "requires": [*facts["requires"], CHANGES],
+        "root": facts["checksum"],
+    }
+    document = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"exetera": said, **attributes},
+        "over": over,
+        "changes": changes,
+    }
+    return _signed(plain(document))
+
+
 def plain(document: Document) -> bytes:
     """The bytes of a Zarr document."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -195,13 +254,18 @@ def plain(document: Document) -> bytes:
 
 
 def _signed(unsigned: bytes) -> bytes:
-    mark = b'"exetera":{"checksum":"'
-    at = unsigned.index(mark) + len(mark)
+    at = unsigned.index(_MARK) + len(_MARK)
     digest = hashlib.sha256(unsigned).hexdigest().encode()
     return unsigned[:at] + digest + unsigned[at + 64 :]
 
 
 # -- reading
+
+
+def checksum_of(data: bytes) -> str:
+    """The checksum that a document, or a manifest, states."""
+    at = data.index(_MARK) + len(_MARK)
+    return data[at : at + 64].decode()
 
 
 def decode(data: bytes, where: str) -> Document:
@@ -237,7 +301,10 @@ def decode(data: bytes, where: str) -> Document:
     digest = str(facts.get("checksum", "")).encode()
     if len(digest) != 64 or _signed(data.replace(digest, _UNSIGNED.encode(), 1)) != data:
         raise CorruptDataError(f"{where}: its checksum does not match its content")
-    check(document, where)
+    if CHANGES in required:
+        check_changes(document, where)
+    else:
+        check(document, where)
     return document
 
 

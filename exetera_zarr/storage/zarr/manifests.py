@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,20 +18,24 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.base import Commit
-from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr import changes, layout
+from exetera_zarr.storage.zarr.changes import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from exetera_zarr.storage.stores.base import ObjectStore
 
 __all__ = [
     "Version",
+    "changed_documents",
     "confirm",
     "create",
+    "documents",
     "history",
     "is_shown_after",
     "load",
+    "manifest",
     "newest",
     "read",
     "reveal",
@@ -54,7 +59,7 @@ class Version:
     number
         0 is the empty dataset, 1 the first commit.
     data
-        The bytes of its manifest.
+        The bytes of its root document.
     document
         The same, decoded and checked.
     revealed
@@ -100,6 +105,31 @@ def _numbers(store: ObjectStore) -> Iterator[int]:
         yield from range(found, -1, -1) if found is not None else ()
 
 
+def manifest(store: ObjectStore, number: int) -> Manifest:
+    """
+    The manifest of a version, as it is stored.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    """
+    key = _key(number)
+    try:
+        return _manifest(store, number, store.get(key))
+    except CorruptDataError:  # it may have been damaged on its way
+        return _manifest(store, number, store.get_again(key))
+
+
+def _manifest(store: ObjectStore, number: int, data: bytes) -> Manifest:
+    where = f"{store.url}/{_key(number)}"
+    document = layout.decode(data, where)
+    said = document["attributes"]["exetera"]["version"]
+    if said != number:
+        raise CorruptDataError(f"{where} says that it is version {said}, not {number}")
+    return Manifest(number, data, document)
+
+
 def newest(store: ObjectStore, root: Callable[[], bytes] | None = None) -> int | None:
     """
     Number of the newest version; None where there is no dataset.
@@ -128,12 +158,12 @@ def _newest_from_root(store: ObjectStore, root: Callable[[], bytes]) -> int | No
     What is there has to be a manifest of that number: some web servers have a page for every name.
     """
     try:
-        shown = _checked(store, _ROOT, root()).number
+        shown = _root(store, root()).number
     except FileNotFoundError:
         return None
     for number in range(shown + 1, shown + _BEHIND + 1):
         try:
-            _probed(store, number)
+            _probe(store, number)
         except (FileNotFoundError, PermissionError):
             # S3 refuses what is not there to those who may not list.
             return number - 1
@@ -143,10 +173,10 @@ def _newest_from_root(store: ObjectStore, root: Callable[[], bytes]) -> int | No
     )
 
 
-def _probed(store: ObjectStore, number: int) -> Version:
-    """The manifest of a version that may not be there; a page of another kind is an error."""
+def _probe(store: ObjectStore, number: int) -> None:
+    """Look for a manifest that may not be there; a page of another kind is an error."""
     try:
-        return read(store, number)
+        manifest(store, number)
     except CorruptDataError as error:
         raise CorruptDataError(
             f"{error}. A web server that answers every name with a page of its own does this as "
@@ -154,29 +184,81 @@ def _probed(store: ObjectStore, number: int) -> Version:
         ) from error
 
 
-def read(store: ObjectStore, number: int) -> Version:
+def read(store: ObjectStore, number: int, before: Version | None = None) -> Version:
     """
-    The manifest of a version.
+    A version by its number.
+
+    Parameters
+    ----------
+    store
+        The store.
+    number
+        Its number.
+    before
+        An earlier version, which may spare asking for what this one is over.
 
     Raises
     ------
     FileNotFoundError
         There is none.
     """
-    key = _key(number)
+    found = manifest(store, number)
+    if found.whole:
+        return Version(number, found.data, found.document)
+    numbers = [over for over, _ in reversed(found.over)]
+    if before is not None and numbers[-1] <= before.number < number:
+        parts = [before.below]
+    else:
+        below = concurrency.ordered(partial(_below, store, number), numbers, store.concurrency)
+        parts = list(below)
+    where = f"{store.url}/{_key(number)}"
+    root = changes.root_of(found, parts, where)
+    return Version(number, root, layout.decode(root, where))
+
+
+def _below(store: ObjectStore, number: int, over: int) -> dict[str, Any]:
     try:
-        return _checked(store, key, store.get(key), number)
-    except CorruptDataError:  # it may have been damaged on its way
-        return _checked(store, key, store.get_again(key), number)
+        return manifest(store, over).documents
+    except FileNotFoundError as error:
+        raise CorruptDataError(
+            f"{store.url}: version {number} is over version {over}, whose manifest is missing"
+        ) from error
 
 
-def _checked(store: ObjectStore, key: str, data: bytes, number: int | None = None) -> Version:
-    where = f"{store.url}/{key}"
+def _root(store: ObjectStore, data: bytes) -> Version:
+    where = f"{store.url}/{_ROOT}"
     document = layout.decode(data, where)
-    said = document["attributes"]["exetera"]["version"]
-    if number is not None and said != number:
-        raise CorruptDataError(f"{where} says that it is version {said}, not {number}")
-    return Version(said, data, document)
+    facts = document["attributes"]["exetera"]
+    if layout.CHANGES in facts["requires"]:
+        raise CorruptDataError(f"{where} is a manifest, and not a root document")
+    return Version(facts["version"], data, document)
+
+
+def documents(store: ObjectStore, kept: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """
+    The documents that any of some versions have, by path, some at a time.
+
+    Parameters
+    ----------
+    store
+        The store.
+    kept
+        Numbers of versions that follow each other, ascending.
+
+    Yields
+    ------
+    dict
+        Of the first version all; of the others what changed, or more.
+    """
+    if kept:
+        yield read(store, kept[0]).below
+        yield from changed_documents(store, kept[1:])
+
+
+def changed_documents(store: ObjectStore, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The documents that the manifests of some versions have, by path, a manifest at a time."""
+    found = concurrency.ordered(partial(manifest, store), numbers, store.concurrency)
+    return (one.documents for one in found)
 
 
 def load(store: ObjectStore) -> Version | None:
@@ -197,7 +279,7 @@ def load(store: ObjectStore) -> Version | None:
     root = executor.submit(store.get, _ROOT)
     number = newest(store, root.result)
     try:
-        revealed = _checked(store, _ROOT, root.result())
+        revealed = _root(store, root.result())
     except (FileNotFoundError, CorruptDataError):
         revealed = None
     finally:
@@ -208,29 +290,29 @@ def load(store: ObjectStore) -> Version | None:
         return None
     if revealed is not None and revealed.number >= number:
         return replace(revealed, revealed=True)
-    return read(store, number)
+    return read(store, number, revealed)
 
 
 def shown(store: ObjectStore) -> Version | None:
     """The version that other Zarr readers see; None if there is none, or it is damaged."""
     try:
-        return _checked(store, _ROOT, store.get(_ROOT))
+        return _root(store, store.get(_ROOT))
     except (FileNotFoundError, CorruptDataError):
         return None
 
 
-def confirm(store: ObjectStore, version: Version) -> None:
-    """ConflictError unless a version is still there, as it was when it was opened."""
-    try:
-        there = store.get(_key(version.number)) == version.data
-    except FileNotFoundError:
-        there = False
-    if not there:
+def confirm(store: ObjectStore, version: Version) -> Manifest:
+    """The manifest of a version; ConflictError unless it is still that which was opened."""
+    there = None
+    with contextlib.suppress(FileNotFoundError, CorruptDataError):
+        there = manifest(store, version.number)
+    if there is None or there.facts["checksum"] != version.facts["checksum"]:
         raise ConflictError(
             f"{store.url} was removed, or replaced by another dataset, since it was opened: its "
             f"version {version.number}, which this draft is over, is not there any more; the draft "
             "is kept, and can be copied into another dataset"
         )
+    return there
 
 
 def create(store: ObjectStore, number: int, data: bytes) -> bool:
@@ -294,7 +376,7 @@ def reveal(store: ObjectStore, version: Version, shown: Version | None) -> None:
         latest = newest(store)
         if latest is None or latest <= version.number:
             break
-        version = read(store, latest)
+        version = read(store, latest, version)
     store.sync()
 
 
@@ -394,9 +476,9 @@ def is_shown_after(store: ObjectStore, version: Version) -> bool:
 
 def history(store: ObjectStore, kept: Collection[int]) -> Iterator[Commit]:
     """The committed versions, newest first; `kept` are the numbers of those that can be opened."""
-    manifests = concurrency.ordered(partial(read, store), _numbers(store), store.concurrency)
-    for manifest in manifests:
-        facts = manifest.facts
+    manifests = concurrency.ordered(partial(manifest, store), _numbers(store), store.concurrency)
+    for one in manifests:
+        facts = one.facts
         number = facts["version"]
         yield Commit(
             number,

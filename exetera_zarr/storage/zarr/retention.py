@@ -12,7 +12,7 @@ from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ORPHAN_AGE", "Keep", "kept_versions"]
+__all__ = ["ORPHAN_AGE", "Keep", "kept_versions", "lists_all"]
 
 ORPHAN_AGE = 7 * 86_400.0
 """Seconds after which what no version reaches cannot belong to a draft that is alive."""
@@ -73,24 +73,50 @@ class Keep:
         Parameters
         ----------
         before
-            Number and time of each version kept so far, ascending.
+            Number and time of versions kept so far, ascending: of the first, the last, and as many
+            between them as are listed, which are kept whether they are listed or not.
         number, present
             Those of the new one.
 
         Returns
         -------
         list of [number, time]
-            The end of those, with the new one: never one that follows a version that is not kept.
+            The same of those that are kept: all from a first one on, up to the new one.
         """
         ages = [*before, [number, present]]
-        for start, (_, created) in enumerate(ages):
-            # A version that a fast clock wrote is not young for ever: 0 seconds keeps none by age.
-            young = self.seconds > 0 and present - created < self.seconds
-            if len(ages) - start <= self.versions or young:
-                return [list(pair) for pair in ages[start:]]
-        return [[number, present]]
+        youngest = next((at for at, (_, made) in enumerate(ages) if self._young(made, present)), 0)
+        # One that is not listed may be as young as the next that is.
+        by_age = ages[youngest - 1][0] + 1 if youngest else ages[0][0]
+        if not self._young(ages[youngest][1], present):
+            by_age = number
+        first = max(ages[0][0], min(by_age, number - self.versions + 1))
+        kept = [list(pair) for pair in ages if pair[0] >= first]
+        if kept[0][0] > first:
+            kept.insert(0, [first, kept[0][1]])
+        return _thinned(kept)
+
+    def _young(self, made: float, present: float) -> bool:
+        # A version that a fast clock wrote is not young for ever: 0 seconds keeps none by age.
+        return self.seconds > 0 and present - made < self.seconds
 
 
-def kept_versions(facts: Mapping[str, Any]) -> list[int]:
+_MOST_LISTED = 100
+
+
+def _thinned(kept: list[list[float]]) -> list[list[float]]:
+    """Without every second one in the older half, where there are many."""
+    if len(kept) <= _MOST_LISTED:
+        return kept
+    half = len(kept) // 2
+    return [*kept[:half:2], *kept[half:]]
+
+
+def lists_all(kept: Sequence[Sequence[float]]) -> bool:
+    """Whether all versions that are kept are listed."""
+    return len(kept) == kept[-1][0] - kept[0][0] + 1
+
+
+def kept_versions(facts: Mapping[str, Any]) -> range:
     """Numbers of the versions that a manifest keeps, ascending; its own included."""
-    return [int(number) for number, _ in facts.get("kept", [])] or [int(facts["version"])]
+    kept, newest = facts.get("kept", []), int(facts["version"])
+    return range(int(kept[0][0]) if kept else newest, newest + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import is_full
@@ -39,13 +38,11 @@ def sweep_versions(
     newest
         The newest of these, which is revealed.
     """
-    live = dict(newest.below)
-    for number in kept:
-        if number != newest.number:
-            live |= manifests.read(store, number).below
+    # An array that a version has no more comes back in no later one: its path is never used again.
+    live = newest.below.keys() | manifests.read(store, kept[0]).below.keys()
     dead: dict[str, Any] = {}
-    for number in expired:
-        dead |= {p: d for p, d in manifests.read(store, number).below.items() if p not in live}
+    for found in manifests.documents(store, expired):
+        dead |= {path: document for path, document in found.items() if path not in live}
     arrays = {path: about for path, about in dead.items() if about["node_type"] == "array"}
     concurrency.each(store.delete, _documents(arrays), store.concurrency)
     _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
@@ -115,8 +112,8 @@ def sweep_orphans(
         How many there were.
     """
     live: set[str] = set(spared)
-    for number in kept:
-        live |= manifests.read(store, number).below.keys()
+    for found in manifests.documents(store, kept):
+        live |= found.keys()
     entries, present = _listed(store)
     orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
     expired = _reached(store, min(kept)) if orphans else {}
@@ -170,10 +167,8 @@ def _reached(store: ObjectStore, end: int) -> dict[str, str]:
     They are still there where a sweep was interrupted.
     """
     reached: dict[str, str] = {}
-    for version in concurrency.ordered(
-        partial(manifests.read, store), range(end), store.concurrency
-    ):
-        reached |= {path: about["node_type"] for path, about in version.below.items()}
+    for found in manifests.changed_documents(store, range(end)):
+        reached |= {path: about["node_type"] for path, about in found.items()}
     return reached
 
 

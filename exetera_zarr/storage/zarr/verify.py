@@ -55,7 +55,7 @@ def _manifests(draft: Draft, kept: list[int]) -> Iterator[str]:
     previous: str | None = None
     for number in kept:
         try:
-            facts = manifests.read(draft.store, number).facts
+            facts = manifests.manifest(draft.store, number).facts
         except (ExeteraError, OSError) as error:
             yield f"the manifest of version {number}: {error}"
             previous = None
