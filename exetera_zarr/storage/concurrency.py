@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exetera_zarr.storage.stores.base import ObjectStore
 
-__all__ = ["Uploads", "each", "end_pools", "in_background", "ordered", "pool", "together"]
+__all__ = ["Uploads", "each", "end_pools", "in_background", "ordered", "pool", "run", "together"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -174,6 +174,14 @@ def each(task: Callable[[_T], object], items: Iterable[_T], threads: int) -> Non
     """Run `task` on every item, several at a time; the first error stops the rest and is raised."""
     for _ in ordered(task, items, threads):
         pass
+
+
+def run(jobs: Sequence[Callable[[], object]], threads: int) -> None:
+    """Do all of some jobs, several at a time; the first error stops the rest and is raised."""
+    if len(jobs) == 1:
+        jobs[0]()
+    else:
+        each(lambda job: job(), jobs, threads)
 
 
 def together(task: Callable[[_T], _R], items: Iterable[_T], at_once: int) -> list[_R]:

@@ -9,6 +9,7 @@ __all__ = [
     "DOCUMENT",
     "MANIFESTS",
     "NODE_OR_ARRAY",
+    "PACK_NAME",
     "is_array",
     "is_array_folder",
     "is_array_key",
@@ -27,16 +28,20 @@ MANIFESTS = "__exetera__/commits"
 _SEGMENT = r"(?![.]|__|(?i:zarr[.]json)(?![^/]))[A-Za-z0-9 ._%-]{0,254}[A-Za-z0-9_%-](?![^/])"
 _NODE = rf"{_SEGMENT}(?:/{_SEGMENT})?"
 _ARRAY = r"(?:values|index)(?:-[0-9a-f]{12})?"
-NODE_OR_ARRAY = rf"^{_NODE}(?:/{_ARRAY})?$(?!\n)"
-"""Pattern of the path of a table, a field or an array: none leads out of the dataset."""
+_PACK = r"__pack-[0-9a-f]{12}"
+_BELOW = rf"(?:{_NODE}/{_ARRAY}|{_SEGMENT}/{_PACK})"
+NODE_OR_ARRAY = rf"^(?:{_NODE}(?:/{_ARRAY})?|{_SEGMENT}/{_PACK})$(?!\n)"
+"""Pattern of the path of a table, a field, an array or a pack: none leads out of the dataset."""
+PACK_NAME = rf"^{_PACK}$(?!\n)"
+"""Pattern of the name of a pack."""
 ARRAY_NAME = rf"^{_ARRAY}$(?!\n)"
 """Pattern of the name of an array."""
 _manifest = re.compile(r"[0-9]{10}\.json")
 _node = re.compile(_NODE)
-_array = re.compile(rf"{_NODE}/{_ARRAY}")
-_array_folder = re.compile(rf"{_NODE}/{_ARRAY}(?:/c(?:/[0-9]+)?)?")
-_array_key = re.compile(rf"{_NODE}/{_ARRAY}/(?:zarr\.json|c/[0-9]+(?:/0)?)")
-_chunk = re.compile(rf"{_NODE}/{_ARRAY}/c/[0-9]+(?:/0)?")
+_array = re.compile(_BELOW)
+_array_folder = re.compile(rf"{_BELOW}(?:/c(?:/[0-9]+)?)?")
+_array_key = re.compile(rf"{_BELOW}/(?:zarr\.json|c/[0-9]+(?:/0)?)")
+_chunk = re.compile(rf"{_BELOW}/c/[0-9]+(?:/0)?")
 _group_document = re.compile(rf"{_NODE}/zarr\.json")
 _object = re.compile(r"/(?:zarr\.json|c/[0-9]+(?:/0)?)$")
 _passing = re.compile(

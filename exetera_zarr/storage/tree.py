@@ -28,7 +28,10 @@ class ArrayOfDraft(Protocol):
     """An array as a draft has it, for all users."""
 
     dtype: np.dtype[Any]
-    length: int
+
+    @property
+    def length(self) -> int:
+        """Elements."""
 
     @property
     def block(self) -> int:

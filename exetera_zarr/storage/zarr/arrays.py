@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
 import weakref
@@ -15,6 +16,7 @@ from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
+from exetera_zarr.storage.zarr.packs import PackCache
 from exetera_zarr.storage.zarr.readahead import Order, ReadAhead
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.stores.base import ObjectStore
+    from exetera_zarr.storage.undo import Changeable
 
 __all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
 
 _BYTES_BLOCK = 8 << 20
 _LARGEST_CHUNK = 32 << 20
 _MANY = 1024
+_serials = itertools.count()
 
 
 def block_of(role: str, dtype: np.dtype[Any], row_block: int, *, of_bytes: bool) -> int:
@@ -100,7 +104,7 @@ class DraftContext:
     gone: Callable[[str], Exception]
     """The error to raise where the object of that key is missing."""
     ahead: ReadAhead
-    changing: Callable[[DraftArray], None]
+    changing: Callable[[Changeable], None]
     """Called with an array that is about to change."""
     read_cache: ReadCache = field(default_factory=ReadCache)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -119,6 +123,7 @@ class DraftContext:
     segments: dict[str, set[str]] = field(default_factory=dict)
     """Path segments that tables had before they were renamed here, by the table's id."""
 
+    packs: PackCache = field(default_factory=PackCache)
     sent: dict[str, set[str]] = field(default_factory=dict)
     """Keys that were written and that no version had so far, by the paths of their arrays."""
 
@@ -135,6 +140,12 @@ class DraftContext:
             path = f"{plain}-{secrets.token_hex(6)}"
             if path not in self.used:
                 break
+        self.used.add(path)
+        return path
+
+    def fresh_pack(self, table: str) -> str:
+        """The path of a pack that no draft has written before."""
+        path = f"{table}/__pack-{secrets.token_hex(6)}"
         self.used.add(path)
         return path
 
@@ -172,6 +183,7 @@ class DraftArray:
         stored: StoredArray | None = None,
     ) -> None:
         self.context = context
+        self.serial = next(_serials)
         self.prefix = prefix
         self.role = role
         self.dtype = dtype
@@ -241,15 +253,15 @@ class DraftArray:
             self._fetch(self._object(last)[0])
         if out is None:
             out = np.empty(stop - start, self.dtype)
+        concurrency.run(self.jobs(start, stop, out), self.context.store.concurrency)
+        return out
+
+    def jobs(self, start: int, stop: int, out: AnyArray) -> list[Callable[[], None]]:
+        """What has to be done to have elements ``start`` to ``stop`` in an array."""
         pieces = list(self._pieces(start, stop))
         if pieces and self.context.ahead.most:
             self._expect(pieces[0][0], pieces[-1][0])
-        fill = partial(self._fill, start=start, out=out)
-        if len(pieces) == 1:
-            fill(pieces[0])
-        else:
-            concurrency.each(fill, pieces, self.context.store.concurrency)
-        return out
+        return [partial(self._fill, piece, start, out) for piece in pieces]
 
     def _expect(self, first: int, last: int) -> None:
         """Have what comes after blocks that are read on its way, where that is read in order."""
@@ -347,10 +359,6 @@ class DraftArray:
         except FileNotFoundError as error:
             raise self.context.gone(source) from error
 
-    def emptied(self) -> DraftArray:
-        """One of the same type and place without elements."""
-        return DraftArray(self.context, self.prefix, self.role, self.dtype, self.block)
-
     def check(self, number: int) -> None:
         """Read a whole chunk from the store and forget it; CorruptDataError if it is damaged."""
         self._decoded(number)
@@ -425,6 +433,18 @@ class DraftArray:
         self._target = None
         for number in [n for n in self._blocks if n >= self.blocks]:
             del self._blocks[number]
+
+    def shorten(self, length: int) -> None:
+        """Forget the last elements, of an array that no version has."""
+        with self.context.lock:
+            self.context.changing(self)
+            self.changes += 1
+            self._shorten(length)
+
+    @property
+    def buffered(self) -> bool:
+        """Whether all of it is in memory, or spilled: one block, of which nothing was uploaded."""
+        return self.stored is None and all(isinstance(b, Buffer) for b in self._blocks.values())
 
     def _buffer(self, number: int, used: int) -> Buffer:
         """The block's buffer, decoded from where the block is if it has none of this epoch."""

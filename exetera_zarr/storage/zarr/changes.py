@@ -175,7 +175,7 @@ def alive(documents: Mapping[str, Document], tables: Iterable[str]) -> dict[str,
                 continue  # which the checksum tells
             about = documents[path]["attributes"]
             found[path] = documents[path]
-            for array in about.get("arrays", {}).values():
+            for array in layout.names_below(about):
                 if f"{path}/{array}" in documents:
                     found[f"{path}/{array}"] = documents[f"{path}/{array}"]
             visit(path, about.get("columns", ()))

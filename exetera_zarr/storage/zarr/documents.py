@@ -62,6 +62,10 @@ _Width: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST_CHUNK)]
 _Digest: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 _Path: TypeAlias = Annotated[str, Meta(pattern=keys.NODE_OR_ARRAY)]
 _ArrayName: TypeAlias = Annotated[str, Meta(pattern=keys.ARRAY_NAME)]
+_PackName: TypeAlias = Annotated[str, Meta(pattern=keys.PACK_NAME)]
+_MOST_PARTS = 1 << 12
+_ArrayNames: TypeAlias = Annotated[list[_ArrayName], Meta(min_length=1, max_length=_MOST_PARTS)]
+_Role: TypeAlias = Literal["values", "index"]
 _Label: TypeAlias = str | int | float | bool | None
 
 
@@ -92,7 +96,10 @@ class _FieldAttributes(Struct):
 
     id: str = ""
     name: str | UnsetType = UNSET
-    arrays: dict[Literal["values", "index"], _ArrayName] = {}
+    arrays: dict[_Role, _ArrayName | _ArrayNames] = {}
+    packs: Annotated[list[_PackName], Meta(max_length=_MOST_PARTS)] = []
+    after: _PackName | UnsetType = UNSET
+    appends: tuple[_Version, _Version] | UnsetType = UNSET
     columns: list[str] = []
     since_version: _Version = 0
     row_block: _Block | UnsetType = UNSET
@@ -236,9 +243,15 @@ def _wrong_with(path: str, node: _Group | _Array, below: Mapping[str, Any]) -> s
         return "is not the path of a table or field"
     if about.name is not UNSET and (said := _wrong_name(about.name)):
         return said
-    for role, name in about.arrays.items():
-        if not name.startswith(role) or type(below.get(f"{path}/{name}")) is not _Array:
-            return f"has no array {name!r} for its {role}"
+    for role, listed in about.arrays.items():
+        for name in [listed] if isinstance(listed, str) else listed:
+            if not name.startswith(role) or type(below.get(f"{path}/{name}")) is not _Array:
+                return f"has no array {name!r} for its {role}"
+    if len({1 if isinstance(one, str) else len(one) for one in about.arrays.values()}) > 1:
+        return "has offsets and bytes in different numbers of segments"
+    for name in about.packs:
+        if type(below.get(f"{path}/{name}")) is not _Array:
+            return f"has no pack {name!r}"
     return None
 
 

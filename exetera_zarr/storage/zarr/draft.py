@@ -8,8 +8,7 @@ import secrets
 import threading
 import time
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import (
     ConflictError,
@@ -22,14 +21,16 @@ from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.sharing import SharedDraft
 from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
 from exetera_zarr.storage.zarr.after_commit import Publication
-from exetera_zarr.storage.zarr.arrays import DraftContext, StoredArray
+from exetera_zarr.storage.zarr.arrays import DraftContext
 from exetera_zarr.storage.zarr.block_cache import WriteBack
 from exetera_zarr.storage.zarr.changes import Manifest, manifest_bytes
 from exetera_zarr.storage.zarr.documents import without_collections
 from exetera_zarr.storage.zarr.layout import Node
+from exetera_zarr.storage.zarr.packs import stored_pack
 from exetera_zarr.storage.zarr.readahead import ReadAhead
-from exetera_zarr.storage.zarr.rebase import differs, rebased
+from exetera_zarr.storage.zarr.rebase import appended, differs, rebased
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
+from exetera_zarr.storage.zarr.settling import Settling
 from exetera_zarr.storage.zarr.state import Sent, State
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.stores.base import ObjectStore
     from exetera_zarr.storage.undo import Moment
-    from exetera_zarr.storage.zarr.arrays import DraftArray
+    from exetera_zarr.storage.zarr.packs import StoredPack
+    from exetera_zarr.storage.zarr.segments import SettledArray
 
 __all__ = ["Draft", "claim"]
 
 _OLD = ORPHAN_AGE - 86_400.0
 """Seconds after which a draft renews what it has uploaded, a day before that may be swept."""
-_Settled = list[tuple["DraftArray", int, StoredArray]]
+_Settled = list["SettledArray"]
 
 
 class Draft(SharedDraft):
@@ -97,6 +99,10 @@ class Draft(SharedDraft):
         """What was rolled back inside of the transaction that is under way."""
         self._began = clock()
         self._confirmed: dict[int, Manifest] = {}
+        self._packed: dict[tuple[Any, ...], StoredPack] = {}
+        """Packs that commits have written which were not the fastest, by what is in them."""
+        self._met = False
+        """Whether another writer was faster than the commit that is under way."""
         self._index: tuple[Node, dict[str, tuple[tuple[str, ...], Node]]] | None = None
         self._state = State(version, self._tree(version))
 
@@ -205,10 +211,17 @@ class Draft(SharedDraft):
 
     def _only_in(self, dropped: State) -> set[str]:
         """Paths that were written and that nothing has use for when a state is dropped."""
-        mine = {id(a) for _, node in dropped.root.walk() for a in node.arrays.values()}
+        mine = {
+            id(segment)
+            for _, node in dropped.root.walk()
+            for array in node.arrays.values()
+            for segment in array.segments
+        }
         used = [a.paths() for a in list(self.context.arrays) if id(a) not in mine]
         # A manifest that was sent may arrive even now, and then needs what it has for ever.
-        for path in [stored.path for sent in dropped.sent for _, _, stored in sent.arrays]:
+        for path in [
+            stored.path for sent in dropped.sent for array in sent.arrays for stored in array.stored
+        ]:
             self.context.settled.discard(path)
             self.context.sent.pop(path, None)
         return self.context.sent.keys() - set().union(*used)
@@ -216,6 +229,7 @@ class Draft(SharedDraft):
     def _remove_sent(self, paths: set[str]) -> None:
         """Remove what was written to paths that are in no version, as nobody needs it."""
         self.context.settled -= paths
+        self._packed.clear()
         if paths:
             self.context.uploads.wait()  # for what would arrive after it was removed
             found = [key for path in paths for key in self.context.sent.pop(path, ())]
@@ -301,9 +315,10 @@ class Draft(SharedDraft):
 
     def _commit_and_reveal(self, force: bool, expire: Keep | None) -> None:
         before, settled, version = self._commit(force, expire)
-        for array, changes, stored in settled:
-            array.settled(stored, changes)
+        for array in settled:
+            array.settle()
         self._state = State(version, self.root)
+        self._note_packs(version)
         self._note_version(version)
         self._remove_sent(set(self.context.settled))  # by commits that failed before this one
         self._began = clock()
@@ -325,9 +340,10 @@ class Draft(SharedDraft):
 
         Returns
         -------
-        Version, list of (DraftArray, int, StoredArray), Version
+        Version, list of SettledArray, Version
             What it is over, what each array is in it, and the new version.
         """
+        self._met = False
         if clock() - self._began > _OLD:
             # A vacuum takes what is old and in no version for the remains of a crash: have all
             # copied, and so be there and young, when it is committed.
@@ -335,7 +351,7 @@ class Draft(SharedDraft):
         before = self._state
         while True:
             try:
-                settled = self._settle()
+                settled = self._settle().arrays
             except (CorruptDataError, VersionNotFoundError) as error:
                 if self.base is not before.base:
                     # Forced over a version that does not have what this draft is over, and that is
@@ -352,8 +368,10 @@ class Draft(SharedDraft):
                 self._meet(force=force)
                 continue
             base = self.base
-            stored = {id(array): target for array, _, target in settled}
-            below = layout.documents(self.root, stored, base.below, base.number + 1)
+            stored = {id(one.array): one.stored for one in settled}
+            below = layout.documents(
+                self.root, stored, base.below, base.number + 1, appended(self._state)
+            )
             said = facts.following(self._state, below, self.id, expire, clock())
             data = layout.encode(below, said, self.root.attributes)
             version = manifests.Version(
@@ -362,6 +380,7 @@ class Draft(SharedDraft):
             found = manifest_bytes(data, version.document, self._confirmed[base.number])
             if self._create(version, found, settled):
                 return base, settled, version
+            self._met = True
             self._meet(force=force)
 
     def _create(self, version: manifests.Version, data: bytes, settled: _Settled) -> bool:
@@ -373,7 +392,7 @@ class Draft(SharedDraft):
         """
         self.context.fresh_place = False
         self.context.generation += 1
-        sent = Sent(version.facts["checksum"], tuple(settled))
+        sent = Sent(layout.checksum_of(version.data), tuple(settled))
         self._state = replace(self._state, sent=(*self._state.sent, sent))
         try:
             created = manifests.create(self.store, version.number, data)
@@ -406,14 +425,24 @@ class Draft(SharedDraft):
 
     def _adopt(self, version: manifests.Version, sent: Sent) -> None:
         """Take a version for the base that has all that the draft had when it was sent."""
-        for array, changes, stored in sent.arrays:
-            array.settled(stored, changes)
+        for array in sent.arrays:
+            array.settle()
+        self._note_packs(version)
         policy = self._state.policy
         if policy == Keep.of(version.facts):
             policy = None
         after = replace(self._state, base=version, emptied=False, policy=policy, sent=())
         self._state = replace(after, dirty=differs(after))
         self._note_version(version)
+
+    def _note_packs(self, version: manifests.Version) -> None:
+        """Note which packs the tables have in a version."""
+        for node in self.root.groups.values():
+            names = version.below[node.segment]["attributes"].get("packs", ())
+            node.packs = [
+                stored_pack(f"{node.segment}/{name}", version.below[f"{node.segment}/{name}"])
+                for name in names
+            ]
 
     def _note_version(self, version: manifests.Version) -> None:
         """Note that there is a version, which nothing of may be removed."""
@@ -438,32 +467,20 @@ class Draft(SharedDraft):
         self.context.fresh_place = False
         self._state = merged.state
 
-    def _settle(self) -> _Settled:
+    def _settle(self) -> Settling:
         """Have every array of the draft in the store; what each of them is there."""
-        settled: _Settled = []
+        settling = Settling(self.context, self._packed, joins=not self._met)
+        for node in self.root.groups.values():
+            settling.table(node.segment, node)
         # Beside the rest, so it takes no time; and first, since nothing else matters without it.
         self._confirmed.clear()
-        tasks: list[Callable[[], None]] = [self._confirm]
-        for path, node in self.root.walk():
-            for role, array in node.arrays.items():
-                changes = array.changes
-                target, work = array.settle(path)
-                if not target.document:
-                    document = layout.array_document(target, role)
-                    target = replace(target, document=document)
-                    # Nobody looks at the path yet, and nobody ever writes another document there.
-                    key = self.context.note(target.path, f"{target.path}/{keys.DOCUMENT}")
-                    data = layout.plain(document)
-                    tasks.append(partial(self.store.put, key, data))
-                    self.context.settled.add(target.path)
-                settled.append((array, changes, target))
-                tasks += work
+        tasks: list[Callable[[], None]] = [self._confirm, *settling.work]
         concurrency.each(lambda task: task(), tasks, self.store.concurrency)
         try:
             self.store.sync()
         except FileNotFoundError as error:
             raise _removed(f"{error.filename}") from error
-        return settled
+        return settling
 
     def _confirm(self) -> None:
         base = self.base

@@ -73,10 +73,10 @@ def following(
     policy = state.policy or Keep.of(facts)
     checksum = facts.pop("checksum")
     kept = (expire or policy).choose(facts.get("kept", []), number, present)
-    requires = [name for name in facts.get("requires", ()) if name != layout.RANGES]
+    requires = [] if lists_all(kept) else [layout.RANGES]
     return {
         **facts,
-        "requires": requires if lists_all(kept) else [*requires, layout.RANGES],
+        "requires": [*layout.features(below), *requires],
         "version": number,
         "previous": checksum,
         "draft": draft,

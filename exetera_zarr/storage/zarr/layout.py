@@ -20,21 +20,30 @@ from exetera_zarr.storage.undo import TreeNode
 from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
 from exetera_zarr.storage.zarr.chunks import ChunkCodec
 from exetera_zarr.storage.zarr.documents import check, check_changes, parsed
+from exetera_zarr.storage.zarr.packs import PackedPart, StoredPack, stored_pack
+from exetera_zarr.storage.zarr.segments import SegmentedArray, paired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from exetera_zarr.storage.zarr.segments import Part
 
 __all__ = [
     "CHANGES",
     "FORMAT",
+    "PACKS",
     "RANGES",
+    "SEGMENTS",
     "Node",
+    "appended_since",
     "array_document",
     "checksum_of",
     "decode",
     "documents",
     "encode",
     "encode_changes",
+    "features",
+    "names_below",
     "plain",
     "tree",
 ]
@@ -44,7 +53,11 @@ CHANGES = "changes"
 """What a manifest requires that has only the documents that changed."""
 RANGES = "ranges"
 """What a version requires that keeps versions between those that it lists."""
-_KNOWN_FEATURES: frozenset[str] = frozenset([CHANGES, RANGES])
+SEGMENTS = "segments"
+"""What a version requires of which an array is in several."""
+PACKS = "packs"
+"""What a version requires of which a table has packs."""
+_KNOWN_FEATURES: frozenset[str] = frozenset([CHANGES, RANGES, SEGMENTS, PACKS])
 _DTYPES = frozenset(
     ["bool", "float32", "float64", *(f"{s}int{b}" for s in ("", "u") for b in (8, 16, 32, 64))]
 )
@@ -81,7 +94,9 @@ class Node(TreeNode):
     attributes: dict[str, Any] = field(default_factory=dict)
     row_block: int = ROW_BLOCK
     groups: dict[str, Node] = field(default_factory=dict)
-    arrays: dict[str, DraftArray] = field(default_factory=dict)
+    arrays: dict[str, SegmentedArray] = field(default_factory=dict)
+    packs: list[StoredPack] = field(default_factory=list, init=False, repr=False)
+    """Those that its columns are in, as it is committed."""
     _folded: tuple[dict[str, Node], set[str]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -110,7 +125,7 @@ class Node(TreeNode):
 # -- writing
 
 
-def array_document(array: StoredArray, role: str) -> Document:
+def array_document(array: StoredArray, role: str, attributes: Document | None = None) -> Document:
     """The Zarr document of an array of ours."""
     codec = ChunkCodec.of(role, array.dtype)
     shape, chunk = [array.length], [array.chunk]
@@ -126,7 +141,7 @@ def array_document(array: StoredArray, role: str) -> Document:
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": float(fill) if array.dtype.kind == "f" else fill,
         "codecs": codec.documents(),
-        "attributes": {},
+        "attributes": attributes or {},
         "zarr_format": 3,
         "node_type": "array",
         "storage_transformers": [],
@@ -134,7 +149,11 @@ def array_document(array: StoredArray, role: str) -> Document:
 
 
 def documents(
-    root: Node, stored: Mapping[int, StoredArray], before: Mapping[str, Document], number: int
+    root: Node,
+    stored: Mapping[int, Sequence[StoredArray | StoredPack]],
+    before: Mapping[str, Document],
+    number: int,
+    appended: Collection[str] = (),
 ) -> dict[str, Document]:
     """
     The documents of everything below the root, as they are in one version.
@@ -144,11 +163,13 @@ def documents(
     root
         The tree.
     stored
-        What each of its arrays is in this version, by the array's ``id()``.
+        What each of its arrays is in this version, by the array's ``id()``: segments, then packs.
     before
         The documents of the version before.
     number
         Of this version: a group document that differs from before says so.
+    appended
+        Paths of the tables of which rows were appended, and nothing else was changed.
 
     Returns
     -------
@@ -156,22 +177,116 @@ def documents(
         By node path, sorted, so that parents come first.
     """
     found: dict[str, Document] = {}
+    packs: list[StoredPack] = []
     for path, node in root.walk():
         arrays = {role: stored[id(array)] for role, array in node.arrays.items()}
         attributes = {**node.attributes, "id": node.id}
+        if "/" not in path:
+            packs = _packs_of(node, stored)
+            if packs:
+                attributes["packs"] = [pack.name for pack in packs]
+            appends = _appends(path, before, number, is_appended=path in appended)
+            if appends is not None:
+                attributes["appends"] = appends
         if arrays:
-            attributes["arrays"] = {
-                role: array.path.rsplit("/", 1)[1] for role, array in arrays.items()
-            }
+            attributes |= _parts_of(arrays, packs)
         if node.groups:
             attributes["columns"] = list(node.groups)
         old = dict(before.get(path, {}).get("attributes", {}))
         since = old.pop("since_version", None)
         attributes["since_version"] = since if since is not None and old == attributes else number
         found[path] = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
-        for array in arrays.values():
-            found[array.path] = array.document
+        for parts in arrays.values():
+            found |= {part.path: part.document for part in parts}
     return dict(sorted(found.items()))
+
+
+def _packs_of(
+    table: Node, stored: Mapping[int, Sequence[StoredArray | StoredPack]]
+) -> list[StoredPack]:
+    """The packs that columns of a table go on in, in order: each has those at its end."""
+    longest: list[StoredPack] = []
+    for column in table.groups.values():
+        for array in column.arrays.values():
+            packs = [part for part in stored[id(array)] if isinstance(part, StoredPack)]
+            longest = max(longest, packs, key=len)
+    return longest
+
+
+def _parts_of(
+    arrays: Mapping[str, Sequence[StoredArray | StoredPack]], packs: Sequence[StoredPack]
+) -> Document:
+    """What a field says of what it is stored in: the names of arrays, and behind which pack."""
+    names: dict[str, Any] = {}
+    used = 0
+    for role, parts in arrays.items():
+        own = [part.path.rsplit("/", 1)[1] for part in parts if isinstance(part, StoredArray)]
+        names[role] = own[0] if len(own) == 1 else own
+        used = len(parts) - len(own)
+    said: Document = {"arrays": names}
+    if used < len(packs):
+        said["after"] = packs[len(packs) - used - 1].name
+    return said
+
+
+def _appends(
+    path: str, before: Mapping[str, Document], number: int, *, is_appended: bool
+) -> list[int] | None:
+    """What a table says of appends: all since one version, up to another."""
+    old = before.get(path, {}).get("attributes", {}).get("appends")
+    if not is_appended:
+        return list(old) if old is not None else None
+    since = appended_since(path, before)
+    return [number - 1 if since is None else since, number]
+
+
+def appended_since(path: str, below: Mapping[str, Document]) -> int | None:
+    """
+    The version since which rows were appended to a table, and nothing else was changed.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    below
+        The documents of a version.
+
+    Returns
+    -------
+    int or None
+        None where something else was changed last, or by a writer that does not say.
+    """
+    table = below.get(path)
+    appends = None if table is None else table["attributes"].get("appends")
+    if table is None or appends is None:
+        return None
+    start = f"{path}/"
+    changed = max(
+        document["attributes"].get("since_version", 0)
+        for below_path, document in below.items()
+        if document["node_type"] == "group" and (below_path == path or below_path.startswith(start))
+    )
+    return int(appends[0]) if changed <= appends[1] else None
+
+
+def names_below(attributes: Mapping[str, Any]) -> list[str]:
+    """Names of the arrays and packs that the attributes of a group name."""
+    said = attributes.get("arrays", {}).values()
+    arrays = [name for one in said for name in ([one] if isinstance(one, str) else one)]
+    return [*arrays, *attributes.get("packs", ())]
+
+
+def features(below: Mapping[str, Document]) -> list[str]:
+    """What documents require of a reader."""
+    found = set()
+    for document in below.values():
+        if document["node_type"] == "group":
+            about = document["attributes"]
+            if about.get("packs"):
+                found.add(PACKS)
+            if any(not isinstance(name, str) for name in about.get("arrays", {}).values()):
+                found.add(SEGMENTS)
+    return sorted(found)
 
 
 def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: Document) -> bytes:
@@ -365,17 +480,32 @@ def _group_node(
 ) -> Node:
     attributes = dict(about["attributes"])
     attributes.pop("since_version", None)
+    attributes.pop("appends", None)
     known_as = str(attributes.pop("id", path))
-    names = attributes.pop("arrays", {})
+    names, after = attributes.pop("arrays", {}), attributes.pop("after", None)
+    packs = [
+        stored_pack(f"{path}/{name}", below[f"{path}/{name}"])
+        for name in attributes.pop("packs", ())
+    ]
     node = Node(known_as, segment, attributes, attributes.get("row_block", parent.row_block))
-    for role, name in names.items():
+    node.packs = packs
+    behind = parent.packs
+    if after is not None:
+        behind = behind[[pack.name for pack in behind].index(after) + 1 :]
+    for role, said in names.items():
         dtype = np.dtype(f"S{attributes['strlen']}") if "strlen" in attributes else None
-        stored = stored_array(f"{path}/{name}", below[f"{path}/{name}"], dtype)
-        nominal = block_of(role, stored.dtype, node.row_block, of_bytes="index" in names)
-        single = stored.length <= stored.chunk <= nominal
-        node.arrays[role] = DraftArray(
-            context, path, role, stored.dtype, nominal if single else stored.chunk, stored
-        )
+        parts: list[Part] = []
+        for name in [said] if isinstance(said, str) else said:
+            stored = stored_array(f"{path}/{name}", below[f"{path}/{name}"], dtype)
+            nominal = block_of(role, stored.dtype, node.row_block, of_bytes="index" in names)
+            single = stored.length <= stored.chunk <= nominal
+            block = nominal if single else stored.chunk
+            parts.append(DraftArray(context, path, role, stored.dtype, block, stored))
+        element = parts[0].dtype
+        parts += [PackedPart(context, pack, known_as, role, element) for pack in behind]
+        block = parts[0].block if len(parts) == 1 and isinstance(parts[0], DraftArray) else nominal
+        node.arrays[role] = SegmentedArray(context, path, role, element, block, parts)
+    paired(node.arrays)
     return node
 
 

@@ -12,13 +12,14 @@ from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.arrays import StoredArray
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from exetera_zarr.storage.zarr.layout import Node
     from exetera_zarr.storage.zarr.manifests import Version
+    from exetera_zarr.storage.zarr.packs import StoredPack
     from exetera_zarr.storage.zarr.state import State
 
-__all__ = ["Merged", "changed", "differs", "rebased"]
+__all__ = ["Merged", "appended", "changed", "differs", "rebased"]
 
 
 @dataclass
@@ -58,12 +59,12 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 def _own(state: State) -> list[str]:
     """The same of what a draft makes of its base, without storing anything of it."""
-    assumed = {}
+    assumed: dict[int, Sequence[StoredArray | StoredPack]] = {}
     for path, node in state.root.walk():
         for role, array in node.arrays.items():
             unsettled = StoredArray(f"{path}/{role}?", array.dtype, 0, 1, {"unsettled": True})
-            keep = array.stored is not None and not array.changed
-            assumed[id(array)] = array.stored if keep and array.stored else unsettled
+            stored = () if array.changed else array.stored
+            assumed[id(array)] = stored or [unsettled]
     before = state.base.below
     return changed(before, layout.documents(state.root, assumed, before, state.base.number + 1))
 
@@ -105,6 +106,9 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
     if state.emptied:
         ours |= by_them | set(changed({}, state.base.below))
     both = sorted(ours & by_them)
+    if not state.emptied:
+        both = [name for name in both if not _take_appended(state, newest, theirs, name)]
+        ours -= {name for name in ours if name in by_them} - set(both)
     if both and not force:
         raise ConflictError(
             f"{url}: {listing(both)} changed in this draft, which is over version "
@@ -124,6 +128,67 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
     for node in mine.values():
         _move_orphans(node, newest.below)
     return Merged(replace(state, base=newest, root=theirs, sent=()), renumbered)
+
+
+def appended(state: State) -> set[str]:
+    """Paths of the tables of which a draft has appended rows, and changed nothing else."""
+    before = state.base.below
+    return {
+        node.segment for node in state.root.groups.values() if _is_appended(node, before) is True
+    }
+
+
+def _is_appended(node: Node, before: Mapping[str, Any]) -> bool:
+    """Whether rows were appended to all columns of a table, as many, and nothing was changed."""
+    fields = [(f"{node.segment}/{column.segment}", column) for column in node.groups.values()]
+    if not fields or not _is_as_before(node.segment, node, before):
+        return False
+    if list(node.groups) != list(before[node.segment]["attributes"].get("columns", ())):
+        return False
+    rows = set()
+    for path, column in fields:
+        lead = column.arrays.get("index", column.arrays.get("values"))
+        if lead is None or not _is_as_before(path, column, before):
+            return False
+        if any(array.tail is None for array in column.arrays.values()):
+            return False
+        assert lead.tail is not None
+        rows.add(lead.tail.length - (lead.role == "index"))
+    return len(rows) == 1
+
+
+def _is_as_before(path: str, node: Node, before: Mapping[str, Any]) -> bool:
+    """Whether a group has the attributes that a version has."""
+    if path not in before:
+        return False
+    about = dict(before[path]["attributes"])
+    if about.pop("id", None) != node.id:
+        return False
+    for name in ("since_version", "appends", "packs", "arrays", "after", "columns"):
+        about.pop(name, None)
+    return bool(about == {k: v for k, v in node.attributes.items() if k != "columns"})
+
+
+def _take_appended(state: State, newest: Version, theirs: Node, name: str) -> bool:
+    """
+    Append the rows that a draft has appended to a table to those that others have appended.
+
+    Returns
+    -------
+    bool
+        False where somebody has done something else, and nothing was changed here.
+    """
+    mine, other = state.root.groups.get(name), theirs.groups.get(name)
+    if mine is None or other is None or mine.id != other.id:
+        return False
+    since = layout.appended_since(other.segment, newest.below)
+    if since is None or since > state.base.number or not _is_appended(mine, state.base.below):
+        return False
+    for column_name, column in mine.groups.items():
+        for role, array in column.arrays.items():
+            assert array.tail is not None
+            other.groups[column_name].arrays[role].take(array.tail)
+    return True
 
 
 def _attributes(version: Version) -> dict[str, Any]:
@@ -161,5 +226,5 @@ def _move_orphans(node: Node, below: Mapping[str, Any]) -> None:
     """Have arrays copied that a newer version does not reach: they may be swept any time."""
     for part in (node, *(child for _, child in node.walk())):
         for array in part.arrays.values():
-            if array.stored is not None and array.stored.path not in below:
+            if any(stored.path not in below for stored in array.stored):
                 array.move()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
     from exetera_zarr.storage.zarr.layout import Node
     from exetera_zarr.storage.zarr.manifests import Version
     from exetera_zarr.storage.zarr.retention import Keep
+    from exetera_zarr.storage.zarr.segments import SettledArray
 
 __all__ = ["Sent", "State"]
 
@@ -24,11 +24,11 @@ class Sent:
     checksum
         What tells it from every other one.
     arrays
-        Each array that it has, how often it had been changed, and what it is in that version.
+        What each array is in that version.
     """
 
     checksum: str
-    arrays: tuple[tuple[DraftArray, int, StoredArray], ...]
+    arrays: tuple[SettledArray, ...]
 
 
 @dataclass(frozen=True)

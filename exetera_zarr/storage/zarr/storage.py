@@ -14,14 +14,18 @@ from exetera_zarr.storage import keys, names
 from exetera_zarr.storage.base import Capability, Commit
 from exetera_zarr.storage.tree import DraftArrayHandle, DraftGroup, DraftStorage
 from exetera_zarr.storage.zarr import manifests, verify
-from exetera_zarr.storage.zarr.arrays import DraftArray, block_of
+from exetera_zarr.storage.zarr.arrays import block_of
 from exetera_zarr.storage.zarr.draft import Draft
 from exetera_zarr.storage.zarr.layout import Node
+from exetera_zarr.storage.zarr.packs import PackedPart
 from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
+from exetera_zarr.storage.zarr.segments import SegmentedArray, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from exetera_zarr.storage.tree import ArrayOfDraft
+    from exetera_zarr.storage.zarr.segments import Part
 
 __all__ = ["ZarrGroup", "ZarrStorage"]
 
@@ -98,10 +102,15 @@ class ZarrStorage(DraftStorage[Draft]):
                 by_path[path] = by_path.get(path, 0) + entry.size
         found: dict[tuple[str, ...], int] = {}
 
+        def size_of(part: Part) -> int:
+            if isinstance(part, PackedPart):
+                return part.size
+            return 0 if part.stored is None else by_path.get(part.stored.path, 0)
+
         def visit(names: tuple[str, ...], node: Node) -> None:
-            paths = [array.stored.path for array in node.arrays.values() if array.stored]
             if node.arrays:
-                found[names] = sum(by_path.get(path, 0) for path in paths)
+                parts = [part for array in node.arrays.values() for part in array.parts]
+                found[names] = sum(size_of(part) for part in parts)
             for name, below in node.groups.items():
                 visit((*names, name), below)
 
@@ -207,5 +216,9 @@ class ZarrGroup(DraftGroup):
             of_bytes = node.attributes.get("fieldtype") == "indexedstring"
             dtype = np.dtype(dtype).newbyteorder("=")
             block = block_of(role, dtype, node.row_block, of_bytes=of_bytes)
-            array = DraftArray(draft.context, "/".join(prefix), role, dtype, block)
+            array = SegmentedArray(draft.context, "/".join(prefix), role, dtype, block)
             return DraftArrayHandle(self._storage, array)
+
+    def put(self, arrays: Mapping[str, ArrayOfDraft]) -> None:
+        super().put(arrays)
+        paired(self.node.arrays)

@@ -10,13 +10,14 @@ import numpy as np
 from exetera_zarr.errors import ExeteraError
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.zarr import layout, manifests
+from exetera_zarr.storage.zarr.packs import PackedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from exetera_zarr.storage.zarr.arrays import DraftArray
     from exetera_zarr.storage.zarr.draft import Draft
     from exetera_zarr.storage.zarr.layout import Node
+    from exetera_zarr.storage.zarr.segments import SegmentedArray
 
 __all__ = ["problems"]
 
@@ -99,9 +100,9 @@ def _identities(root: Node) -> Iterator[str]:
 def _field(where: str, node: Node) -> Iterator[str]:
     sound, found = True, 0
     for role, array in node.arrays.items():
-        check = partial(_chunk, array)
+        checks = list(_checks(array))
         for number, said in enumerate(
-            concurrency.ordered(check, range(array.blocks), array.context.store.concurrency)
+            concurrency.ordered(_said_by, checks, array.context.store.concurrency)
         ):
             if said is None:
                 continue
@@ -115,15 +116,24 @@ def _field(where: str, node: Node) -> Iterator[str]:
         yield from _offsets(where, node.arrays["index"], node.arrays["values"].length)
 
 
-def _chunk(array: DraftArray, number: int) -> str | None:
+def _checks(array: SegmentedArray) -> Iterator[Callable[[], None]]:
+    """What reads each chunk, or piece of a pack, of an array."""
+    for part in array.parts:
+        if isinstance(part, PackedPart):
+            yield part.check
+        else:
+            yield from (partial(part.check, number) for number in range(part.blocks))
+
+
+def _said_by(check: Callable[[], None]) -> str | None:
     try:
-        array.check(number)
+        check()
     except (ExeteraError, OSError, ValueError) as error:
         return str(error)
     return None
 
 
-def _offsets(where: str, index: DraftArray, size: int) -> Iterator[str]:
+def _offsets(where: str, index: SegmentedArray, size: int) -> Iterator[str]:
     last = 0
     for start in range(0, index.length, index.block):
         offsets = index.read(start, min(start + index.block, index.length))
