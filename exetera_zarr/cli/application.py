@@ -14,7 +14,7 @@ from exetera_zarr.cli.importing import import_files
 from exetera_zarr.cli.info import info
 from exetera_zarr.cli.journal import journal
 from exetera_zarr.cli.schema import schema
-from exetera_zarr.cli.versions import history, vacuum, verify
+from exetera_zarr.cli.versions import compact, history, vacuum, verify
 
 __all__ = ["application"]
 
@@ -39,7 +39,7 @@ def application() -> typer.Typer:
     )
     app.callback()(_program)
     app.command("import")(reporting.reported(import_files))
-    for command in (schema, journal, info, head, convert, history, verify, vacuum):
+    for command in (schema, journal, info, head, convert, history, verify, vacuum, compact):
         app.command(command.__name__)(reporting.reported(command))
     app.command("run", context_settings=run.SETTINGS)(run.run)
     return app

@@ -1,4 +1,4 @@
-"""The commands about versions: history, verify, vacuum."""
+"""The commands about versions: history, verify, vacuum, compact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exetera_zarr.cli.options import (
 )
 from exetera_zarr.cli.reporting import tell
 
-__all__ = ["history", "vacuum", "verify"]
+__all__ = ["compact", "history", "vacuum", "verify"]
 
 
 def history(
@@ -96,3 +96,25 @@ def vacuum(
     else:
         objects = counted(removed, "object")
         tell([f"kept: {counted(kept, 'version')}; removed: {objects} of no version"])
+
+
+def compact(
+    dataset: DatasetPlace,
+    table: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help="All tables by default.")
+    ] = None,
+    as_json: AsJson = False,
+    storage_option: StorageOptions = None,
+) -> None:
+    """Have each column in one array again, as any reader of Zarr takes it."""
+    from exetera_zarr.tables.session import Session
+
+    with Session() as session:
+        found = opened(session, dataset, "r+", storage_option)
+        found.compact(table)
+        version = found.version
+    if as_json:
+        print_json({"version": version})
+    else:
+        what = "all tables" if table is None else f"the table {table!r}"
+        tell([f"version {version}: {what} compacted"])

@@ -348,6 +348,9 @@ class Storage(OfThisProcess, ABC):
             How many objects were removed that no version had.
         """
 
+    def compact(self, table: str | None = None) -> None:
+        """Have each column in one array, of one table or of all, from the next commit on."""
+
     @abstractmethod
     def verify(self) -> None:
         """Read everything; CorruptDataError naming table, field and chunk of what is damaged."""

@@ -221,6 +221,33 @@ class Dataset(FieldContainer):
         """
         return self._storage.vacuum(keep, older_than)
 
+    def compact(self, table: str | None = None) -> None:
+        """
+        Have each column in one array, and commit.
+
+        Rows that were appended are kept apart from those that were there, so that an append costs
+        what is appended: in a pack, which has those of all columns, or in a segment of each column.
+        Any reader of Zarr then finds a column in several arrays, and needs to know of packs
+        (docs/format.md). A table that is to be read by others, or that has had many appends, is
+        compacted first. Versions before stay as they were.
+
+        Parameters
+        ----------
+        table
+            Name of a table, or of a field at the top; all by default.
+
+        Raises
+        ------
+        TableNotFoundError
+            There is no such table.
+        """
+        if table is not None and table not in self:
+            raise TableNotFoundError(
+                f"there is no table {table!r} in {self._phrase()}; there are: {listing(self)}"
+            )
+        self._storage.compact(table)
+        self.commit()
+
     def verify(self) -> None:
         """
         Read everything of the committed version.

@@ -480,6 +480,7 @@ class Draft(SharedDraft):
             self.store.sync()
         except FileNotFoundError as error:
             raise _removed(f"{error.filename}") from error
+        self._packed |= settling.packs
         return settling
 
     def _confirm(self) -> None:

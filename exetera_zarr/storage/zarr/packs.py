@@ -132,6 +132,8 @@ class PackedPart:
         return decoded
 
     def _decode(self, out: AnyArray) -> None:
+        if self.length == 0:
+            return
         packs, pack = self.context.packs, self.pack
         end = self._first + self.size
         try:
@@ -204,7 +206,8 @@ def pack_of(
     """
     found, pieces = bytearray(), dict[str, dict[str, list[int]]]()
     for field, role, values in columns:
-        piece = ChunkCodec.of(role, values.dtype).encode(values, len(values))
+        codec = ChunkCodec.of(role, values.dtype)
+        piece = codec.encode(values, len(values)) if len(values) else b""
         pieces.setdefault(field, {})[role] = [len(values), len(found), len(piece)]
         found += piece
     return bytes(found), pieces

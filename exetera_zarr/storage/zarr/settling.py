@@ -53,6 +53,8 @@ class Settling:
     arrays: list[SettledArray] = field(default_factory=list)
     work: list[Callable[[], None]] = field(default_factory=list)
     """Independent of each other; each may be repeated."""
+    packs: dict[tuple[Any, ...], StoredPack] = field(default_factory=dict)
+    """Those that are written by that, as of `known`."""
 
     def table(self, path: str, node: Node) -> None:
         """A child of the root, with all below."""
@@ -120,7 +122,7 @@ class Settling:
             pack = StoredPack(
                 self.context.fresh_pack(path), rows, pack_document(len(data), rows, pieces)
             )
-            self.known[identity] = pack
+            self.packs[identity] = pack
             self._put(pack.path, pack.key, data)
             document = layout.plain(pack.document)
             self._put(pack.path, f"{pack.path}/{keys.DOCUMENT}", document)

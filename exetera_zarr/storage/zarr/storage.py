@@ -74,6 +74,14 @@ class ZarrStorage(DraftStorage[Draft]):
         )
         return draft.vacuum(expire, orphans_older_than, all_of)
 
+    def compact(self, table: str | None = None) -> None:
+        with self.changing() as draft:
+            nodes = draft.root.groups.values() if table is None else [draft.root.groups[table]]
+            for node in nodes:
+                for part in (node, *node.groups.values()):
+                    for array in part.arrays.values():
+                        array.compact()
+
     def verify(self) -> None:
         draft = self.draft
         if draft.dirty:
