@@ -42,6 +42,7 @@ def write_study(url: str, options: dict) -> None:
         ds.commit()
         for name in list(columns()):  # an append, so that there are later versions of each array
             table[name].data.write(columns()[name][:10])
+        ds.compact()
 
 
 @pytest.mark.parametrize("consolidated", [True, False])

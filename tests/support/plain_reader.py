@@ -28,7 +28,7 @@ def read(place: Path) -> dict[str, dict[str, list[Any]]]:
 
 
 def _field(group: zarr.Group, path: str, about: Any, table: Any, documents: Any) -> list[Any]:
-    packs = list(table.get("packs", ()))
+    packs = [name for name, _ in table.get("packs", ())]
     if "after" in about:
         packs = packs[packs.index(about["after"]) + 1 :]
     parts = {}

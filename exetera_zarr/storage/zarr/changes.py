@@ -97,11 +97,16 @@ def manifest_bytes(root: bytes, document: Document, base: Manifest) -> bytes:
 def _since(below: Mapping[str, Document], number: int) -> dict[str, Document]:
     """The documents of groups that changed after a version, and of the arrays in them."""
     found: dict[str, Document] = {}
+    known: set[str] = set()
     for path, document in below.items():
         if document["node_type"] == "group":
-            if document["attributes"].get("since_version", 0) > number:
+            about = document["attributes"]
+            if about.get("since_version", 0) > number:
                 found[path] = document
-        elif path.rpartition("/")[0] in found:  # parents come first
+                known |= {
+                    f"{path}/{name}" for name, made in about.get("packs", ()) if made <= number
+                }
+        elif path.rpartition("/")[0] in found and path not in known:  # parents come first
             found[path] = document
     return found
 

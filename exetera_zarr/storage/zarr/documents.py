@@ -97,7 +97,7 @@ class _FieldAttributes(Struct):
     id: str = ""
     name: str | UnsetType = UNSET
     arrays: dict[_Role, _ArrayName | _ArrayNames] = {}
-    packs: Annotated[list[_PackName], Meta(max_length=_MOST_PARTS)] = []
+    packs: Annotated[list[tuple[_PackName, _Version]], Meta(max_length=_MOST_PARTS)] = []
     after: _PackName | UnsetType = UNSET
     appends: tuple[_Version, _Version] | UnsetType = UNSET
     columns: list[str] = []
@@ -249,7 +249,7 @@ def _wrong_with(path: str, node: _Group | _Array, below: Mapping[str, Any]) -> s
                 return f"has no array {name!r} for its {role}"
     if len({1 if isinstance(one, str) else len(one) for one in about.arrays.values()}) > 1:
         return "has offsets and bytes in different numbers of segments"
-    for name in about.packs:
+    for name, _ in about.packs:
         if type(below.get(f"{path}/{name}")) is not _Array:
             return f"has no pack {name!r}"
     return None

@@ -438,11 +438,9 @@ class Draft(SharedDraft):
     def _note_packs(self, version: manifests.Version) -> None:
         """Note which packs the tables have in a version."""
         for node in self.root.groups.values():
-            names = version.below[node.segment]["attributes"].get("packs", ())
-            node.packs = [
-                stored_pack(f"{node.segment}/{name}", version.below[f"{node.segment}/{name}"])
-                for name in names
-            ]
+            about = version.below[node.segment]["attributes"]
+            paths = [f"{node.segment}/{name}" for name, _ in about.get("packs", ())]
+            node.packs = [stored_pack(path, version.below[path]) for path in paths]
 
     def _note_version(self, version: manifests.Version) -> None:
         """Note that there is a version, which nothing of may be removed."""

@@ -184,7 +184,8 @@ def documents(
         if "/" not in path:
             packs = _packs_of(node, stored)
             if packs:
-                attributes["packs"] = [pack.name for pack in packs]
+                known = dict(before.get(path, {}).get("attributes", {}).get("packs", ()))
+                attributes["packs"] = [[pack.name, known.get(pack.name, number)] for pack in packs]
             appends = _appends(path, before, number, is_appended=path in appended)
             if appends is not None:
                 attributes["appends"] = appends
@@ -273,7 +274,7 @@ def names_below(attributes: Mapping[str, Any]) -> list[str]:
     """Names of the arrays and packs that the attributes of a group name."""
     said = attributes.get("arrays", {}).values()
     arrays = [name for one in said for name in ([one] if isinstance(one, str) else one)]
-    return [*arrays, *attributes.get("packs", ())]
+    return [*arrays, *(name for name, _ in attributes.get("packs", ()))]
 
 
 def features(below: Mapping[str, Document]) -> list[str]:
@@ -485,7 +486,7 @@ def _group_node(
     names, after = attributes.pop("arrays", {}), attributes.pop("after", None)
     packs = [
         stored_pack(f"{path}/{name}", below[f"{path}/{name}"])
-        for name in attributes.pop("packs", ())
+        for name, _ in attributes.pop("packs", ())
     ]
     node = Node(known_as, segment, attributes, attributes.get("row_block", parent.row_block))
     node.packs = packs

@@ -7,7 +7,7 @@ what is in it: for each array of each field a piece, coded as a chunk is.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,8 @@ class StoredPack:
     """
 
     path: str
-    rows: int
-    document: dict[str, Any]
+    rows: int = field(compare=False)
+    document: dict[str, Any] = field(compare=False)
 
     @property
     def key(self) -> str:
@@ -205,10 +205,10 @@ def pack_of(
         Id of the field, role and elements of each array.
     """
     found, pieces = bytearray(), dict[str, dict[str, list[int]]]()
-    for field, role, values in columns:
+    for owner, role, values in columns:
         codec = ChunkCodec.of(role, values.dtype)
         piece = codec.encode(values, len(values)) if len(values) else b""
-        pieces.setdefault(field, {})[role] = [len(values), len(found), len(piece)]
+        pieces.setdefault(owner, {})[role] = [len(values), len(found), len(piece)]
         found += piece
     return bytes(found), pieces
 

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["Settling"]
 
 _SHARE = 4
-"""A pack has at least so many times the rows of the next, and a block of that of a pack."""
+"""
+So many packs of about one size become one, and a pack has less than one in so many rows of a block.
+
+A pack is written again once for each fourfold of its rows, and there are up to three of each size.
+"""
 
 
 @dataclass
@@ -190,16 +194,21 @@ class _Appended:
     def to_join(self, packs: list[StoredPack]) -> list[StoredPack] | None:
         """The packs that it is joined with; None where that would be more than a pack."""
         common = min(len(array.packs) for array in self.arrays)
+        left = packs[len(packs) - common :]
         joined: list[StoredPack] = []
         rows, size = self.rows, self.size
-        for pack in reversed(packs[len(packs) - common :]):
-            if pack.rows >= _SHARE * rows:
-                break
-            rows, size = rows + pack.rows, size + pack.size
+        while True:
+            first = len(left)
+            while first and left[first - 1].rows < _SHARE * rows:
+                first -= 1
+            if len(left) - first < _SHARE - 1:
+                return joined
+            joined = [*left[first:], *joined]
+            rows += sum(pack.rows for pack in left[first:])
+            size += sum(pack.size for pack in left[first:])
+            left = left[:first]
             if rows >= self.limit or size > LARGEST_PACK:
                 return None
-            joined.insert(0, pack)
-        return joined
 
     def values(self, array: SegmentedArray, joined: int) -> AnyArray:
         """The elements of some packs at the end of an array, and of what was appended to it."""
