@@ -325,6 +325,7 @@ RAISES_BUILT_IN = {
     "io.csv.xz": "told by the reader of the file",
     "moments": "a cell that cannot be read, told by the converter",
     "storage.hdf5.foreign": "the contract of a group: a name that does not exist",
+    "storage.zarr.packs": "as of storage.zarr.layout",
     "storage.hdf5.storage": "the contract of a group: a name that does not exist",
     "storage.memory": "a file of ours was cut short: a fault of the machine",
     "storage.remote.gcs": "a cut answer, for the retries",

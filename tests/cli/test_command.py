@@ -14,7 +14,7 @@ from exetera_zarr import Session, __version__, cli
 from exetera_zarr.cli import options
 from exetera_zarr.cli.application import application
 
-COMMANDS = ["import", "schema", "info", "head", "history", "verify", "vacuum", "run"]
+COMMANDS = ["import", "schema", "info", "head", "history", "verify", "vacuum", "compact", "run"]
 
 
 def test_wrong_usage(run) -> None:

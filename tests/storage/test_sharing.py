@@ -14,7 +14,7 @@ import pytest
 
 from exetera_zarr import ConflictError, Session
 from exetera_zarr.storage import sharing
-from exetera_zarr.storage.zarr import manifests
+from exetera_zarr.storage.zarr.versions import manifests
 from exetera_zarr.testing import as_another_process
 
 PATIENCE = 60

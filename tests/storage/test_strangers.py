@@ -116,7 +116,6 @@ ARRAYS = [
     "..",
     5,
     None,
-    ["values"],
     {},
 ]
 
@@ -168,7 +167,10 @@ ATTRIBUTES = {
     "columns": [5, "x", [1], {}],
     "since_version": ["x", -1, 10**11, 1.5, []],
     "row_block": [0, -5, "x", 2**80, 1.5, []],
-    "arrays": [5, "x", [], ["values"], {"other": "values"}, {}],
+    "arrays": [5, "x", [], ["values"], {"other": "values"}, {}, {"values": []}, {"values": [5]}],
+    "packs": [5, [5], [["x", 1]], [["__pack-0123456789ab", 1]], [["__pack-0123456789ab", -1]]],
+    "after": [5, "x", "__pack-0123456789ab"],
+    "appends": [5, [1], [-1, 2], ["a", 1]],
     "fieldtype": [5, [], "nonsense", "categorical,int8", "fixedstring,3", "indexedstring", ""],
     "nformat": ["object", "S5", "float64", 5, [], ""],
     "strlen": [0, -1, "x", 2**40, 3, []],

@@ -20,6 +20,7 @@ from exetera_zarr.io import Numeric, String
 from exetera_zarr.storage.options import Durability
 from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.testing import Faults, as_another_process, failing
+from support.plain_reader import parts_of
 
 BLOCK = 4
 ROWS = 6
@@ -289,8 +290,7 @@ def seen_by_zarr(place: Path) -> dict[str, Any] | None:
     found = {}
     for _, table in root.groups():
         for _, field in table.groups():
-            arrays: Any = field.attrs["arrays"]
-            for role, name in arrays.items():
-                array: Any = field[name]
-                found[f"{table.attrs['name']}/{field.attrs['name']}/{role}"] = array[...].tolist()
+            for role, parts in parts_of(table, field).items():
+                values = np.concatenate(parts).tolist()
+                found[f"{table.attrs['name']}/{field.attrs['name']}/{role}"] = values
     return found

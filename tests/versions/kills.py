@@ -42,6 +42,9 @@ from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing import WrapperStore
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # it is a script as well
+from support.plain_reader import values_of
+
 State = dict[str, dict[str, list[Any]]]
 States = dict[int, State]
 
@@ -407,18 +410,6 @@ def versions(url: str) -> States:
     return found
 
 
-def zarr_field(group: Any) -> list[Any]:
-    """The values of a field, by zarr alone."""
-    about = group.attrs
-    values = group[about["arrays"]["values"]][...]
-    if about["fieldtype"] == "indexedstring":
-        index, data = group[about["arrays"]["index"]][...], values.tobytes()
-        return [data[a:b].decode() for a, b in zip(index[:-1], index[1:], strict=True)]
-    if about["fieldtype"].startswith("fixedstring"):
-        values = values.view(f"S{values.shape[1]}").reshape(-1)
-    return plain(values)
-
-
 def look_with_zarr(url: str, states: States) -> int:
     """The version that unmodified zarr reads, each value checked; -1 where there is none yet."""
     if not Path(url, "zarr.json").exists():
@@ -427,7 +418,7 @@ def look_with_zarr(url: str, states: States) -> int:
     assert root.metadata.consolidated_metadata is not None
     version = int(root.attrs["exetera"]["version"])
     found = {
-        table.attrs["name"]: {f.attrs["name"]: zarr_field(f) for _, f in table.groups()}
+        table.attrs["name"]: {f.attrs["name"]: values_of(table, f) for _, f in table.groups()}
         for _, table in root.groups()
     }
     assert found == states[version], f"zarr, version {version}: {found}"
@@ -446,7 +437,7 @@ def look_at_folders(url: str, states: States) -> int:
         for _, group in table.groups():
             table_name, name = table.attrs["name"], group.attrs["name"]
             try:
-                values = zarr_field(group)
+                values = values_of(table, group)
             except KeyError:  # an array of a field that is being removed
                 continue
             known = [s[table_name][name] for s in states.values() if name in s.get(table_name, {})]

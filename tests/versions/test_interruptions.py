@@ -7,9 +7,10 @@ import pytest
 
 from exetera_zarr import ConflictError, Session, StorageError
 from exetera_zarr.storage.stores.opening import wrapped_stores
-from exetera_zarr.storage.zarr import layout, manifests
+from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.arrays import DraftArray
 from exetera_zarr.storage.zarr.block_cache import ReadCache
+from exetera_zarr.storage.zarr.versions import manifests
 from exetera_zarr.tables.dataset import move
 from exetera_zarr.testing import WrapperStore
 from support.drafts import drafts, make, put, seen, values_of

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from exetera_zarr import ConflictError, Session
 from exetera_zarr.errors import CorruptDataError, UnsupportedError
 from exetera_zarr.storage.stores.local import LocalStore
-from exetera_zarr.storage.zarr import layout, manifests
-from exetera_zarr.storage.zarr.retention import Keep, kept_versions, lists_all
+from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr.versions import manifests
+from exetera_zarr.storage.zarr.versions.retention import Keep, kept_versions, lists_all
 from exetera_zarr.tables.dataset import move
 from exetera_zarr.testing import as_another_process, counting
 from support.drafts import drafts, make, put, seen

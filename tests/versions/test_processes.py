@@ -17,7 +17,7 @@ import exetera_zarr
 from exetera_zarr import ConflictError, Session
 from exetera_zarr.errors import VersionNotFoundError
 from exetera_zarr.storage.stores.opening import open_store
-from exetera_zarr.storage.zarr import manifests
+from exetera_zarr.storage.zarr.versions import manifests
 from support import worker
 
 
@@ -128,6 +128,10 @@ def test_different_tables_both_land(tmp_path, start):
     assert [f["changed"] for f in check_history(url)] == [[], ["t", "u"], ["t"], ["u"]]
 
 
+NO_APPEND = "ds['t'].group.update_attributes({'note': 1})"
+"""A change of a table that does not go together with another one's."""
+
+
 @pytest.mark.parametrize("way", ["force", "redo"])
 def test_the_same_table_is_a_conflict(tmp_path, start, way):
     """The slower writer is told of table and versions, keeps its draft, and can force or redo."""
@@ -136,7 +140,7 @@ def test_the_same_table_is_a_conflict(tmp_path, start, way):
     one, two = start(), start()
     one.run(f"{opened(url)}; append(ds, 1); ds.commit()")
     two.run(f"{opened(url)}; append(ds, 2); append(ds, 2, 'u')")
-    assert one.run("append(ds, 3); result = ds.commit()") == 3
+    assert one.run(f"append(ds, 3); {NO_APPEND}; result = ds.commit()") == 3
     for _ in range(2):
         two.begin("ds.commit()")
         reply = two.end()
@@ -273,7 +277,7 @@ LATER = [*range(10), *range(100, 120)]
 def test_late_for_the_same_table(tmp_path, start):
     """After 20 commits and a vacuum, a commit to the same table is a conflict; force wins whole."""
     url = str(tmp_path / "x.zarr")
-    slow = leave_behind(url, start, "append(ds, 50)")
+    slow = leave_behind(url, start, f"append(ds, 50); {NO_APPEND}")
     for _ in range(2):
         slow.begin("ds.commit()")
         reply = slow.end()
@@ -290,6 +294,17 @@ def test_late_for_the_same_table(tmp_path, start):
     assert found(url) == LATER
     slow.run("ds.rollback(); ds.refresh(); append(ds, 50); result = ds.commit()")
     assert found(url) == [*LATER, 50]
+    with Session() as s:
+        s.open_dataset(url, "r+", "d").verify()
+
+
+def test_late_with_an_append(tmp_path, start):
+    """Rows that were appended to a version that was swept come after those of all the others."""
+    url = str(tmp_path / "x.zarr")
+    slow = leave_behind(url, start, "append(ds, 50)")
+    slow.run("ds.commit()")
+    assert found(url) == [*LATER, 50]
+    assert slow.run("result = batches(ds)") == [*LATER, 50]
     with Session() as s:
         s.open_dataset(url, "r+", "d").verify()
 

@@ -22,9 +22,11 @@ from exetera_zarr import Session
 from exetera_zarr.storage import concurrency
 from exetera_zarr.storage.stores.base import ObjectStore
 from exetera_zarr.storage.stores.local import LocalStore
-from exetera_zarr.storage.zarr import draft, manifests, sweep
-from exetera_zarr.storage.zarr.retention import kept_versions
+from exetera_zarr.storage.zarr import draft
+from exetera_zarr.storage.zarr.versions import manifests, sweep
+from exetera_zarr.storage.zarr.versions.retention import kept_versions
 from exetera_zarr.testing import WrapperStore
+from support import plain_reader
 
 Values = dict[tuple[str, str], list[int]]
 
@@ -113,11 +115,6 @@ def reveal(late: Late, index: int, store: ObjectStore) -> None:
         sweep.sweep_versions(store, expired, kept, version)
 
 
-def read_field(group: Any) -> list[int]:
-    found: list[int] = group[group.attrs["arrays"]["values"]][...].tolist()
-    return found
-
-
 def look(late: Late, place: Path) -> tuple[int, Values]:
     """
     Read all with unmodified zarr, both ways, and check that every value is one that was committed.
@@ -135,7 +132,7 @@ def look(late: Late, place: Path) -> tuple[int, Values]:
         version = int(root.attrs["exetera"]["version"])
         assert root.metadata.consolidated_metadata is not None
         found = {
-            (table, field): read_field(root[table][field])
+            (table, field): plain_reader.values_of(root[table], root[table][field])
             for table in root.group_keys()
             for field in root[table].group_keys()
         }
@@ -144,7 +141,7 @@ def look(late: Late, place: Path) -> tuple[int, Values]:
         root = zarr.open_group(place, mode="r", zarr_format=3, use_consolidated=False)
         for table, field in {key for version in late.versions.values() for key in version}:
             try:
-                walked[table, field] = read_field(root[table][field])
+                walked[table, field] = plain_reader.values_of(root[table], root[table][field])
             except KeyError:  # an error, not values: its arrays are gone, or it is
                 continue
             known = [v[table, field] for v in late.versions.values() if (table, field) in v]

@@ -11,7 +11,7 @@ from exetera_zarr.errors import CorruptDataError, DatasetExistsError
 from exetera_zarr.storage import keys
 from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.zarr import draft as draft_module
-from exetera_zarr.storage.zarr import manifests
+from exetera_zarr.storage.zarr.versions import manifests
 from exetera_zarr.testing import WrapperStore, as_another_process
 from support.drafts import drafts, files, make, put, seen
 

@@ -22,7 +22,7 @@ from exetera_zarr.storage.stores.base import ObjectStore, WrapperStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exetera_zarr.storage.zarr.manifests import Version
+    from exetera_zarr.storage.zarr.versions.manifests import Version
 
 __all__ = ["CachingStore", "cached"]
 

@@ -18,10 +18,10 @@ from exetera_zarr.storage import concurrency, sharing
 from exetera_zarr.storage.remote.urls import check_writable
 from exetera_zarr.storage.stores.disk_cache import cached
 from exetera_zarr.storage.stores.opening import open_store
-from exetera_zarr.storage.zarr import manifests
 from exetera_zarr.storage.zarr.draft import Draft, claim
-from exetera_zarr.storage.zarr.retention import kept_versions
 from exetera_zarr.storage.zarr.storage import ZarrStorage
+from exetera_zarr.storage.zarr.versions import manifests
+from exetera_zarr.storage.zarr.versions.retention import kept_versions
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.options import OpenOptions

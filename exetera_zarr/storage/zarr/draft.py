@@ -19,19 +19,20 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.sharing import SharedDraft
-from exetera_zarr.storage.zarr import facts, layout, manifests, sweep
-from exetera_zarr.storage.zarr.after_commit import Publication
+from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.arrays import DraftContext
 from exetera_zarr.storage.zarr.block_cache import WriteBack
-from exetera_zarr.storage.zarr.changes import Manifest, manifest_bytes
 from exetera_zarr.storage.zarr.documents import without_collections
 from exetera_zarr.storage.zarr.layout import Node
 from exetera_zarr.storage.zarr.packs import stored_pack
 from exetera_zarr.storage.zarr.readahead import ReadAhead
-from exetera_zarr.storage.zarr.rebase import appended, differs, rebased
-from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 from exetera_zarr.storage.zarr.settling import Settling
 from exetera_zarr.storage.zarr.state import Sent, State
+from exetera_zarr.storage.zarr.versions import facts, manifests, sweep
+from exetera_zarr.storage.zarr.versions.after_commit import Publication
+from exetera_zarr.storage.zarr.versions.changes import Manifest, manifest_bytes
+from exetera_zarr.storage.zarr.versions.rebase import appended, differs, rebased
+from exetera_zarr.storage.zarr.versions.retention import ORPHAN_AGE, Keep, kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -467,6 +468,7 @@ class Draft(SharedDraft):
 
     def _settle(self) -> Settling:
         """Have every array of the draft in the store; what each of them is there."""
+        self.context.uploads.forget_failure()  # all that failed is sent again now
         settling = Settling(self.context, self._packed, joins=not self._met)
         for node in self.root.groups.values():
             settling.table(node.segment, node)

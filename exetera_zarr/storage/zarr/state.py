@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.zarr.layout import Node
-    from exetera_zarr.storage.zarr.manifests import Version
-    from exetera_zarr.storage.zarr.retention import Keep
     from exetera_zarr.storage.zarr.segments import SettledArray
+    from exetera_zarr.storage.zarr.versions.manifests import Version
+    from exetera_zarr.storage.zarr.versions.retention import Keep
 
 __all__ = ["Sent", "State"]
 

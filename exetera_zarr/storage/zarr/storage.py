@@ -13,13 +13,13 @@ from exetera_zarr.errors import ArgumentError, CorruptDataError
 from exetera_zarr.storage import keys, names
 from exetera_zarr.storage.base import Capability, Commit
 from exetera_zarr.storage.tree import DraftArrayHandle, DraftGroup, DraftStorage
-from exetera_zarr.storage.zarr import manifests, verify
 from exetera_zarr.storage.zarr.arrays import block_of
 from exetera_zarr.storage.zarr.draft import Draft
 from exetera_zarr.storage.zarr.layout import Node
 from exetera_zarr.storage.zarr.packs import PackedPart
-from exetera_zarr.storage.zarr.retention import ORPHAN_AGE, Keep, kept_versions
 from exetera_zarr.storage.zarr.segments import SegmentedArray, paired
+from exetera_zarr.storage.zarr.versions import manifests, verify
+from exetera_zarr.storage.zarr.versions.retention import ORPHAN_AGE, Keep, kept_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

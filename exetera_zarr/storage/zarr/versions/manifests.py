@@ -18,8 +18,9 @@ from exetera_zarr.errors import (
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.base import Commit
-from exetera_zarr.storage.zarr import changes, layout
-from exetera_zarr.storage.zarr.changes import Manifest
+from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr.versions import changes
+from exetera_zarr.storage.zarr.versions.changes import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

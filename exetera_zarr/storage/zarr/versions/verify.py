@@ -9,8 +9,9 @@ import numpy as np
 
 from exetera_zarr.errors import ExeteraError
 from exetera_zarr.storage import concurrency, keys
-from exetera_zarr.storage.zarr import layout, manifests
+from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.packs import PackedPart
+from exetera_zarr.storage.zarr.versions import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,9 +101,8 @@ def _identities(root: Node) -> Iterator[str]:
 def _field(where: str, node: Node) -> Iterator[str]:
     sound, found = True, 0
     for role, array in node.arrays.items():
-        checks = list(_checks(array))
         for number, said in enumerate(
-            concurrency.ordered(_said_by, checks, array.context.store.concurrency)
+            concurrency.ordered(_said_by, _checks(array), array.context.store.concurrency)
         ):
             if said is None:
                 continue

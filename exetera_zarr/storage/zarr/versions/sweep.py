@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import is_full
 from exetera_zarr.storage import concurrency, keys
-from exetera_zarr.storage.zarr import manifests
+from exetera_zarr.storage.zarr.versions import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

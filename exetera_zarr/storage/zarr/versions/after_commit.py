@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exetera_zarr.storage import concurrency
-from exetera_zarr.storage.zarr import manifests, sweep
-from exetera_zarr.storage.zarr.retention import kept_versions
+from exetera_zarr.storage.zarr.versions import manifests, sweep
+from exetera_zarr.storage.zarr.versions.retention import kept_versions
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from exetera_zarr.storage.zarr.layout import Node
-    from exetera_zarr.storage.zarr.manifests import Version
     from exetera_zarr.storage.zarr.packs import StoredPack
     from exetera_zarr.storage.zarr.state import State
+    from exetera_zarr.storage.zarr.versions.manifests import Version
 
 __all__ = ["Merged", "appended", "changed", "differs", "rebased"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr._version import __version__
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.zarr import layout
-from exetera_zarr.storage.zarr.rebase import changed
-from exetera_zarr.storage.zarr.retention import Keep, lists_all
+from exetera_zarr.storage.zarr.versions.rebase import changed
+from exetera_zarr.storage.zarr.versions.retention import Keep, lists_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

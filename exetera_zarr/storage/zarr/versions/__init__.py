@@ -1,0 +1,1 @@
+"""Versions: manifests, which of them are kept, and what is swept."""
