@@ -878,8 +878,8 @@ class Field(Statistical, Rows):
             column = masked_of(self)
             results, mask = over_present(what, self._spans(given), column, work)
             result = self.deliver(results, target, in_place)
-            of_floats = companions.holds_nan(column.empty)  # which say by themselves what is missing
-            result.say_present(None if mask is None or of_floats else [mask])
+            by_itself = mask is None or companions.holds_nan(column.empty)
+            result.say_present(None if mask is None or by_itself else [mask])
             return result
 
     def _spans(self, given: Any) -> AnyArray:

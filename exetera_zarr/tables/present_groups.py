@@ -191,7 +191,9 @@ def _over_present(
     column = masked_of(target)
     numbers = present_rows(column, work)
     wanted = [(0, name) for name in names]
-    yield from aggregate.grouped(rows_of(keys, numbers), rows_of(column.values, numbers), wanted, work, ordered=ordered)
+    yield from aggregate.grouped(
+        rows_of(keys, numbers), rows_of(column.values, numbers), wanted, work, ordered=ordered
+    )
 
 
 def as_stored(

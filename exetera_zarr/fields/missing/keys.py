@@ -67,11 +67,7 @@ def _side(fields: Sequence[Field], split: Sequence[bool]) -> Source:
 
 
 def masked_key_source(*sides: Sequence[Masked]) -> tuple[list[Source], list[bool]]:
-    """The same of columns that need not be fields; DataError if those of a side differ in rows."""
-    for columns in sides:
-        rows = [column.rows for column in columns]
-        if len(set(rows)) > 1:
-            raise DataError(f"the keys have different numbers of rows: {rows}")
+    """The same of columns that need not be fields."""
     split = [
         any(not holds_nan(column.empty) and column.any_missing() for column in columns)
         for columns in zip(*sides, strict=True)
@@ -80,6 +76,9 @@ def masked_key_source(*sides: Sequence[Masked]) -> tuple[list[Source], list[bool
 
 
 def _beside(columns: Sequence[Masked], split: Sequence[bool]) -> Source:
+    rows = [column.rows for column in columns]
+    if len(set(rows)) > 1:
+        raise DataError(f"the keys have different numbers of rows: {rows}")
     return side_by_side(
         [_one(column, also_absent=wanted) for column, wanted in zip(columns, split, strict=True)]
     )

@@ -59,9 +59,10 @@ class Masked:
         """The rows from one number to another, and which of them have a value; None for all."""
         (column,) = self.values.read(start, stop)
         mask = None if self.mask is None else np.asarray(self.mask.read(start, stop)[0])
-        return column, self._told(column, mask)
+        return column, self.present(column, mask)
 
-    def _told(self, column: Column, mask: AnyArray | None) -> AnyArray | None:
+    def present(self, column: Column, mask: AnyArray | None) -> AnyArray | None:
+        """Which of some rows have a value, of those that a mask says have one; None for all."""
         if self.nan_is_missing:
             return present(column, mask)
         return None if mask is None or mask.all() else mask
@@ -78,7 +79,9 @@ def masked_of(field: Field) -> Masked:
     """A field as it is now; in ExeTera's face all rows have a value."""
     values, companion = source_of([field]), field.validity
     mask = None if companion is None else source_of([companion], values.rows)
-    return Masked(values, mask, nan_is_missing=field.face.sees_missing and holds_nan(values.empty[0]))
+    return Masked(
+        values, mask, nan_is_missing=field.face.sees_missing and holds_nan(values.empty[0])
+    )
 
 
 def chosen(source: Source, rows: RowNumbers) -> Generator[Column]:
@@ -122,7 +125,7 @@ def chosen_masked(
             mask = rows.read(start, stop) >= 0
             if told is not None:
                 mask &= told.read(start, stop)
-            yield values, replace(column, mask=None)._told(values, mask)
+            yield values, column.present(values, mask)
             start = stop
 
 
