@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import membership, selection, spans
+from exetera_zarr.engine.streams.sorted_runs import first_disorder
 from exetera_zarr.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -25,6 +26,7 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions import numpy_functions
 from exetera_zarr.fields.given import in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
+from exetera_zarr.fields.missing.keys import key_source
 from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.missing.present_spans import over_present
 from exetera_zarr.fields.rows import Rows
@@ -613,7 +615,14 @@ class Field(Statistical, Rows):
     # -- questions
 
     def is_sorted(self) -> bool:
-        """Whether no row is less than the one before it; strings by their bytes."""
+        """
+        Whether no row is less than the one before it; strings by their bytes.
+
+        What is missing comes last, as in a sort; in ExeTera's face NaN has no place.
+        """
+        if self.face.sees_missing:
+            (keys,), _ = key_source([self])
+            return first_disorder(keys) is None
         last: Column | None = None
         for column in self.blocks():
             joined = column if last is None else selection.concat([last, column[:1]])

@@ -546,8 +546,8 @@ class DataFrame(FieldContainer):
         ----------
         include
             ``'all'``, a name, a number type such as ``np.int32`` or ``np.number``, or a list of
-            names or of types, of which names that do not exist are left out. By default all fields
-            but those that say what is missing of others.
+            names or of types, of which names that do not exist are left out; all fields by default.
+            Those that say what is missing of others are described only if they are named.
         exclude
             A name, a type, or a list of either; the other of what `include` is.
         output
@@ -611,7 +611,8 @@ class DataFrame(FieldContainer):
         filepath
             Path or URL, or a text file open for writing.
         row_filter : Field of bool, or ndarray
-            Which rows; as long as the fields. A field of this table is left out of the file.
+            Which rows; as long as the fields. In ExeTera's face a field of this table is left out
+            of the file.
         column_filter
             Name of a field, or names; all by default.
         chunk_row_size
