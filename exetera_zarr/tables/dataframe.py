@@ -17,6 +17,7 @@ from exetera_zarr.errors import (
     TableNotFoundError,
     UnsupportedError,
     about,
+    listing_lengths,
 )
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
@@ -246,8 +247,16 @@ class DataFrame(FieldContainer):
         """
         lengths = {name: len(self[name]) for name in (self.keys() if names is None else names)}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"the fields of {self._phrase()} have different lengths: {lengths}")
+            raise DataError(
+                f"the fields of {self._phrase()} have different lengths: "
+                f"{listing_lengths(lengths)}; write as many rows to each"
+            )
         return next(iter(lengths.values()), 0)
+
+    def refuse_ragged(self) -> None:
+        """DataError if fields have different lengths, unless that is let pass in ExeTera's face."""
+        if self._dataset.settings.face.refuses_ragged:
+            self.length()
 
     def apply_filter(self, filter_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
         """

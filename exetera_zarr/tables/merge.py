@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from exetera_zarr.engine.join import merge_join, row_pairs, unsorted_join
 from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
-from exetera_zarr.errors import ArgumentError, DataError, NameTakenError
+from exetera_zarr.errors import ArgumentError, DataError, NameTakenError, listing_lengths
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.missing.companions import (
@@ -154,11 +154,14 @@ def _keys(frame: DataFrame, on: Keys, what: str) -> list[Field]:
 
 
 def _check_lengths(frame: DataFrame, keys: Sequence[Field], names: Sequence[str]) -> None:
-    lengths = {len(key) for key in keys} | {len(frame[name]) for name in names}
-    if len(lengths) > 1:
+    lengths = {str(key.name): len(key) for key in keys}
+    lengths |= {name: len(frame[name]) for name in names}
+    if len({*map(len, keys), *lengths.values()}) > 1:
         raise DataError(
-            f"the keys and fields of {frame.name!r} have different lengths: {sorted(lengths)}"
+            f"the keys and fields of {frame.name!r} have different lengths: "
+            f"{listing_lengths(lengths)}; write as many rows to each"
         )
+    frame.refuse_ragged()
 
 
 def _pairs(

@@ -159,7 +159,9 @@ def test_aggregates_of_spans(given_column, form, data):
                 found = function(np.array(spans, "int32"), column.form(form), numbers)
                 assert (plain(found), found.dtype) == (rows, np.int32)
                 there = numbers.notna().data[:]
-                assert [row if has else None for row, has in zip(numbers.data[:], there)] == rows
+                assert [
+                    row if has else None for row, has in zip(numbers.data[:], there, strict=True)
+                ] == rows
         copied = column.field.apply_filter(np.ones(len(values), bool))
         assert column.seen(copied) == values
 
@@ -358,7 +360,10 @@ def test_chosen_rows(given_column, form, data):
     with scratch(2) as ds:
         session, table = ds.session, ds.create_dataframe("t")
         column, keep = Column(table, "x", kind, values), Column(table, "keep", "bool", wanted)
-        dest, expected = column.dest("dest"), [v for v, has in zip(values, wanted) if has]
+        dest, expected = (
+            column.dest("dest"),
+            [v for v, has in zip(values, wanted, strict=True) if has],
+        )
         times = 0
         for chosen in (keep.field, keep.form("array")):
             found = session.apply_filter(chosen, column.form(form), dest)

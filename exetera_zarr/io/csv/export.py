@@ -75,9 +75,10 @@ def _filter_values(row_filter: Any) -> AnyArray:
     """What a filter of rows holds; DataError unless it is a field of bool or an array."""
     if isinstance(row_filter, Field):
         length, read = masked_reader(row_filter)
-        values, there = read(0, length)
-        if not is_strings(values) and values.dtype == np.bool_:
-            return values if there is None else values & there
+        column, there = read(0, length)
+        if not is_strings(column) and column.dtype == np.bool_:
+            values: AnyArray = column if there is None else column & there
+            return values
         raise DataError(f"row_filter is a field of bool or an array, not {row_filter.phrase()}")
     if isinstance(row_filter, np.ndarray):
         return row_filter
