@@ -11,13 +11,12 @@ from exetera_zarr.errors import ArgumentError, DataError, NameTakenError, listin
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.missing.companions import (
-    BY_LINK,
     COMPANION,
     COMPANION_OF,
     add_companion,
-    companion_of,
     holds_nan,
     in_place_of_missing,
+    keep_apart,
     link,
 )
 from exetera_zarr.fields.missing.keys import apart, key_source
@@ -243,15 +242,8 @@ def _write(
             _link(frame, written, rows, flag)
         results += [(frame[name], result) for name, result in written.items()]
     for source, result in results:
-        _keep_apart(source, result)
-
-
-def _keep_apart(source: Field, result: Field) -> None:
-    """A field of the other side is no companion of a field, though its name may say so."""
-    if source.validity is None and COMPANION not in result.group.attributes:
-        found = companion_of(result, as_long=False) if result.face.sees_missing else None
-        if found is not None:
-            found.group.update_attributes({BY_LINK: True})
+        if source.validity is None:  # a field of the other side may have such a name
+            keep_apart(result)
 
 
 def _names_in_result(
