@@ -208,7 +208,7 @@ def append(field: Any, values: Produced) -> None:
     if isinstance(values, pa.Array):
         field.data.write_arrow(values)
     elif isinstance(values, np.ma.MaskedArray):
-        # It has no flag of its own, and a column of the file that is called as one would be is none.
+        # It has no flag of its own; a column of the file that is called as one would be is none.
         # Who reads what is stored sees the schema's invalid_value.
         keep_apart(field)
         field.append_masked(values.data, ~np.ma.getmaskarray(values), blank=False)

@@ -30,7 +30,9 @@ class FieldFunctions(Items):
     """
     Sorting, choosing, spans and aggregation of fields and arrays.
 
-    Where a field is meant, a `Field`, its storage group or an ndarray can be given.
+    Where a field is meant, a `Field`, its storage group or an ndarray can be given. Missing values
+    are in no aggregate, and last among keys; what is missing of a result is NaN in an array of
+    floats, and masked in others. In ExeTera's face they are what is stored.
     """
 
     # -- sorting

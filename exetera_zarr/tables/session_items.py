@@ -21,7 +21,6 @@ from exetera_zarr.fields.missing.keys import key_source, masked_key_source
 from exetera_zarr.fields.missing.masked import Masked, chosen_masked, masked_of
 from exetera_zarr.fields.values import as_values
 from exetera_zarr.storage import Group, adopted
-from exetera_zarr.tables.dataframe import DataFrame
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -73,11 +72,11 @@ class Items:
         for dataset in self.datasets.values():
             if group.storage is None or dataset.storage is not group.storage:
                 continue
-            for frame in dataset.values():
-                if isinstance(frame, DataFrame) and group.name in frame:
-                    field = frame[group.name]
-                    if field.group.key == group.key:
-                        return field
+            for name in dataset.group:
+                table = dataset.group.group(name)
+                within = group.name in table and not is_field_group(table)
+                if within and table.group(group.name).key == group.key:
+                    return dataset[name][group.name]
         return None
 
     @property

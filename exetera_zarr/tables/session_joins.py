@@ -77,6 +77,7 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         ndarray, or a list of ndarray for `fields`; of indexed strings a list of str
+            What is missing is one value, the last one: NaN, None, or masked.
         """
         if (field is None) == (fields is None):
             raise ArgumentError("give either field or fields")
@@ -156,7 +157,7 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         ndarray or None
-            Zeros where nothing was joined.
+            What nothing was joined to is missing; in ExeTera's face 0, or the empty string.
         """
         length = self._masked(destination_pkey).rows
         rows, values = self._fkey_rows(fkey_indices), self._masked(values_to_join)
@@ -197,7 +198,7 @@ class JoinFunctions(FieldFunctions):
         self, left_on: Any, right_on: Any, right_fields: Any = (), right_writers: Any = None
     ) -> list[Any]:
         """
-        The rows of right fields beside the left keys, 0 or the empty string where there is none.
+        The rows of right fields beside the left keys, missing where there is none.
 
         Parameters
         ----------
@@ -210,7 +211,9 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         list
-            For each field one in memory, for each array an array; empty with writers.
+            For each field one in memory, for each array an array; empty with writers. What is
+            missing is NaN in an array of floats, and masked in others. In ExeTera's face it is 0,
+            or the empty string.
         """
         return self._merge("left", left_on, right_on, (), None, right_fields, right_writers)[1]
 
@@ -307,7 +310,8 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         tuple of ndarray, or None with sinks
-            0 or the empty string where a key is not there.
+            What is missing, as where a key is not there, is NaN in an array of floats, None in a
+            list of text, and masked in others. In ExeTera's face it is 0, or the empty string.
         """
         if not right_unique:
             raise ArgumentError("right_unique must be True: the keys on the right are distinct")
