@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
     "AccessDeniedError",
@@ -32,6 +32,7 @@ __all__ = [
     "FieldNotFoundError",
     "MemoryLimitError",
     "NameTakenError",
+    "RaggedTableWarning",
     "ReadOnlyError",
     "ResultRangeError",
     "RowError",
@@ -151,6 +152,10 @@ class ExeteraCompatibilityWarning(UserWarning):
     """ExeTera's face let something pass that is an error by default; told once for each place."""
 
 
+class RaggedTableWarning(UserWarning):
+    """A table whose fields have different lengths was committed; told once for each commit."""
+
+
 @contextmanager
 def about(phrase: Callable[[], str]) -> Iterator[None]:
     """
@@ -213,6 +218,22 @@ def is_full(error: object) -> bool:
 def says_full(problem: object) -> bool:
     """The same of what libraries raise, some of which give the text of the system alone."""
     return is_full(problem) or any(sign in str(problem) for sign in _SIGNS_OF_FULL)
+
+
+def listing_lengths(lengths: Mapping[str, int]) -> str:
+    """
+    Names with their numbers of rows, for an error message.
+
+    Returns
+    -------
+    str
+        For example ``3 rows: 'age', 'height'; 2 rows: 'town'``; the most frequent number first.
+    """
+    names: dict[int, list[str]] = {}
+    for name, rows in lengths.items():
+        names.setdefault(rows, []).append(name)
+    parts = sorted(names.items(), key=lambda part: -len(part[1]))
+    return "; ".join(f"{rows} rows: {listing(those)}" for rows, those in parts)
 
 
 def listing(names: Iterable[object], limit: int = 20) -> str:

@@ -42,6 +42,9 @@ class Face:
     lenient_imports
         Schemas may name columns that a file lacks, unknown categories become 0, numbers out of
         range are clipped; else these are errors.
+    refuses_ragged
+        A table whose fields have different lengths is told when it is committed, and is an error
+        in groups and merges of some of its fields; else only what uses such fields together is.
     shares_reads
         A dataset opened for reading shows the draft of a writer in the same process; else it shows
         what is committed.
@@ -57,6 +60,7 @@ class Face:
     describes_percentiles: bool
     assignment_renames: bool
     lenient_imports: bool
+    refuses_ragged: bool
     shares_reads: bool
 
 
@@ -71,6 +75,7 @@ NATIVE = Face(
     describes_percentiles=True,
     assignment_renames=False,
     lenient_imports=False,
+    refuses_ragged=True,
     shares_reads=False,
 )
 EXETERA = Face(
@@ -84,5 +89,6 @@ EXETERA = Face(
     describes_percentiles=False,
     assignment_renames=True,
     lenient_imports=True,
+    refuses_ragged=False,
     shares_reads=True,
 )

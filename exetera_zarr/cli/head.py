@@ -50,7 +50,7 @@ class Head:
     types
         ``{field: type}``.
     columns
-        ``{field: values}``: categories by name, moments as text.
+        ``{field: values}``: categories by name, moments as text, None for what is missing.
     """
 
     table: str
@@ -80,8 +80,10 @@ def head(
     """
     Show the first rows of a table, or of each table.
 
-    Categories are shown by name, moments in UTC. Of each field the first block is read, no more.
-    Where a row does not fit the width of the terminal, each field has a line instead.
+    Categories are shown by name, moments in UTC, and what is missing as - (in JSON null); fields
+    that say what is missing of others are shown if they are named. Of each field the first block
+    is read, no more. Where a row does not fit the width of the terminal, each field has a line
+    instead.
     """
     from exetera_zarr.tables.session import Session
 
@@ -101,7 +103,8 @@ def head(
 
 def _head_of(dataset: Dataset, table: str, rows: int, wanted: Sequence[str]) -> Head:
     frame = dataset.get_dataframe(table)
-    fields = {name: frame[name] for name in wanted or frame.keys()}
+    hidden = set() if wanted else set(frame.companions().values())
+    fields = {name: frame[name] for name in wanted or frame.keys() if name not in hidden}
     lengths = {len(field) for field in fields.values()} or {0}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="exetera-head") as pool:
         values = pool.map(lambda field: _values(field, rows), fields.values())
@@ -115,8 +118,18 @@ def _head_of(dataset: Dataset, table: str, rows: int, wanted: Sequence[str]) -> 
 
 
 def _values(field: Any, rows: int) -> list[Any]:
-    """Return the first values of a field."""
-    values = field.read(0, min(rows, len(field)))
+    """Return the first values of a field, None for those that are missing."""
+    from exetera_zarr.fields.missing.companions import masked_reader
+
+    length, read = masked_reader(field)
+    column, mask = read(0, min(rows, length))
+    values = _present_values(field, column)
+    if mask is None:
+        return values
+    return [value if has else None for value, has in zip(values, mask.tolist(), strict=True)]
+
+
+def _present_values(field: Any, values: Any) -> list[Any]:
     match field.fieldtype.partition(",")[0]:
         case "indexedstring":
             return [value.decode("utf-8", "backslashreplace") for value in values.to_pylist()]
@@ -205,5 +218,5 @@ def _lines(one: Head) -> Any:
 
 def _shown(value: Any) -> str:
     """Return a value on one line, and not too long."""
-    text = visible(value)
+    text = "-" if value is None else visible(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

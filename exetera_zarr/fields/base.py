@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import membership, selection, spans
-from exetera_zarr.engine.group import aggregate
+from exetera_zarr.engine.streams.sorted_runs import first_disorder
 from exetera_zarr.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -26,8 +26,9 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions import numpy_functions
 from exetera_zarr.fields.given import in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
-from exetera_zarr.fields.missing.companions import any_missing
-from exetera_zarr.fields.missing.present_spans import present_spans
+from exetera_zarr.fields.missing.keys import key_source
+from exetera_zarr.fields.missing.masked import masked_of
+from exetera_zarr.fields.missing.present_spans import over_present
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
@@ -614,7 +615,14 @@ class Field(Statistical, Rows):
     # -- questions
 
     def is_sorted(self) -> bool:
-        """Whether no row is less than the one before it; strings by their bytes."""
+        """
+        Whether no row is less than the one before it; strings by their bytes.
+
+        What is missing comes last, as in a sort; in ExeTera's face NaN has no place.
+        """
+        if self.face.sees_missing:
+            (keys,), _ = key_source([self])
+            return first_disorder(keys) is None
         last: Column | None = None
         for column in self.blocks():
             joined = column if last is None else selection.concat([last, column[:1]])
@@ -815,14 +823,14 @@ class Field(Statistical, Rows):
     def apply_spans_first(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
-        """The first row of each span; `target` and `in_place` as in `apply_filter`."""
-        return self.apply_index(self._spans(spans_to_apply)[:-1], target, in_place)
+        """The first value of each span; `target` and `in_place` as in `apply_filter`."""
+        return self._over_spans("first", spans_to_apply, target, in_place)
 
     def apply_spans_last(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
-        """The last row of each span; `target` and `in_place` as in `apply_filter`."""
-        return self.apply_index(self._spans(spans_to_apply)[1:] - 1, target, in_place)
+        """The last value of each span; `target` and `in_place` as in `apply_filter`."""
+        return self._over_spans("last", spans_to_apply, target, in_place)
 
     def apply_spans_min(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -840,9 +848,19 @@ class Field(Statistical, Rows):
         """Put chosen rows where the caller wants them, and what is missing of them as well."""
         companion = self.validity
         result = self.deliver(filters.chosen(self, rows), target, in_place)
-        if companion is not None and (result is self or result.validity is None):
-            result.set_companion(filters.chosen(companion, rows))
+        result.say_present(None if companion is None else filters.chosen(companion, rows))
         return result
+
+    def say_present(self, masks: Iterable[Column] | None) -> None:
+        """After all rows were replaced: say which have a value, of which None says that all do."""
+        if not self.face.sees_missing:
+            return
+        if masks is not None:
+            self.set_companion(masks)
+        elif not self.stored:
+            self._companion = None
+        elif companions.companion_of(self, as_long=False) is not None:
+            self.set_companion([np.ones(len(self), np.bool_)])
 
     def forget_companion(self) -> None:
         """Before all rows are forgotten: do so with the companion that was made for this field."""
@@ -866,31 +884,12 @@ class Field(Statistical, Rows):
 
     def _over_spans(self, what: str, given: Any, target: Field | None, in_place: bool) -> Field:
         with workspace(self.settings) as work:
-            spans_of = self._spans(given)
-            source, masks = source_of([self]), None
-            if any_missing(self):
-                source, masks = present_spans(self, source, what)
-            results = aggregate.over_spans(what, spans_of, source, work)
-            has_companion = self.validity is not None
-            mask = np.ones(len(spans_of) - 1, np.bool_)
-            if masks is not None:
-                counts = aggregate.over_spans("sum", spans_of, masks, work)
-                there = [np.asarray(count) > 0 for count in counts]
-                mask = np.concatenate(there) if there else mask
+            column = masked_of(self)
+            results, mask = over_present(what, self._spans(given), column, work)
             result = self.deliver(results, target, in_place)
-            if result is self and has_companion:
-                self.set_companion([mask])
-            if masks is not None:
-                result.hide(mask)
+            by_itself = mask is None or companions.holds_nan(column.empty)
+            result.say_present(None if mask is None or by_itself else [mask])
             return result
-
-    def hide(self, mask: AnyArray) -> None:
-        """Make the rows missing for which the mask is false, of a field that was just written."""
-        if mask.all() or len(mask) != len(self):
-            return
-        self.replace([companions.in_place_of_missing(self.read(0, len(self)), mask)])
-        if not companions.holds_nan(self.empty_column()):
-            self.set_companion([mask])
 
     def _spans(self, given: Any) -> AnyArray:
         with about(self.phrase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.numeric import NumericField
     from exetera_zarr.storage.base import Group
 
-__all__ = ["categorical_in_memory", "field_class", "is_field_group", "numeric_in_memory", "wrap"]
+__all__ = [
+    "categorical_in_memory",
+    "field_class",
+    "is_field_group",
+    "numeric_in_memory",
+    "rows_of_fields",
+    "wrap",
+]
 
 
 def is_field_group(group: Group) -> bool:
@@ -41,6 +49,17 @@ def field_class(group: Group) -> type[Field]:
         raise CorruptDataError(
             f"{group.name!r} has the unknown field type {group.attributes['fieldtype']!r}"
         ) from error
+
+
+def rows_of_fields(table: Group) -> dict[str, int]:
+    """How many rows each field of a table's group has; none of a group that is a field."""
+    found: dict[str, int] = {}
+    for name in () if is_field_group(table) else table:
+        child = table.group(name)
+        if is_field_group(child):
+            with contextlib.suppress(CorruptDataError, KeyError):  # told to who reads it
+                found[name] = field_class(child).rows_of(child.arrays())
+    return found
 
 
 def wrap(session: object, group: Group, dataframe: Any = None, owner: object = None) -> Field:

@@ -8,8 +8,8 @@ import numpy as np
 
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
-from exetera_zarr.engine.streams.source import prefetched
 from exetera_zarr.errors import ArgumentTypeError, DataError, RowError
+from exetera_zarr.fields.missing import masked
 from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
@@ -28,9 +28,7 @@ _STEP = 1 << 20
 
 def chosen(field: Field, rows: RowNumbers) -> Generator[Column]:
     """The chosen rows of a field, some at a time; the next ones are read until it is closed."""
-    source = source_of([field])
-    columns = rows.of(source)
-    return columns if max(len(rows), source.rows) <= source.block else prefetched(columns)
+    return masked.chosen(source_of([field]), rows)
 
 
 def filter_rows(given: Any, length: int, work: Workspace) -> RowNumbers:
@@ -105,8 +103,8 @@ def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], Any]]:
     field = cast("Field", given)
     length, read = masked_reader(field)
 
-    def masked(start: int, stop: int) -> Any:
+    def with_mask(start: int, stop: int) -> Any:
         column, there = read(start, stop)
         return column if there is None else np.ma.masked_array(column, ~there)
 
-    return length, masked if field.face.sees_missing else field.reader()[1]
+    return length, with_mask if field.face.sees_missing else field.reader()[1]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exetera_zarr.fields.missing.companions import COMPANION
+from exetera_zarr.fields.missing.companions import COMPANION, keep_apart
 from exetera_zarr.io.csv.pipeline import converted_blocks
 from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import Progress, TableSummary
@@ -208,7 +208,9 @@ def append(field: Any, values: Produced) -> None:
     if isinstance(values, pa.Array):
         field.data.write_arrow(values)
     elif isinstance(values, np.ma.MaskedArray):
+        # It has no flag of its own; a column of the file that is called as one would be is none.
         # Who reads what is stored sees the schema's invalid_value.
+        keep_apart(field)
         field.append_masked(values.data, ~np.ma.getmaskarray(values), blank=False)
     else:
         field.extend_companion(len(values))

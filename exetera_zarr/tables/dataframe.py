@@ -17,6 +17,7 @@ from exetera_zarr.errors import (
     TableNotFoundError,
     UnsupportedError,
     about,
+    listing_lengths,
 )
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
@@ -246,8 +247,16 @@ class DataFrame(FieldContainer):
         """
         lengths = {name: len(self[name]) for name in (self.keys() if names is None else names)}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"the fields of {self._phrase()} have different lengths: {lengths}")
+            raise DataError(
+                f"the fields of {self._phrase()} have different lengths: "
+                f"{listing_lengths(lengths)}; write as many rows to each"
+            )
         return next(iter(lengths.values()), 0)
+
+    def refuse_ragged(self) -> None:
+        """DataError if fields have different lengths, unless that is let pass in ExeTera's face."""
+        if self._dataset.settings.face.refuses_ragged:
+            self.length()
 
     def apply_filter(self, filter_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
         """
@@ -546,8 +555,8 @@ class DataFrame(FieldContainer):
         ----------
         include
             ``'all'``, a name, a number type such as ``np.int32`` or ``np.number``, or a list of
-            names or of types, of which names that do not exist are left out. By default all fields
-            but those that say what is missing of others.
+            names or of types, of which names that do not exist are left out; all fields by default.
+            Those that say what is missing of others are described only if they are named.
         exclude
             A name, a type, or a list of either; the other of what `include` is.
         output
@@ -611,7 +620,8 @@ class DataFrame(FieldContainer):
         filepath
             Path or URL, or a text file open for writing.
         row_filter : Field of bool, or ndarray
-            Which rows; as long as the fields. A field of this table is left out of the file.
+            Which rows; as long as the fields. In ExeTera's face a field of this table is left out
+            of the file.
         column_filter
             Name of a field, or names; all by default.
         chunk_row_size

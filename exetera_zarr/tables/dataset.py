@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,12 +12,14 @@ from exetera_zarr.errors import (
     ArgumentError,
     ArgumentTypeError,
     NameTakenError,
+    RaggedTableWarning,
     TableNotFoundError,
     listing,
+    listing_lengths,
 )
 from exetera_zarr.fields.base import column_of
 from exetera_zarr.fields.container import FieldContainer, normal, stands_for
-from exetera_zarr.fields.create import is_field_group
+from exetera_zarr.fields.create import is_field_group, rows_of_fields
 from exetera_zarr.fields.names import Names
 from exetera_zarr.settings import let_pass
 from exetera_zarr.tables.dataframe import DataFrame
@@ -62,6 +65,7 @@ class Dataset(FieldContainer):
         self._frames: weakref.WeakValueDictionary[Hashable, DataFrame] = (
             weakref.WeakValueDictionary()
         )
+        self._used: set[Hashable] = set()  # keys of the tables that may have been changed
         self._dropped = weakref.finalize(self, storage.abandon)
         # At the end of the process the storage commits by itself, while it still can.
         self._dropped.atexit = False
@@ -152,8 +156,36 @@ class Dataset(FieldContainer):
             Another process changed the same table meanwhile; the draft is kept.
         ReadOnlyError
             The dataset is open for reading.
+
+        Warns
+        -----
+        RaggedTableWarning
+            Fields of a table have different lengths; not in ExeTera's face.
         """
+        self._tell_ragged()
         return self._storage.commit(force=force)
+
+    def _tell_ragged(self) -> None:
+        """Before a commit: warn of tables used since the last one whose lengths differ."""
+        used = self._used | set(self._frames)
+        self._used = set(self._frames)  # which may change without anybody asking for them again
+        told = self._settings.face.refuses_ragged and self._storage.writable
+        if not used or not told or not self._storage.changed:
+            return
+        root = self.group
+        for name in root:
+            child = root.group(name)
+            lengths = rows_of_fields(child) if child.key in used else {}
+            if len(set(lengths.values())) > 1:
+                warnings.warn(
+                    visible(
+                        f"the table {name!r} of {self.url} is committed with fields of different "
+                        f"lengths: {listing_lengths(lengths)}; to filter, sort, group, merge or "
+                        "export it will be an error until each has as many rows"
+                    ),
+                    RaggedTableWarning,
+                    stacklevel=3,
+                )
 
     def rollback(self) -> None:
         """Drop what was not committed."""
@@ -219,6 +251,7 @@ class Dataset(FieldContainer):
         int
             How many objects of no version were removed.
         """
+        self._tell_ragged()
         return self._storage.vacuum(keep, older_than)
 
     def compact(self, table: str | None = None) -> None:
@@ -289,6 +322,7 @@ class Dataset(FieldContainer):
                 del frame[field]
             elif rows is not None:
                 frame.apply_filter(~selection.as_mask(column_of(rows), frame.length()))
+        self._tell_ragged()
         self._storage.vacuum(1, 0.0, all_of=frame.name)
         return self.version
 
@@ -296,6 +330,7 @@ class Dataset(FieldContainer):
         """Commit, and end: but for their names, its tables and fields cannot be used after."""
         if self.closed:
             return
+        self._tell_ragged()
         names = self.keys()
         names_of = {frame: frame.keys() for frame in self._frames.values() if frame.exists}
         self._storage.close()
@@ -382,6 +417,7 @@ class Dataset(FieldContainer):
             if dataframe is not None:
                 dataframe.copy_rows(frame)
         self._frames[group.key] = frame
+        self._used.add(group.key)
         return frame
 
     def create_group(self, name: str) -> DataFrame:
@@ -410,6 +446,7 @@ class Dataset(FieldContainer):
         child = group.group(name)
         if is_field_group(child):
             return self._field(name)
+        self._used.add(child.key)
         frame = self._frames.get(child.key)
         if frame is None or not stands_for(frame.group, child.key):
             frame = self._frames[child.key] = DataFrame(self, child)

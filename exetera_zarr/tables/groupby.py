@@ -68,6 +68,7 @@ class DataFrameGroupBy:
         self._keys_sorted = keys_sorted
         self._present = frame.dataset.settings.face.sees_missing
         frame.length(by)
+        frame.refuse_ragged()
 
     # -- aggregates that ExeTera has
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from exetera_zarr.engine.join import merge_join, row_pairs, unsorted_join
 from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
-from exetera_zarr.errors import ArgumentError, DataError, NameTakenError
+from exetera_zarr.errors import ArgumentError, DataError, NameTakenError, listing_lengths
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.missing.companions import (
-    BY_LINK,
     COMPANION,
     COMPANION_OF,
     add_companion,
-    companion_of,
     holds_nan,
     in_place_of_missing,
+    keep_apart,
     link,
 )
 from exetera_zarr.fields.missing.keys import apart, key_source
@@ -154,11 +153,14 @@ def _keys(frame: DataFrame, on: Keys, what: str) -> list[Field]:
 
 
 def _check_lengths(frame: DataFrame, keys: Sequence[Field], names: Sequence[str]) -> None:
-    lengths = {len(key) for key in keys} | {len(frame[name]) for name in names}
-    if len(lengths) > 1:
+    lengths = {str(key.name): len(key) for key in keys}
+    lengths |= {name: len(frame[name]) for name in names}
+    if len({*map(len, keys), *lengths.values()}) > 1:
         raise DataError(
-            f"the keys and fields of {frame.name!r} have different lengths: {sorted(lengths)}"
+            f"the keys and fields of {frame.name!r} have different lengths: "
+            f"{listing_lengths(lengths)}; write as many rows to each"
         )
+    frame.refuse_ragged()
 
 
 def _pairs(
@@ -240,15 +242,8 @@ def _write(
             _link(frame, written, rows, flag)
         results += [(frame[name], result) for name, result in written.items()]
     for source, result in results:
-        _keep_apart(source, result)
-
-
-def _keep_apart(source: Field, result: Field) -> None:
-    """A field of the other side is no companion of a field, though its name may say so."""
-    if source.validity is None and COMPANION not in result.group.attributes:
-        found = companion_of(result, as_long=False) if result.face.sees_missing else None
-        if found is not None:
-            found.group.update_attributes({BY_LINK: True})
+        if source.validity is None:  # a field of the other side may have such a name
+            keep_apart(result)
 
 
 def _names_in_result(

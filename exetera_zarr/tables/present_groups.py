@@ -18,6 +18,8 @@ from exetera_zarr.engine.group import aggregate
 from exetera_zarr.engine.streams.source import Source, side_by_side
 from exetera_zarr.fields.missing.companions import any_missing, both, masked_reader, present
 from exetera_zarr.fields.missing.keys import key_source, whole_keys
+from exetera_zarr.fields.missing.masked import masked_of, present_rows, rows_of
+from exetera_zarr.fields.missing.present_spans import spread
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
@@ -133,16 +135,8 @@ def _results(
         there = numbers > 0
         if number not in taken:
             taken[number] = iter(passes[number].take(int(there.sum())))
-        column = _spread(next(taken[number]), there)
+        column = spread(next(taken[number]), there)
         yield column, None if name in _COUNTS or there.all() else there
-
-
-def _spread(column: Column, there: AnyArray) -> Column:
-    """A column with the values where they belong, and nothing where there are none."""
-    if there.all():
-        return column
-    rows = np.where(there, np.cumsum(there) - 1, -1)
-    return selection.take_or_default(column, rows)
 
 
 def _values(
@@ -194,33 +188,12 @@ def _over_present(
     ordered: bool | None,
 ) -> Generator[aggregate.Groups]:
     """The groups of the rows in which a target has a value."""
-    plain = source_of([target], keys.rows)
-    read_masked = masked_reader(target)[1]
-    numbers = work.spill(np.int64)
-    for start, stop in plain.cuts():
-        mask = read_masked(start, stop)[1]
-        here = np.arange(start, stop)
-        numbers.append(here if mask is None else here[mask])
-
-    def chosen(source: Source) -> Source:
-        def read(start: int, stop: int) -> list[Column]:
-            rows = numbers.read(start, stop)
-            if len(rows) == 0:
-                return list(source.read(0, 0))
-            parts: list[list[Column]] = [[] for _ in source.empty]
-            low = int(rows[0])
-            while low <= rows[-1]:  # a block at a time, however far apart the rows are
-                high = min(low + source.block, int(rows[-1]) + 1)
-                within = rows[np.searchsorted(rows, low) : np.searchsorted(rows, high)] - low
-                for part, column in zip(parts, source.read(low, high), strict=True):
-                    part.append(selection.take(column, within))
-                low = high
-            return [selection.concat(part) for part in parts]
-
-        return replace(source, rows=len(numbers), read=read, offsets=None)
-
+    column = masked_of(target)
+    numbers = present_rows(column, work)
     wanted = [(0, name) for name in names]
-    yield from aggregate.grouped(chosen(keys), chosen(plain), wanted, work, ordered=ordered)
+    yield from aggregate.grouped(
+        rows_of(keys, numbers), rows_of(column.values, numbers), wanted, work, ordered=ordered
+    )
 
 
 def as_stored(

@@ -5,59 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from exetera_zarr.engine.columns import selection, spans, strings
-from exetera_zarr.engine.group import aggregate
+from exetera_zarr.engine.columns import selection, spans
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.source import Source
-from exetera_zarr.errors import ArgumentError, ArgumentTypeError
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError, RowError
 from exetera_zarr.fields.base import Field, column_of
-from exetera_zarr.fields.container import FieldContainer
-from exetera_zarr.fields.create import is_field_group, wrap
-from exetera_zarr.fields.sources import source_of, workspace
-from exetera_zarr.storage import Group, adopted
+from exetera_zarr.fields.missing.present_spans import over_present
+from exetera_zarr.fields.sources import workspace
+from exetera_zarr.storage import adopted
+from exetera_zarr.tables.session_items import Items, as_bytes, as_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from exetera_zarr.engine import Column
-    from exetera_zarr.settings import Settings
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = ["FieldFunctions", "is_foreign"]
 
 
-class FieldFunctions:
+class FieldFunctions(Items):
     """
     Sorting, choosing, spans and aggregation of fields and arrays.
 
-    Where a field is meant, a `Field`, its storage group or an ndarray can be given.
+    Where a field is meant, a `Field`, its storage group or an ndarray can be given. Missing values
+    are in no aggregate, and last among keys; what is missing of a result is NaN in an array of
+    floats, and masked in others. In ExeTera's face they are what is stored.
     """
-
-    settings: Settings
-
-    def get(self, field: Any) -> Any:
-        """
-        The field that is meant: a field is itself.
-
-        Raises
-        ------
-        ValueError
-            It is a table or something else that holds no field.
-        AttributeError
-            It is nothing stored at all, such as a name.
-        """
-        field = adopted(field)
-        if isinstance(field, Field):
-            return field
-        if isinstance(field, Group):
-            if is_field_group(field):
-                return wrap(self, field)
-        elif not isinstance(field, FieldContainer) and not hasattr(field, "attrs"):
-            raise AttributeError(f"a {type(field).__name__} has no field; write s.get(ds['name'])")
-        raise ArgumentError(f"{field!r} is not a field")
 
     # -- sorting
 
@@ -79,9 +55,11 @@ class FieldFunctions:
         """
         if not isinstance(sort_indices, (tuple, list)) or not sort_indices:
             raise ArgumentError("the keys are a tuple or list of fields or of arrays")
-        start = None if index is None else np.asarray(column_of(index))
-        keys = self._source(*sort_indices)
-        if start is not None:
+        keys, start = self._key(*sort_indices), None
+        if index is not None:
+            start, there = self._whole(index)
+            if there is not None:
+                raise RowError(f"the row number at position {np.argmin(there)} is missing")
             keys = Source.of([selection.take(column, start) for column in keys.whole()])
         with workspace(self.settings) as work:
             rows = sorting.sort_rows(keys, True, work)
@@ -152,10 +130,12 @@ class FieldFunctions:
         Returns
         -------
         ndarray, or (offsets, bytes) for strings of any length that are no array
+            What is missing is NaN in an array of floats, and else masked, of strings in an array
+            of str.
         """
+        keep = self._rows("filter", filter_to_apply)
 
         def chosen(column: Column) -> Column:
-            keep = _array("filter", filter_to_apply)
             if not isinstance(src, Field) and keep.dtype != bool:
                 return selection.take(column, keep)
             return selection.compress(column, selection.as_mask(keep, len(column)))
@@ -164,46 +144,25 @@ class FieldFunctions:
 
     def apply_index(self, index_to_apply: Any, src: Any, dest: Any = None) -> Any:
         """Choose rows by number; parameters and result are as in `apply_filter`."""
+        index = self._rows("index", index_to_apply)
 
         def chosen(column: Column) -> Column:
-            return selection.take(
-                column, selection.as_rows(_array("index", index_to_apply), len(column))
-            )
+            return selection.take(column, index)
 
         return self._choose(chosen, src, dest)
 
     def _choose(self, chosen: Callable[[Column], Column], src: Any, dest: Any) -> Any:
         dest = None if dest is None else self.get(dest)
-        result = chosen(self._column(src))
+        column, mask = self._whole(src)
+        result = chosen(column)
+        if mask is not None:
+            mask = np.asarray(chosen(mask))
+            mask = None if mask.all() else mask
         if dest is not None:
-            if isinstance(src, Field):
-                dest.replace([result])
-            else:
-                dest.append(result)
-        if isinstance(result, np.ndarray):
-            return result
-        if isinstance(src, np.ndarray):
-            return np.asarray(strings.decode(result), src.dtype)
-        return strings.from_arrow(result)
-
-    def _column(self, value: Any) -> Column:
-        """All rows of what stands for a field: itself, its group, an array, or a list of str."""
-        value = adopted(value)
-        if isinstance(value, Group):
-            value = self.get(value)
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return strings.encode(value)
-        if isinstance(value, np.ndarray) and value.dtype.kind in "UO":
-            return strings.encode(value.tolist())
-        return column_of(value)
-
-    def _source(self, *values: Any) -> Source:
-        """The same as columns that are read by rows; all of fields, or all in memory."""
-        values = tuple(adopted(value) for value in values)
-        if all(isinstance(value, (Field, Group)) for value in values):
-            return source_of([self.get(value) for value in values])
-        columns = [v if isinstance(v, pa.Array) else self._column(v) for v in values]
-        return Source.of(columns)
+            (self._replace if isinstance(src, Field) else self._append)(dest, result, mask)
+        return (
+            as_given(result, mask, src) if isinstance(src, np.ndarray) else as_bytes(result, mask)
+        )
 
     # -- spans
 
@@ -233,7 +192,7 @@ class FieldFunctions:
         if len(given) == 1 and isinstance(given[0], Field):
             result = given[0].get_spans()
         else:
-            found = spans.find_in_blocks(self._source(*given).blocks())
+            found = spans.find_in_blocks(self._key(*given).blocks())
             result = found.astype(np.int32) if found[-1] < 2**31 - 1 else found
         if dest is not None:
             dest.data.write(np.asarray(result))
@@ -316,20 +275,22 @@ class FieldFunctions:
         if dest is not None and not isinstance(dest, Field):
             raise ArgumentTypeError(f"dest is a {type(dest).__name__}, not a field")
         starts = np.asarray(column_of(given) if isinstance(given, Field) else given)
+        result: Column
+        mask = None
         if target is None:
-            result: Column = getattr(spans, what)(starts)
+            result = getattr(spans, what)(starts)
         else:
-            source = self._source(target)
-            checked = spans.check_spans(starts, source.rows)
+            column = self._masked(target)
+            checked = spans.check_spans(starts, column.rows)
+            empty = np.empty(0, np.int64) if what.startswith("index_of") else column.empty
             with workspace(self.settings) as work:
-                parts = list(aggregate.over_spans(what, checked, source, work))
-            empty = np.empty(0, np.int64) if what.startswith("index_of") else source.empty[0]
-            result = selection.concat(parts) if parts else empty
+                parts, mask = over_present(what, checked, column, work)
+                result = selection.concat([empty, *parts])
         if isinstance(result, np.ndarray) and what.startswith("index_of"):
             result = result.astype(starts.dtype)
         if dest is not None:
-            dest.append(result)
-        return result if isinstance(result, np.ndarray) else strings.from_arrow(result)
+            self._append(dest, result, mask)
+        return as_bytes(result, mask)
 
     # -- aggregation over runs of an index
 
@@ -381,7 +342,7 @@ class FieldFunctions:
         return result if dest is None else dest
 
     def _runs(self, index: Any) -> AnyArray:
-        return spans.find_in_blocks(self._source(index).blocks())
+        return spans.find_in_blocks(self._key(index).blocks())
 
 
 def is_foreign(group: Any) -> bool:
@@ -392,14 +353,6 @@ def is_foreign(group: Any) -> bool:
 def _check_dest(dest: Any) -> None:
     if dest is not None and not isinstance(dest, Field):
         raise ArgumentError(f"dest is a {type(dest).__name__}, not a field")
-
-
-def _array(what: str, value: Any) -> AnyArray:
-    if isinstance(value, Field):
-        value = column_of(value)
-    if not isinstance(value, np.ndarray):
-        raise ArgumentError(f"the {what} is a field or an ndarray, not a {type(value).__name__}")
-    return value
 
 
 def _target(target: Any, older: Mapping[str, Any]) -> Any:

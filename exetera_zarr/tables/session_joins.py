@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.engine import Column, is_strings
-from exetera_zarr.engine.columns import selection, spans, strings
+from exetera_zarr.engine.columns import selection, spans
 from exetera_zarr.engine.join import key_ranks, merge_join, unsorted_join
 from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
-from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.errors import ArgumentError, DataError
-from exetera_zarr.fields import filters
-from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage import Group, adopted
 from exetera_zarr.tables.session_fields import FieldFunctions
+from exetera_zarr.tables.session_items import as_given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
-    from exetera_zarr.engine.join.row_pairs import How
+    from exetera_zarr.engine.join.row_pairs import How, Pairs
+    from exetera_zarr.engine.streams.source import Source
+    from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
 
 __all__ = ["INVALID_INDEX", "JoinFunctions"]
 
 INVALID_INDEX = 1 << 62
 """What stands for no row, from here on, in the row numbers that older scripts keep."""
+_NO_ROW = np.iinfo(np.int64).max
+"""One of these that no function of a session gives."""
 
 
 class JoinFunctions(FieldFunctions):
@@ -54,7 +58,7 @@ class JoinFunctions(FieldFunctions):
         """
         if not isinstance(keys, tuple) or not keys:
             raise ArgumentError("the keys are a tuple of fields or of arrays")
-        sources = key_ranks.comparable([self._source(key) for key in keys])
+        sources = key_ranks.comparable(self._keys(*([key] for key in keys))[0])
         with workspace(self.settings) as work:
             return tuple(key_ranks.ranks(sources, work))
 
@@ -73,28 +77,26 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         ndarray, or a list of ndarray for `fields`; of indexed strings a list of str
+            What is missing is one value, the last one: NaN, None, or masked.
         """
         if (field is None) == (fields is None):
             raise ArgumentError("give either field or fields")
         given = [self._kept(item, filter) for item in ([field] if fields is None else fields)]
         with workspace(self.settings) as work:
-            rows = RowNumbers(work, key_ranks.first_rows(self._source(*given), work))
-            found = [self._of_rows(item, rows) for item in given]
+            rows = RowNumbers(work, key_ranks.first_rows(self._key(*given), work))
+            found = [self._of_rows(item, rows, work) for item in given]
         return found[0] if fields is None else found
 
     def _kept(self, item: Any, keep: Any) -> Any:
         """A field or an array, of which a filter keeps rows if there is one."""
         if keep is None:
             return item
-        mask = np.asarray(self._column(keep))
+        mask = selection.as_mask(self._rows("filter", keep), self._masked(item).rows)
         if isinstance(adopted(item), (Field, Group)):
             return self.get(item).apply_filter(mask)
+        if isinstance(item, np.ndarray):
+            return item[mask]
         return selection.compress(self._column(item), mask)
-
-    def _of_rows(self, item: Any, rows: RowNumbers) -> Any:
-        """Rows of a field or an array, as users see them."""
-        source = self._source(item)
-        return _plain(selection.concat([*rows.of(source)] or [source.empty[0]]))
 
     # -- row numbers
 
@@ -115,7 +117,7 @@ class JoinFunctions(FieldFunctions):
         -------
         ndarray of int64, or `destination`
         """
-        keys = [self._source(keys) for keys in (target, foreign_key)]
+        keys, _ = self._keys([target], [foreign_key])
         with workspace(self.settings) as work:
             targets, wanted = key_ranks.comparable(keys)
             result = key_ranks.last_rows(targets, wanted, work, INVALID_INDEX)
@@ -155,12 +157,10 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         ndarray or None
-            Zeros where nothing was joined.
+            What nothing was joined to is missing; in ExeTera's face 0, or the empty string.
         """
-        length = self._source(destination_pkey).rows
-        rows, values = self._source(fkey_indices), self._source(values_to_join)
-        if is_strings(rows.empty[0]):
-            raise ArgumentError("the foreign key indices are row numbers, not strings")
+        length = self._masked(destination_pkey).rows
+        rows, values = self._fkey_rows(fkey_indices), self._masked(values_to_join)
         runs = (
             spans.find_in_blocks(rows.blocks())
             if fkey_index_spans is None
@@ -172,11 +172,25 @@ class JoinFunctions(FieldFunctions):
         with workspace(self.settings) as work:
             numbers = RowNumbers(work, _inverse(RowNumbers(work, starts).of(rows), length))
             if writer is None:
-                return self._of_rows(values_to_join, numbers)
+                return self._of_rows(values_to_join, numbers, work)
             target = self.get(writer)
-            for column in numbers.of(values):
-                target.append(column)
+            for column, mask in self._chosen(values_to_join, numbers, work):
+                self._append(target, column, mask)
             return None
+
+    def _fkey_rows(self, indices: Any) -> Source:
+        """Row numbers, with one that names no row in the place of what is missing."""
+        column = self._masked(indices)
+        if is_strings(column.empty):
+            raise ArgumentError("the foreign key indices are row numbers, not strings")
+        if not column.any_missing():
+            return column.values
+
+        def read(start: int, stop: int) -> list[Column]:
+            rows, mask = column.read(start, stop)
+            return [rows.astype(np.int64) if mask is None else np.where(mask, rows, _NO_ROW)]
+
+        return replace(column.values, empty=[np.empty(0, np.int64)], read=read)
 
     # -- merges of keys in any order
 
@@ -184,7 +198,7 @@ class JoinFunctions(FieldFunctions):
         self, left_on: Any, right_on: Any, right_fields: Any = (), right_writers: Any = None
     ) -> list[Any]:
         """
-        The rows of right fields beside the left keys, 0 or the empty string where there is none.
+        The rows of right fields beside the left keys, missing where there is none.
 
         Parameters
         ----------
@@ -197,7 +211,9 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         list
-            For each field one in memory, for each array an array; empty with writers.
+            For each field one in memory, for each array an array; empty with writers. What is
+            missing is NaN in an array of floats, and masked in others. In ExeTera's face it is 0,
+            or the empty string.
         """
         return self._merge("left", left_on, right_on, (), None, right_fields, right_writers)[1]
 
@@ -238,37 +254,28 @@ class JoinFunctions(FieldFunctions):
         right_writers: Any,
     ) -> tuple[list[Any], list[Any]]:
         with workspace(self.settings) as work:
-            keys = self._source(left_on), self._source(right_on)
-            left, right = both_sides(work, unsorted_join.join_rows(*keys, how, work))
+            (one, other), _ = self._keys([left_on], [right_on])
+            left, right = both_sides(work, unsorted_join.join_rows(one, other, how, work))
             return (
-                self._deliver(left_fields, left_writers, left),
-                self._deliver(right_fields, right_writers, right),
+                self._deliver(left_fields, left_writers, left, work),
+                self._deliver(right_fields, right_writers, right, work),
             )
 
-    def _deliver(self, fields: Any, writers: Any, rows: RowNumbers) -> list[Any]:
+    def _deliver(self, fields: Any, writers: Any, rows: RowNumbers, work: Workspace) -> list[Any]:
         """Rows of fields and arrays, in memory or appended to writers."""
         if writers is not None and len(writers) != len(fields):
             raise DataError(f"{len(writers)} writers for {len(fields)} fields")
         results = []
         for number, item in enumerate(map(adopted, fields)):
             is_field = isinstance(item, (Field, Group))
-            columns = (
-                filters.chosen(self.get(item), rows)
-                if is_field
-                else rows.of(Source.of([self._column(item)]))
-            )
-            if writers is not None:
-                writer = self.get(writers[number])
-                for column in columns:
-                    writer.append(column)
-            elif is_field:
-                result = self.get(item).memory_like()
-                for column in columns:
-                    result.append(column)
-                results.append(result)
-            else:
-                parts = list(columns) or [self._column(item)[:0]]
-                results.append(_as_given(selection.concat(parts), item))
+            if writers is None and not is_field:
+                results.append(as_given(*self._joined(item, rows, work), item))
+                continue
+            target = self.get(item).memory_like() if writers is None else self.get(writers[number])
+            for column, mask in self._chosen(item, rows, work):
+                self._append(target, column, mask)
+            if writers is None:
+                results.append(target)
         return results
 
     # -- merges of keys that ascend
@@ -303,7 +310,8 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         tuple of ndarray, or None with sinks
-            0 or the empty string where a key is not there.
+            What is missing, as where a key is not there, is NaN in an array of floats, None in a
+            list of text, and masked in others. In ExeTera's face it is 0, or the empty string.
         """
         if not right_unique:
             raise ArgumentError("right_unique must be True: the keys on the right are distinct")
@@ -333,9 +341,8 @@ class JoinFunctions(FieldFunctions):
     ) -> tuple[Any, ...] | None:
         _one_kind(sources)
         with workspace(self.settings) as work:
-            other = self._source(others)
             numbers, last = work.spill(np.int64), -1
-            for rows, found in merge_join.ordered_pairs(self._source(keys), other, "left", work):
+            for rows, found in self._ordered_pairs(keys, others, "left", work):
                 if (np.diff(rows, prepend=last) == 0).any():
                     raise DataError("the keys that have to be distinct are not: one occurs twice")
                 last = int(rows[-1]) if len(rows) else last
@@ -346,13 +353,21 @@ class JoinFunctions(FieldFunctions):
                 target = self.get(row_map)
                 for some in chosen.blocks():
                     target.append(np.where(some < 0, INVALID_INDEX, some))
-            return self._deliver_arrays(sources, sinks, chosen)
+            return self._deliver_arrays(sources, sinks, chosen, work)
 
-    def _deliver_arrays(self, sources: Any, sinks: Any, rows: RowNumbers) -> tuple[Any, ...] | None:
-        found = self._deliver(sources, sinks, rows)
+    def _ordered_pairs(self, left: Any, right: Any, how: How, work: Workspace) -> Generator[Pairs]:
+        """Pairs of rows of keys that ascend; those that are missing may lie anywhere among them."""
+        (one, other), split = self._keys([left], [right])
+        join = unsorted_join.join_rows if any(split) else merge_join.ordered_pairs
+        return join(one, other, how, work)
+
+    def _deliver_arrays(
+        self, sources: Any, sinks: Any, rows: RowNumbers, work: Workspace
+    ) -> tuple[Any, ...] | None:
         if sinks is not None:
+            self._deliver(sources, sinks, rows, work)
             return None
-        return tuple(_plain(column_of(one)) if isinstance(one, Field) else one for one in found)
+        return tuple(as_given(*self._joined(one, rows, work), one) for one in sources)
 
     def ordered_merge_inner(
         self,
@@ -367,11 +382,10 @@ class JoinFunctions(FieldFunctions):
     ) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
         """The rows of both sides whose keys, which ascend, are equal; any multiplicity."""
         with workspace(self.settings) as work:
-            keys = self._source(left_on), self._source(right_on)
-            left, right = both_sides(work, merge_join.ordered_pairs(*keys, "inner", work))
+            left, right = both_sides(work, self._ordered_pairs(left_on, right_on, "inner", work))
             return (
-                self._deliver_arrays(left_field_sources, left_field_sinks, left),
-                self._deliver_arrays(right_field_sources, right_field_sinks, right),
+                self._deliver_arrays(left_field_sources, left_field_sinks, left, work),
+                self._deliver_arrays(right_field_sources, right_field_sinks, right, work),
             )
 
 
@@ -394,14 +408,3 @@ def _one_kind(sources: Any) -> None:
     kinds = {"array" if isinstance(one, np.ndarray) else "field" for one in sources}
     if len(kinds) > 1:
         raise ArgumentError("the sources are all fields or all arrays")
-
-
-def _as_given(column: Column, item: Any) -> Any:
-    """A column as users see it: an array of strings where an array of them was given."""
-    found = _plain(column)
-    return np.asarray(found, item.dtype) if isinstance(item, np.ndarray) else found
-
-
-def _plain(column: Column) -> Any:
-    """A column as users see it: an array, or a list of str."""
-    return strings.decode(column) if is_strings(column) else column

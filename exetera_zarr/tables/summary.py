@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.group import frequencies
+from exetera_zarr.errors import DataError, listing
 from exetera_zarr.fields.missing.companions import any_missing, masked_reader
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
@@ -115,8 +116,14 @@ def describe(frame: DataFrame, include: Any = None, exclude: Any = None) -> Summ
     """See `DataFrame.describe`."""
     hidden = set(frame.companions().values())
     names = selected(frame, "all" if include is None and exclude is None else include, exclude)
-    kept = [name for name in names if include is not None or name not in hidden]
-    return Summary(frame.name, {name: _summary(frame[name]) for name in kept or names})
+    named = include if isinstance(include, list) else [include]
+    kept = [name for name in names if name in named or name not in hidden]
+    if not kept:
+        raise DataError(
+            f"no field of {frame.name!r} is left to describe but {listing(names)}, which say what "
+            "is missing of others: include them by name"
+        )
+    return Summary(frame.name, {name: _summary(frame[name]) for name in kept})
 
 
 def _summary(field: Field) -> dict[str, Any]:

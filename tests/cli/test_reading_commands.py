@@ -184,13 +184,36 @@ def test_head_of_every_type(run, mixed: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("rest", [[], ["-c", "age,town,sex,when,age_valid"]])
+def test_head_shows_what_is_missing_as_missing(run, tmp_path: Path, rest: list[str]) -> None:
+    """Not as the 0 that is stored for it; its companion is shown to those who ask for it."""
+    place = str(tmp_path / "missing.zarr")
+    with Session() as session:
+        table = session.open_dataset(place, "w").create_dataframe("t")
+        table.create_numeric("age", "int8").data.write([34, None, 0])
+        table.create_indexed_string("town").data.write(["", None, "York"])
+        table.create_categorical("sex", "int8", {"f": 0, "m": 1}).data.write([0, None, 1])
+        table.create_timestamp("when").data.write([0.0, None, 1.0])
+    told = [{"age_valid": True}, {"age_valid": False}, {"age_valid": True}] if rest else [{}] * 3
+    expected = [
+        {"age": 34, "town": "", "sex": "f", "when": "1970-01-01 00:00:00"},
+        {"age": None, "town": None, "sex": None, "when": None},
+        {"age": 0, "town": "York", "sex": "m", "when": "1970-01-01 00:00:01"},
+    ]
+    found = run("head", f"{place}/t", "--json", *rest).json
+    assert found["head"] == [row | more for row, more in zip(expected, told, strict=True)]
+    lines = run("head", f"{place}/t", "-c", "age,town,sex").stdout.splitlines()
+    assert lines[-2].split() == ["-", "-", "-"]
+    assert lines[-1].split() == ["0", "York", "m"]
+
+
 def test_head_shows_hard_text_on_one_line(run, mixed: str) -> None:
     """No control characters, nothing too long, no mark-up taken from the data."""
     shown = run("head", mixed, "-n", "2").stdout
     assert "two\\nlines\\x1b[31m" in shown
     assert "\x1b" not in shown
     assert "[yes]" in shown
-    assert "0.1, nan" in shown
+    assert "0.1, - " in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert "empty: 0 rows, 0 fields" in shown
 

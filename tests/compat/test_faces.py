@@ -117,6 +117,16 @@ def seen_by_another(session):
         return list(other.open_dataset(place, "r", "second").keys())
 
 
+def groups_of_a_ragged_table(session):
+    table = number(session, "int8", [1, 2, 2]).dataframe
+    table.create_numeric("short", "int8").data.write([1])
+    groups = table.dataset.create_dataframe("groups")
+    try:
+        return table.groupby("age").count(ddf=groups)["count"].data[:].tolist()
+    finally:
+        table.dataset.rollback()
+
+
 PROBES = {
     "sees_missing": mean_with_a_missing_value,
     "refuses_truth": truth,
@@ -127,9 +137,10 @@ PROBES = {
     "describes_percentiles": quartile,
     "assignment_renames": assigned,
     "lenient_imports": unknown_category,
+    "refuses_ragged": groups_of_a_ragged_table,
     "shares_reads": seen_by_another,
 }
-SILENT = ("sees_missing", "widens_integers", "shares_reads")
+SILENT = ("sees_missing", "widens_integers", "refuses_ragged", "shares_reads")
 """What ExeTera's face computes as it is documented, without anything to let pass."""
 
 

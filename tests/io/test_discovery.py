@@ -261,6 +261,9 @@ def test_flags_get_names_that_no_column_has(tmp_path: Path) -> None:
         table = dataset["t"]
         assert table["age_valid_2"].data[:].tolist() == [True, False, True]
         assert table["age_valid"].data[:].tolist() == [True, False, True]
+        assert table["day_set"].data[:].tolist() == [True, False, True]
+        assert table["day"].isna().data[:].tolist() == [False, True, False]
+        assert table.length() == 3
 
 
 def test_the_importers_own_fields_are_left_out(tmp_path: Path) -> None:

@@ -18,10 +18,16 @@ LEFT = np.array([30, 10, 20, 10, 50])
 RIGHT = np.array([10, 20, 10, 40])
 
 
-@pytest.fixture
-def s():
-    with Session(row_block=2) as session:
+@pytest.fixture(params=["native", "exetera"])
+def s(request):
+    with Session(row_block=2, exetera=request.param == "exetera") as session:
         yield session
+
+
+@pytest.fixture
+def nothing(s):
+    """What a row without a partner is."""
+    return None if s.settings.face.sees_missing else 0
 
 
 @pytest.fixture
@@ -167,48 +173,52 @@ def test_index_into_a_destination(s, table):
     assert array.tolist() == [1, 0]
 
 
-def test_join(s, table):
+def test_join(s, table, nothing):
     """One value for each run of a foreign key, at the row that it names."""
     fkey = np.array([0, 0, 2, INVALID_INDEX, INVALID_INDEX + 1])
     values = np.array([7, 8, 9, 9])
-    assert s.join(np.zeros(4), fkey, values).tolist() == [7, 0, 8, 0]
+    assert s.join(np.zeros(4), fkey, values).tolist() == [7, nothing, 8, nothing]
     writer = table.create_numeric("w", "int64")
     assert s.join(np.zeros(4), fkey, values, writer, np.array([0, 2, 3, 4, 5])) is None
     assert writer.data[:].tolist() == [7, 0, 8, 0]
     text = table.create_indexed_string("text")
     text.data.write(["a", "b", "", ""])
-    assert s.join(np.zeros(4), fkey, text) == ["a", "", "b", ""]
+    no_text = "" if nothing == 0 else None
+    assert s.join(np.zeros(4), fkey, text) == ["a", no_text, "b", no_text]
     with pytest.raises(DataError, match="no row of the 2"):
         s.join(np.zeros(2), fkey, values)
     with pytest.raises(DataError, match="3 values for 4 runs"):
         s.join(np.zeros(4), fkey, values[:3])
 
 
-def test_merges_of_keys_in_any_order(s, table, as_key):
+def test_merges_of_keys_in_any_order(s, table, as_key, nothing):
     left_on, right_on = as_key("left", LEFT), as_key("right", RIGHT)
     number = np.arange(4) + 1
     text = table.create_indexed_string("text")
     text.data.write(["a", "b", "c", "d"])
     numbers, texts = s.merge_left(left_on, right_on, right_fields=(number, text))
-    assert numbers.tolist() == [0, 1, 3, 2, 1, 3, 0]
+    assert numbers.tolist() == [nothing, 1, 3, 2, 1, 3, nothing]
     assert texts.data[:] == ["", "a", "c", "b", "a", "c", ""]
+    alone = [nothing is None, False, False, False, False, False, nothing is None]
+    assert texts.isna().data[:].tolist() == alone
     (found,) = s.merge_right(left_on, right_on, left_fields=(LEFT,))
-    assert found.tolist() == [10, 10, 20, 10, 10, 0]
+    assert found.tolist() == [10, 10, 20, 10, 10, nothing]
     one, other = s.merge_inner(left_on, right_on, (LEFT,), None, (RIGHT,), None)
     assert one[0].tolist() == other[0].tolist() == [10, 10, 10, 10, 20]
     writer = table.create_numeric("writer", "int64")
     assert s.merge_left(left_on, right_on, (number,), (writer,)) == []
-    assert writer.data[:].tolist() == numbers.tolist()
+    assert writer.data[:].tolist() == [0, 1, 3, 2, 1, 3, 0]
+    assert writer.isna().data[:].tolist() == alone
 
 
-def test_merges_of_keys_that_ascend(s, table, as_key):
+def test_merges_of_keys_that_ascend(s, table, as_key, nothing):
     left_on, right_on = as_key("left", [10, 10, 20, 30, 50]), as_key("right", [10, 20, 40, 50])
     values = np.array([1, 2, 3, 4])
     assert s.ordered_merge_left(left_on, right_on, (values,), right_unique=True)[0].tolist() == [
         1,
         1,
         2,
-        0,
+        nothing,
         4,
     ]
     rows = table.create_numeric("rows", "int64")
@@ -219,7 +229,7 @@ def test_merges_of_keys_that_ascend(s, table, as_key):
     assert rows.data[:].tolist() == [0, 0, 1, INVALID_INDEX, 3]
     assert sink.data[:].tolist() == [1, 1, 2, 0, 4]
     swapped = s.ordered_merge_right(right_on, left_on, (values,), left_unique=True)
-    assert swapped[0].tolist() == [1, 1, 2, 0, 4]
+    assert swapped[0].tolist() == [1, 1, 2, nothing, 4]
     inner = s.ordered_merge_inner(
         left_on, right_on, left_field_sources=(np.arange(5),), right_field_sources=(values,)
     )

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -191,6 +192,45 @@ def test_csv_has_nothing_for_what_is_missing(rows):
     for name in ("age", "sex", "flag"):
         texts = ["" if pd.isna(v) else str(v) for v in model[name]]
         assert read[name].tolist() == texts
+
+
+@given(ROWS)
+def test_csv_has_the_column_that_is_its_filter(rows):
+    """The rows of which it is true; where it is missing it keeps none."""
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), rows)
+        file = io.StringIO()
+        table.to_csv(file, row_filter=table["flag"], column_filter=["flag", "age"])
+        ages = [row[NAMES.index("age")] for row in rows if row[NAMES.index("flag")]]
+        cells = ["" if age is None else age for age in ages]
+        assert file.getvalue().splitlines() == ["flag,age", *(f"True,{cell}" for cell in cells)]
+
+
+@given(ROWS, st.sampled_from(NAMES))
+def test_whether_a_field_is_sorted(rows, name):
+    """As a sort leaves it: what is missing last, and never as 0."""
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), rows)
+        model = model_of(rows)
+        in_order = sorted_model(model, [name], [True])[name]
+        expected = rows_of_model(model[[name]]) == rows_of_model(in_order.to_frame())
+        assert table[name].is_sorted() == expected
+        table.sort_values(name)
+        assert table[name].is_sorted()
+
+
+def test_what_is_described():
+    """Fields that say what is missing of others only if they are named."""
+    with scratch() as ds:
+        table = ds.create_dataframe("t")
+        table.create_numeric("age", "int8").data.write([1, None])
+        table.create_numeric("own", "bool").data.write([True, False])
+        assert list(table.describe()) == list(table.describe("all")) == ["age", "own"]
+        assert list(table.describe(np.bool_)) == list(table.describe([np.bool_])) == ["own"]
+        assert list(table.describe(["age_valid", "age"])) == ["age_valid", "age"]
+        assert list(table.describe("age_valid")) == ["age_valid"]
+        with pytest.raises(DataError, match="'age_valid'"):
+            table.describe(exclude=["age", "own"])
 
 
 @given(ROWS)

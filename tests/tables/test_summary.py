@@ -195,7 +195,7 @@ def test_a_table_as_csv(table, tmp_path):
 
 
 def test_chosen_rows_and_columns_as_csv(table, tmp_path, place):
-    """A filter that is a column is left out; an empty text alone on its line is quoted."""
+    """A filter that is a column is left out in this face; an empty text on its line is quoted."""
     path = tmp_path / "x.csv"
     table.to_csv(path, row_filter=table["b"], column_filter=["b", "n"])
     assert rows_of(path) == [["n"], ["5"], ["1"], ["-3"]]

@@ -29,20 +29,26 @@ _BLOCK = 1 << 20
 
 def comparable(sources: Sequence[Source]) -> list[Source]:
     """
-    Sources of one column each, as such whose columns are of the same types.
+    Sources of as many columns each, as such whose columns are of the same types.
 
     Raises
     ------
     TypeError
         Numbers beside strings, or numbers that no type holds exactly.
     """
-    convert = _conversion([source.empty[0] for source in sources])
+    conversions = [
+        _conversion(columns) for columns in zip(*(source.empty for source in sources), strict=True)
+    ]
+
+    def convert(columns: Sequence[Column]) -> list[Column]:
+        pairs = zip(conversions, columns, strict=True)
+        return [made for conversion, column in pairs for made in conversion(column)]
 
     def converted(source: Source) -> Source:
         return replace(
             source,
-            empty=convert(source.empty[0]),
-            read=lambda start, stop: convert(source.read(start, stop)[0]),
+            empty=convert(source.empty),
+            read=lambda start, stop: convert(source.read(start, stop)),
             step=source.block,
         )
 

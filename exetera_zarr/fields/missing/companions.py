@@ -39,6 +39,7 @@ __all__ = [
     "in_place_of_missing",
     "is_made_for",
     "is_shared",
+    "keep_apart",
     "link",
     "masked_reader",
     "present",
@@ -151,6 +152,14 @@ def link(field: Group, companion: Group, *, owner: str | None) -> None:
     """
     field.update_attributes({COMPANION: companion.name})
     companion.update_attributes({BY_LINK: True} if owner is None else {COMPANION_OF: owner})
+
+
+def keep_apart(field: Field) -> None:
+    """Have a field that has no link say nothing by its name: it is no companion of this one."""
+    if field.face.sees_missing and COMPANION not in field.group.attributes:
+        found = companion_of(field, as_long=False)
+        if found is not None:
+            found.group.update_attributes({BY_LINK: True})
 
 
 def companion_name(field: Field, name: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.streams.source import Source, side_by_side
+from exetera_zarr.errors import DataError
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.missing.companions import (
     any_missing,
@@ -22,6 +23,7 @@ from exetera_zarr.fields.missing.companions import (
     in_place_of_missing,
     masked_reader,
 )
+from exetera_zarr.fields.missing.masked import Masked, masked_of
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
@@ -31,11 +33,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["apart", "blank_source", "directions", "key_source", "whole_keys"]
-
-
-def _is_split(field: Field) -> bool:
-    return not holds_nan(field.empty_column()) and any_missing(field)
+__all__ = ["apart", "blank_source", "directions", "key_source", "masked_key_source", "whole_keys"]
 
 
 def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
@@ -58,29 +56,54 @@ def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
     return [_side(fields, split) for fields in sides], split
 
 
+def _is_split(field: Field) -> bool:
+    return not holds_nan(field.empty_column()) and any_missing(field)
+
+
 def _side(fields: Sequence[Field], split: Sequence[bool]) -> Source:
     if not any(split) and all(field.validity is None for field in fields):
         return source_of(fields)
+    return _beside([masked_of(field) for field in fields], split)
+
+
+def masked_key_source(*sides: Sequence[Masked]) -> tuple[list[Source], list[bool]]:
+    """The same of columns that need not be fields."""
+    split = [
+        any(not holds_nan(column.empty) and column.any_missing() for column in columns)
+        for columns in zip(*sides, strict=True)
+    ]
+    return [_beside(columns, split) for columns in sides], split
+
+
+def _beside(columns: Sequence[Masked], split: Sequence[bool]) -> Source:
+    rows = [column.rows for column in columns]
+    if len(set(rows)) > 1:
+        raise DataError(f"the keys have different numbers of rows: {rows}")
     return side_by_side(
-        [_one(field, also_absent=wanted) for field, wanted in zip(fields, split, strict=True)]
+        [_one(column, also_absent=wanted) for column, wanted in zip(columns, split, strict=True)]
     )
 
 
 def blank_source(field: Field) -> Source:
     """A field in which all rows that have no value are the same: 0, False, NaN or no text."""
-    return source_of([field]) if field.validity is None else _one(field, also_absent=False)
+    if field.validity is None:
+        return source_of([field])
+    return _one(masked_of(field), also_absent=False)
 
 
-def _one(field: Field, *, also_absent: bool) -> Source:
-    plain, companion = source_of([field]), field.validity
-    masks = None if companion is None else source_of([companion], plain.rows)
+def _one(column: Masked, *, also_absent: bool) -> Source:
+    plain = column.values
+    if column.mask is None and not also_absent:
+        return plain
 
     def read(start: int, stop: int) -> list[Column]:
-        (column,) = plain.read(start, stop)
-        mask = None if masks is None else np.asarray(masks.read(start, stop)[0])
-        absent = np.zeros(len(column), np.bool_) if mask is None else ~mask
-        value = _blank(column, mask)
-        return [absent, value] if also_absent else [value]
+        values, mask = column.read(start, stop)
+        if not also_absent:
+            return [_blank(values, mask)]
+        absent = np.zeros(len(values), np.bool_) if mask is None else ~mask
+        # A NaN is as missing as what is missing of whole numbers, beside which it may be.
+        zero = holds_nan(values) and mask is not None
+        return [absent, np.where(mask, values, 0) if zero else _blank(values, mask)]  # type: ignore[arg-type]
 
     empty = [np.zeros(0, np.bool_), *plain.empty] if also_absent else plain.empty
     return replace(plain, empty=empty, read=read)
@@ -88,7 +111,7 @@ def _one(field: Field, *, also_absent: bool) -> Source:
 
 def _blank(column: Column, mask: AnyArray | None) -> Column:
     """The column with one and the same value in all rows that have none."""
-    if mask is None or mask.all():
+    if mask is None:
         return column
     if not is_strings(column):
         return in_place_of_missing(column, mask)

@@ -15,7 +15,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentError, DataError
-from exetera_zarr.fields.base import Field, column_of
+from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.fieldtypes import label_text
@@ -47,7 +47,7 @@ def write_csv(
     if column_filter is None and not as_stored:
         hidden = set(frame.companions().values())
         names = [name for name in names if name not in hidden]
-    if getattr(row_filter, "dataframe", None) is frame:
+    if as_stored and getattr(row_filter, "dataframe", None) is frame:
         names = [name for name in names if name != row_filter.name]
     fields = [frame[name] for name in names]
     length = frame.length(names)
@@ -74,8 +74,10 @@ def write_csv(
 def _filter_values(row_filter: Any) -> AnyArray:
     """What a filter of rows holds; DataError unless it is a field of bool or an array."""
     if isinstance(row_filter, Field):
-        values = column_of(row_filter)
-        if not is_strings(values) and values.dtype == np.bool_:
+        length, read = masked_reader(row_filter)
+        column, there = read(0, length)
+        if not is_strings(column) and column.dtype == np.bool_:
+            values: AnyArray = column if there is None else column & there
             return values
         raise DataError(f"row_filter is a field of bool or an array, not {row_filter.phrase()}")
     if isinstance(row_filter, np.ndarray):
