@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import uuid
@@ -134,6 +135,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if not is_quick(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if is_quick(item)]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: no search for garbage goes through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def is_quick(item: pytest.Item) -> bool:
