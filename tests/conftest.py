@@ -97,6 +97,19 @@ NOT_QUICK = (
     "versions.test_schedules",
 )
 
+# Rooms and tests in which a case of many runs on one back end, and each back end has its turn: what
+# is done with tables and fields knows nothing of where they are. `-m slow` runs all other pairs.
+BY_TURNS = (
+    "compat",
+    "fields",
+    "io",
+    "journal",
+    "storage.test_conformance.test_arrays_are_kept",
+    "tables",
+)
+_PLACES = ("place", "table", "exetera_table")
+"""Fixtures whose parameter is a back end."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -129,7 +142,9 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("quick")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    take_turns(items)
     if not config.getoption("--quick"):
         return
     left_out = [item for item in items if not is_quick(item)]
@@ -146,9 +161,43 @@ def pytest_collection_finish() -> None:
 def is_quick(item: pytest.Item) -> bool:
     """Whether a test is part of the heart of the suite."""
     on_a_server = any(item.get_closest_marker(name) for name in ("s3", "gcs"))
+    return not on_a_server and not is_one_of(item, NOT_QUICK)
+
+
+def is_one_of(item: pytest.Item, names: tuple[str, ...]) -> bool:
+    """Whether a test, its module or its room is among those names."""
     path = item.path.relative_to(Path(__file__).parent).with_suffix("")
     name = ".".join([*path.parts, item.name.partition("[")[0], ""])
-    return not on_a_server and not any(name.startswith(f"{left_out}.") for left_out in NOT_QUICK)
+    return any(name.startswith(f"{each}.") for each in names)
+
+
+def take_turns(items: list[pytest.Item]) -> None:
+    """
+    Mark as slow what `BY_TURNS` leaves to other back ends.
+
+    The back end is that of the sum of the other parameters, so that each value of each of them
+    meets each back end where there are enough of the others.
+    """
+    functions: dict[object, dict[tuple[int, ...], dict[int, pytest.Item]]] = {}
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        fixture = next((name for name in _PLACES if spec and name in spec.indices), None)
+        if spec is None or fixture is None or not is_one_of(item, BY_TURNS):
+            continue
+        others = tuple(number for name, number in spec.indices.items() if name != fixture)
+        cases = functions.setdefault(item.function, {})  # type: ignore[attr-defined]
+        cases.setdefault(others, {})[spec.indices[fixture]] = item
+    for cases in functions.values():
+        places = sorted({place for case in cases.values() for place in case})
+        turns = [sum(others) for others in cases]
+        if len({turn % len(places) for turn in turns}) < len(places):
+            turns = list(range(len(cases)))
+        if len(cases) < len(places):
+            continue
+        for turn, case in zip(turns, cases.values(), strict=True):
+            for place, item in case.items():
+                if place != places[turn % len(places)]:
+                    item.add_marker(pytest.mark.slow)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
