@@ -55,7 +55,6 @@ _Width: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST_CHUNK)]
 _Digest: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 _Path: TypeAlias = Annotated[str, Meta(pattern=keys.NODE_OR_ARRAY)]
 _ArrayName: TypeAlias = Annotated[str, Meta(pattern=keys.ARRAY_NAME)]
-_Label: TypeAlias = str | int | float | bool | None
 
 
 class _Keep(Struct):
@@ -92,7 +91,7 @@ class _FieldAttributes(Struct):
     fieldtype: str | UnsetType = UNSET
     nformat: Literal[NUMBERS] | UnsetType = UNSET  # type: ignore[valid-type]
     strlen: _Width | UnsetType = UNSET
-    key: list[tuple[_Label, int | float]] | UnsetType = UNSET
+    key: list[tuple[str, int | float]] | UnsetType = UNSET
 
 
 class _Group(Struct, tag_field="node_type", tag="group"):
