@@ -6,6 +6,7 @@ import gc
 import os
 import platform
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,7 +108,7 @@ BY_TURNS = (
     "storage.test_conformance.test_arrays_are_kept",
     "tables",
 )
-_PLACES = ("place", "table", "exetera_table")
+_PLACES = ("place", "table", "exetera_table", "away")
 """Fixtures whose parameter is a back end."""
 
 
@@ -177,29 +178,46 @@ def take_turns(items: list[pytest.Item]) -> None:
     """
     Mark as slow what `BY_TURNS` leaves to other back ends.
 
-    The back end is that of the sum of the other parameters, so that each value of each of them
-    meets each back end where there are enough of the others.
+    The back end of a case is that of the sum of the numbers of its parameters, so that each value
+    of each of them meets each back end where there are enough values of the others.
     """
-    functions: dict[object, dict[tuple[int, ...], dict[int, pytest.Item]]] = {}
+    functions: dict[object, dict[str, list[pytest.Item]]] = {}
     for item in items:
         spec = getattr(item, "callspec", None)
-        fixture = next((name for name in _PLACES if spec and name in spec.indices), None)
-        if spec is None or fixture is None or not is_one_of(item, BY_TURNS):
+        fixture = next((name for name in _PLACES if spec and name in spec.params), None)
+        if spec is not None and fixture is not None and is_one_of(item, BY_TURNS):
+            places = functions.setdefault((item.path, item.nodeid.partition("[")[0]), {})
+            places.setdefault(spec.params[fixture], []).append(item)
+    for places in functions.values():
+        # On each back end they are the same ones, in the same order.
+        cases = [[parameters_of(item) for item in there] for there in places.values()]
+        if len(cases[0]) < len(places) or any(case != cases[0] for case in cases):
             continue
-        others = tuple(number for name, number in spec.indices.items() if name != fixture)
-        cases = functions.setdefault(item.function, {})  # type: ignore[attr-defined]
-        cases.setdefault(others, {})[spec.indices[fixture]] = item
-    for cases in functions.values():
-        places = sorted({place for case in cases.values() for place in case})
-        turns = [sum(others) for others in cases]
+        turns = [sum(numbers) for numbers in numbered(cases[0])]
         if len({turn % len(places) for turn in turns}) < len(places):
-            turns = list(range(len(cases)))
-        if len(cases) < len(places):
-            continue
-        for turn, case in zip(turns, cases.values(), strict=True):
-            for place, item in case.items():
-                if place != places[turn % len(places)]:
+            turns = list(range(len(turns)))
+        for number, there in enumerate(places.values()):
+            for turn, item in zip(turns, there, strict=True):
+                if turn % len(places) != number:
                     item.add_marker(pytest.mark.slow)
+
+
+def parameters_of(item: pytest.Item) -> list[int]:
+    """Which objects the parameters of a test are, but for its back end."""
+    given = item.callspec.params  # type: ignore[attr-defined]
+    return [id(given[name]) for name in sorted(given) if name not in _PLACES]
+
+
+def numbered(cases: list[list[int]]) -> Iterator[list[int]]:
+    """For each case the numbers of its parameters, among all that there are in their place."""
+    numbers: dict[tuple[int, int], int] = {}
+    counts: Counter[int] = Counter()
+    for case in cases:
+        for key in enumerate(case):
+            if key not in numbers:
+                numbers[key] = counts[key[0]]
+                counts[key[0]] += 1
+        yield [numbers[key] for key in enumerate(case)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
