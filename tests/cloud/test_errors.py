@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import gc
+import threading
 import time
 import weakref
 
+import aiohttp
 import pytest
 
 from exetera_zarr import (
@@ -234,6 +237,21 @@ def test_what_was_opened_with_credentials_is_let_go(s3_bucket, plain, expires_in
     del s, ds
     gc.collect()
     assert kept() is None
+
+
+def test_what_is_let_go_is_closed_however_long_that_takes(s3_bucket, plain, monkeypatch):
+    """Connections that stay open would be a warning of aiohttp, and be missing one day."""
+    closed, real = threading.Event(), aiohttp.ClientSession.close
+
+    async def slowly(self):
+        await asyncio.sleep(0.3)
+        await real(self)
+        closed.set()
+
+    monkeypatch.setattr(aiohttp.ClientSession, "close", slowly)
+    create(s3_bucket.url(), {**plain, "credentials": Provider(s3_bucket)})
+    gc.collect()
+    assert closed.wait(20)
 
 
 def test_a_provider_that_fails(s3_bucket, plain):

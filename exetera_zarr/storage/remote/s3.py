@@ -113,6 +113,23 @@ class _FileSystem(OfThisProcess, S3FileSystem):  # type: ignore[misc]
         if self.session is None:
             self.session = _session(**self.kwargs)
 
+    @staticmethod
+    def close_session(loop: asyncio.AbstractEventLoop | None, s3: Any) -> None:
+        """
+        Close connections when nobody has the file system any more, to the end.
+
+        s3fs waits for a tenth of a second, then gives up, and leaves them open.
+        """
+        if loop is None or not loop.is_running():
+            S3FileSystem.close_session(loop, s3)
+            return
+        closing = asyncio.run_coroutine_threadsafe(s3.__aexit__(None, None, None), loop)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            with suppress(Exception):  # where it takes longer, it goes on
+                closing.result(0.1)
+
 
 @cache
 def _loader(folders: str | None) -> Loader:
