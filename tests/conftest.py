@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -96,6 +98,19 @@ NOT_QUICK = (
     "versions.test_schedules",
 )
 
+# Rooms and tests in which a case of many runs on one back end, and each back end has its turn: what
+# is done with tables and fields knows nothing of where they are. `-m slow` runs all other pairs.
+BY_TURNS = (
+    "compat",
+    "fields",
+    "io",
+    "journal",
+    "storage.test_conformance.test_arrays_are_kept",
+    "tables",
+)
+_PLACES = ("place", "table", "exetera_table", "away")
+"""Fixtures whose parameter is a back end."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -128,7 +143,11 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("quick")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    take_turns(items)
+    # The longest tests come first, so that processes which share them end at about the same time.
+    items.sort(key=lambda item: not is_one_of(item, ("versions", "storage.test_ending")))
     if not config.getoption("--quick"):
         return
     left_out = [item for item in items if not is_quick(item)]
@@ -136,12 +155,69 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if is_quick(item)]
 
 
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: no search for garbage goes through them again."""
+    gc.collect()
+    gc.freeze()
+
+
 def is_quick(item: pytest.Item) -> bool:
     """Whether a test is part of the heart of the suite."""
     on_a_server = any(item.get_closest_marker(name) for name in ("s3", "gcs"))
+    return not on_a_server and not is_one_of(item, NOT_QUICK)
+
+
+def is_one_of(item: pytest.Item, names: tuple[str, ...]) -> bool:
+    """Whether a test, its module or its room is among those names."""
     path = item.path.relative_to(Path(__file__).parent).with_suffix("")
     name = ".".join([*path.parts, item.name.partition("[")[0], ""])
-    return not on_a_server and not any(name.startswith(f"{left_out}.") for left_out in NOT_QUICK)
+    return any(name.startswith(f"{each}.") for each in names)
+
+
+def take_turns(items: list[pytest.Item]) -> None:
+    """
+    Mark as slow what `BY_TURNS` leaves to other back ends.
+
+    The back end of a case is that of the sum of the numbers of its parameters, so that each value
+    of each of them meets each back end where there are enough values of the others.
+    """
+    functions: dict[object, dict[str, list[pytest.Item]]] = {}
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        fixture = next((name for name in _PLACES if spec and name in spec.params), None)
+        if spec is not None and fixture is not None and is_one_of(item, BY_TURNS):
+            places = functions.setdefault((item.path, item.nodeid.partition("[")[0]), {})
+            places.setdefault(spec.params[fixture], []).append(item)
+    for places in functions.values():
+        # On each back end they are the same ones, in the same order.
+        cases = [[parameters_of(item) for item in there] for there in places.values()]
+        if len(cases[0]) < len(places) or any(case != cases[0] for case in cases):
+            continue
+        turns = [sum(numbers) for numbers in numbered(cases[0])]
+        if len({turn % len(places) for turn in turns}) < len(places):
+            turns = list(range(len(turns)))
+        for number, there in enumerate(places.values()):
+            for turn, item in zip(turns, there, strict=True):
+                if turn % len(places) != number:
+                    item.add_marker(pytest.mark.slow)
+
+
+def parameters_of(item: pytest.Item) -> list[int]:
+    """Which objects the parameters of a test are, but for its back end."""
+    given = item.callspec.params  # type: ignore[attr-defined]
+    return [id(given[name]) for name in sorted(given) if name not in _PLACES]
+
+
+def numbered(cases: list[list[int]]) -> Iterator[list[int]]:
+    """For each case the numbers of its parameters, among all that there are in their place."""
+    numbers: dict[tuple[int, int], int] = {}
+    counts: Counter[int] = Counter()
+    for case in cases:
+        for key in enumerate(case):
+            if key not in numbers:
+                numbers[key] = counts[key[0]]
+                counts[key[0]] += 1
+        yield [numbers[key] for key in enumerate(case)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

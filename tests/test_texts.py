@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -262,14 +262,63 @@ def test_notes_of_a_proposal(csv: Path) -> None:
 # -- the command, as it is called
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-c", "from exetera_zarr.cli import main; main()", *arguments],
-        capture_output=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", "FORCE_COLOR": ""},
-    )
+# Each call is a process of its own, forked from one that has imported the package. It ends as an
+# interpreter does, and its output goes to files by the numbers of the streams.
+CALLS = """
+import json, os, sys
+from exetera_zarr.cli import main
+import exetera_zarr.conversion.datasets, exetera_zarr.io
+for line in sys.stdin:
+    arguments, *streams = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        for number, path in enumerate(streams, 1):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.argv[1:] = arguments
+        main()
+        sys.exit()
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+Command = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """The command, called with arguments."""
+    environment = {
+        **os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", "FORCE_COLOR": ""
+    }  # fmt: skip
+    if not hasattr(os, "fork"):
+        code = "from exetera_zarr.cli import main; main()"
+        yield lambda *given: subprocess.run(
+            [sys.executable, "-c", code, *given],
+            capture_output=True, check=False, timeout=120, env=environment,
+        )  # fmt: skip
+        return
+    folder = tmp_path_factory.mktemp("streams")
+    streams = folder / "out", folder / "error"
+    with subprocess.Popen(
+        [sys.executable, "-c", CALLS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps([arguments, *map(str, streams)]) + "\n")
+            process.stdin.flush()
+            code = int(process.stdout.readline())
+            out, error = (path.read_bytes() for path in streams)
+            return subprocess.CompletedProcess(arguments, code, out, error)
+
+        yield call
+        process.stdin.close()
 
 
 COMMANDS = [
@@ -307,7 +356,9 @@ COMMANDS = [
     COMMANDS,
     ids=lambda arguments: " ".join(arguments).encode("ascii", "backslashreplace").decode(),
 )
-def test_the_command(arguments: tuple[str, ...], hostile: Path, csv: Path, tmp_path: Path) -> None:
+def test_the_command(
+    arguments: tuple[str, ...], command: Command, hostile: Path, csv: Path, tmp_path: Path
+) -> None:
     script = tmp_path / "\x1b[31mscript.py"
     script.write_text("import exetera_zarr")
     given = [part.format(place=hostile, csv=csv, script=script) for part in arguments]

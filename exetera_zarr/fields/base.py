@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import operator
 from collections.abc import Iterable
@@ -960,15 +961,16 @@ def new_field(
         settings = settings_of(session)
         room = None if settings is None else settings.memory_limit // 8
         folder = None if settings is None else settings.spill_dir
-        place: Group = MemoryGroup(name, attributes, room=room, folder=folder)
+        place = _with_arrays(MemoryGroup(name, attributes, room=room, folder=folder))
     else:
         if "key" in attributes:
             attributes["key"] = [
                 [label_text(label), int(code)] for label, code in attributes["key"]
             ]
-        place = group.create_group(name, attributes)
-    types = array_dtypes(attributes)
-    place.set_arrays({role: place.new_array(role, dtype) for role, dtype in types.items()})
+        storage = group.storage
+        # Else the commit of another thread, or the end of the process, may take half a field.
+        with contextlib.nullcontext() if storage is None else storage.atomic():
+            place = _with_arrays(group.create_group(name, attributes))
     return FIELD_CLASSES[kind_of(attributes)](session, place, dataframe, True, owner)
 
 
@@ -983,6 +985,13 @@ def of_all_rows(found: Any, mask: AnyArray, has_index: bool, has_inverse: bool) 
         inverse[rows] = parts[at]
         parts[at] = np.ma.masked_array(inverse, ~mask)
     return tuple(parts)
+
+
+def _with_arrays(place: Group) -> Group:
+    """A group, with the empty arrays that its attributes speak of."""
+    types = array_dtypes(place.attributes)
+    place.set_arrays({role: place.new_array(role, dtype) for role, dtype in types.items()})
+    return place
 
 
 def column_of(value: Any) -> Column:

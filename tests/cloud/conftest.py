@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from fsspec import AbstractFileSystem
 
 from exetera_zarr.storage.remote import requests
 from support.proxy import FaultProxy, fault_proxy
@@ -48,6 +49,20 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {"deadline": 20.0, "first_contact": 2.0, "shortest": 0.001, "longest": 0.02}
     for name, value in quick.items():
         monkeypatch.setattr(requests.patience, name, value)
+
+
+@pytest.fixture(autouse=True)
+def no_clients_stay() -> Iterator[None]:
+    """
+    Have fsspec keep no file system for addresses that nobody asks again.
+
+    Each is tens of thousands of objects, through which all searches for garbage have to go.
+    """
+    yield
+    kinds = [AbstractFileSystem]
+    for kind in kinds:
+        kind.clear_instance_cache()
+        kinds += kind.__subclasses__()
 
 
 @pytest.fixture(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import gc
+import threading
 import time
+import weakref
 
+import aiohttp
 import pytest
 
 from exetera_zarr import (
@@ -217,6 +222,36 @@ def test_credentials_that_have_expired_are_asked_for_again(s3_bucket, plain):
     s3_bucket.proxy.rule = lambda _: answer(400, "ExpiredToken")
     with pytest.raises(AccessDeniedError, match="the credentials have expired"):
         read(s3_bucket.url(), fixed)
+
+
+@pytest.mark.parametrize("expires_in", [None, 3600])
+def test_what_was_opened_with_credentials_is_let_go(s3_bucket, plain, expires_in):
+    """A service that opens datasets for months keeps no client of those that it has closed."""
+    options = {**plain, "credentials": Provider(s3_bucket, expires_in=expires_in)}
+    create(s3_bucket.url(), options)
+    with Session() as s:
+        ds = s.open_dataset(s3_bucket.url(), "r", "study", storage_options=options)
+        assert ds["people"]["age"].data[3] == 3
+        kept = weakref.ref(ds.storage.draft.store._client.fs)
+        assert kept() is not None
+    del s, ds
+    gc.collect()
+    assert kept() is None
+
+
+def test_what_is_let_go_is_closed_however_long_that_takes(s3_bucket, plain, monkeypatch):
+    """Connections that stay open would be a warning of aiohttp, and be missing one day."""
+    closed, real = threading.Event(), aiohttp.ClientSession.close
+
+    async def slowly(self):
+        await asyncio.sleep(0.3)
+        await real(self)
+        closed.set()
+
+    monkeypatch.setattr(aiohttp.ClientSession, "close", slowly)
+    create(s3_bucket.url(), {**plain, "credentials": Provider(s3_bucket)})
+    gc.collect()
+    assert closed.wait(20)
 
 
 def test_a_provider_that_fails(s3_bucket, plain):

@@ -119,7 +119,7 @@ def test_shortened_answers(bucket, monkeypatch):
     ("fault", "step"),
     [
         pytest.param(LOSE, 1, marks=pytest.mark.slow, id="lose each"),
-        pytest.param(LOSE, 3, id="lose"),
+        pytest.param(LOSE, 5, id="lose"),
         pytest.param(DROP, 2, marks=pytest.mark.slow, id="drop"),
         pytest.param(answer(500), 2, marks=pytest.mark.slow, id="answer"),
     ],
@@ -132,7 +132,8 @@ def test_the_kth_request(bucket, fault, step):
     requests = len(bucket.proxy.log)
     assert requests > 40
     # The client may repeat a request by itself: also when that is lost, once more.
-    for number in range(1, requests + 1, step):
+    first = 1 if step == 1 or bucket.prefix.startswith("s3") else 3
+    for number in range(first, requests + 1, step):
         url = bucket.url(f"{number}.zarr")
         bucket.proxy.rule = nth(number, fault)
         versions = [work(url, bucket.options) for work, _ in STEPS]

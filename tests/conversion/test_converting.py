@@ -20,7 +20,7 @@ from support import hdf5_files
 STAMP = "2020-02-02 02:02:02"
 
 
-def make(place, name="source.zarr", rows=70_000):
+def make(place, name="source.zarr", rows=20_000):
     """A dataset with everything in it, in an order that is nobody's."""
     url = place.url(name)
     random = np.random.default_rng(1)

@@ -11,6 +11,7 @@ import pytest
 
 from exetera_zarr import CorruptDataError, Session, UnsupportedError
 from exetera_zarr.errors import DatasetExistsError, DatasetNotFoundError
+from support import strangers
 
 VALUES = np.random.default_rng(2).integers(0, 1000, 95).astype("int32")
 TEXTS = [f"text {n}" * (n % 3) for n in range(95)]
@@ -156,6 +157,20 @@ def test_an_unknown_format_or_feature_is_refused_by_name(study):
             read_all(study)
         for target in (path, study / "zarr.json"):
             target.write_bytes(original)
+
+
+@pytest.mark.parametrize("key", [5, ["f"], [["f"]], [[None, 0]], [[1, 0]], [["f", "0"]]])
+def test_a_key_that_is_none_is_an_error_that_names_the_field(tmp_path, key):
+    """Also one that was signed: when the dataset is opened, not when the field is used."""
+    place = strangers.make(tmp_path)
+
+    def change(document):
+        nodes = document["consolidated_metadata"]["metadata"]
+        nodes["t/sex"]["attributes"]["key"] = key
+
+    strangers.forge(place, change)
+    with Session() as s, pytest.raises(CorruptDataError, match=r"'t/sex' is not well formed.*key"):
+        s.open_dataset(place, "r", "d")
 
 
 def test_what_is_no_dataset_is_left_alone(tmp_path):

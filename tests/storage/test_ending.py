@@ -191,18 +191,35 @@ def check(said, url, options=None):
         assert what == "written" or "the process is ending" in what or "shutting down" in what
 
 
-@pytest.mark.parametrize("suffix", ["zarr", "hdf5"])
 @pytest.mark.parametrize("end", ENDS)
-def test_the_end_of_a_process(tmp_path, end, suffix):
-    url = tmp_path / f"x.{suffix}"
+def test_the_end_of_a_process(tmp_path, end):
+    check_end(tmp_path, end, tmp_path / "x.zarr")
+
+
+def check_end(tmp_path, end, url):
     said = run(f"ds = opened()\n{ENDS[end]}", tmp_path, url)
     check(said, url)
     if "before ours" not in end and "fin" not in end and "del" not in end and "daemon" not in end:
         assert set(said.values()) <= {"written", "True"}
 
 
+# All of them end a process that writes to a folder; those that write elsewhere end in every other
+# way each, and with `-m slow` in all.
+
+
+def every_other(first):
+    marks = [() if number % 2 == first else pytest.mark.slow for number in range(len(ENDS))]
+    ends = [pytest.param(end, marks=mark) for end, mark in zip(ENDS, marks, strict=True)]
+    return pytest.mark.parametrize("end", ends)
+
+
+@every_other(0)
+def test_the_end_of_a_process_that_writes_to_hdf5(tmp_path, end):
+    check_end(tmp_path, end, tmp_path / "x.hdf5")
+
+
 @pytest.mark.s3
-@pytest.mark.parametrize("end", ENDS)
+@every_other(1)
 def test_the_end_of_a_process_that_writes_to_a_bucket(tmp_path, end, s3_place):
     """By name, which the client has to resolve, although all pools have ended by then."""
     by_name = repr(s3_place.storage_options).replace("127.0.0.1", "localhost")

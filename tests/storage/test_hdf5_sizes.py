@@ -75,10 +75,10 @@ def check(path, kind, tables, fields):
 KINDS = ["numeric", "categorical", "string", "fixed", "timestamp"]
 SIZES = [
     *((kind, 1, 1) for kind in KINDS),
-    ("numeric", 1, 700),
-    ("string", 1, 400),
-    ("categorical", 1, 300),
-    ("numeric", 60, 10),
+    ("numeric", 1, 600),
+    ("string", 1, 300),
+    ("categorical", 1, 200),
+    ("numeric", 40, 10),
     ("long", 1, 30),
     *(pytest.param(kind, 1, 5_000, marks=slow) for kind in KINDS),
     pytest.param("numeric", 800, 10, marks=slow),
@@ -121,7 +121,7 @@ def names_in(path):
         return sorted(file["t"])
 
 
-@pytest.mark.parametrize("count", [800, pytest.param(5_000, marks=slow)])
+@pytest.mark.parametrize("count", [400, pytest.param(5_000, marks=slow)])
 @pytest.mark.parametrize("written", ["now", "before"])
 def test_many_fields_of_a_file_that_is_there(path, monkeypatch, written, count):
     """Added, rewritten, renamed in a chain, made anew and deleted, also in files of the past."""

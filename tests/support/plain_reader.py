@@ -14,8 +14,8 @@ def read(url: Any, storage_options: Any = None) -> dict[str, dict[str, list[Any]
     options = storage_options or None
     root = zarr.open_group(url, mode="r", zarr_format=3, storage_options=options)
     return {
-        table.attrs["name"]: {
-            field.attrs["name"]: values_of(table, field) for _, field in table.groups()
+        str(table.attrs["name"]): {
+            str(field.attrs["name"]): values_of(table, field) for _, field in table.groups()
         }
         for _, table in root.groups()
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from exetera_zarr import ConflictError, Session, StorageError
+from exetera_zarr.fields import base
 from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.arrays import DraftArray
@@ -222,6 +225,37 @@ def test_an_interrupted_creation_is_whole(tmp_path, monkeypatch, function):
         assert (frame.name, ds["newer"]["x"].data[:].tolist()) == ("newer", [2])
         ds.commit()
         assert seen(url) == {"t": [1], "newer": [2]}
+
+
+@pytest.mark.parametrize("ending", ["zarr", "hdf5"])
+def test_half_a_field_is_never_committed(tmp_path, monkeypatch, ending):
+    """Nobody commits between its name and its arrays, and Ctrl-C there leaves neither."""
+    url = tmp_path / f"x.{ending}"
+    others = []
+    with Session() as s:
+        ds = s.open_dataset(url, "w", "d")
+        put(ds, "t", [1])
+        lock = ds.storage.draft.lock
+
+        def other():
+            found = lock.acquire(blocking=False)
+            if found:
+                lock.release()
+            return found
+
+        def interrupted(_):
+            assert "half" in ds["t"].group
+            with ThreadPoolExecutor(1) as threads:
+                others.append(threads.submit(other).result())
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(base, "array_dtypes", interrupted)
+            ds["t"].create_numeric("half", "int64")
+    assert others == [False]
+    assert seen(url) == {"t": [1]}
+    with Session() as s:
+        assert s.open_dataset(url, "r", "d")["t"].keys() == ["x"]
 
 
 def test_a_late_reader_leaves_no_old_block_behind(tmp_path, monkeypatch):

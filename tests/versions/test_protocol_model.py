@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 
 TABLES = ("a", "b")
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """A version: the object that each table is, and the oldest version that is kept with it."""
 
     tables: tuple[str, ...]
     oldest: int
 
 
-@dataclass(frozen=True)
-class Writer:
+class Writer(NamedTuple):
     """A process that changes one table, or, with none, expires all versions and sweeps."""
 
     name: str
@@ -31,16 +30,14 @@ class Writer:
     doomed: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Reader:
+class Reader(NamedTuple):
     """One of ours: opens the newest version, then reads its tables one after the other."""
 
     version: int = -1
     read: int = 0
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     manifests: tuple[Manifest, ...]
     objects: frozenset[str]
     root: int
@@ -75,23 +72,22 @@ def successors(state: State, rules: Rules) -> Iterator[State]:
         if writer.step in ("done", "crashed", "conflict"):
             continue
         for after, changed in advance(state, writer, rules):
-            yield replace(
-                after, writers=(*state.writers[:number], changed, *state.writers[number + 1 :])
+            yield after._replace(
+                writers=(*state.writers[:number], changed, *state.writers[number + 1 :])
             )
-        yield replace(
-            state,
+        yield state._replace(
             writers=(
                 *state.writers[:number],
-                replace(writer, step="crashed"),
+                writer._replace(step="crashed"),
                 *state.writers[number + 1 :],
             ),
         )
     reader = state.reader
     newest = len(state.manifests) - 1
     if reader.version < 0:
-        yield replace(state, reader=Reader(newest))
+        yield state._replace(reader=Reader(newest))
     elif reader.read < len(TABLES):
-        yield replace(state, reader=replace(reader, read=reader.read + 1))
+        yield state._replace(reader=reader._replace(read=reader.read + 1))
 
 
 def advance(state: State, writer: Writer, rules: Rules) -> Iterator[tuple[State, Writer]]:
@@ -99,16 +95,16 @@ def advance(state: State, writer: Writer, rules: Rules) -> Iterator[tuple[State,
     newest = len(state.manifests) - 1
     match writer.step:
         case "start":
-            yield state, replace(writer, step="upload", base=newest)
+            yield state, writer._replace(step="upload", base=newest)
         case "upload":
             made = {path_of(writer)} if writer.table else set()
-            yield replace(state, objects=state.objects | made), replace(writer, step="commit")
+            yield state._replace(objects=state.objects | made), writer._replace(step="commit")
         case "commit":
             yield commit(state, writer, rules)
         case "reveal":
             forward = writer.version > state.root or not rules.root_only_forward
-            after = replace(state, root=writer.version) if forward else state
-            yield after, replace(writer, step="sweep")
+            after = state._replace(root=writer.version) if forward else state
+            yield after, writer._replace(step="sweep")
         case "sweep":
             yield sweep(state, writer, rules)
         case "delete":
@@ -118,8 +114,8 @@ def advance(state: State, writer: Writer, rules: Rules) -> Iterator[tuple[State,
             if not rules.reveal_before_sweep and not left:
                 step = "reveal"
             yield (
-                replace(state, objects=state.objects - {victim}),
-                replace(writer, doomed=left, step=step),
+                state._replace(objects=state.objects - {victim}),
+                writer._replace(doomed=left, step=step),
             )
 
 
@@ -135,8 +131,8 @@ def commit(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
         before, now = state.manifests[writer.base].tables, state.manifests[newest].tables
         mine = TABLES.index(writer.table) if writer.table else None
         if mine is not None and before[mine] != now[mine]:
-            return state, replace(writer, step="conflict")
-        return state, replace(writer, base=newest)
+            return state, writer._replace(step="conflict")
+        return state, writer._replace(base=newest)
     tables = list(state.manifests[writer.base].tables)
     oldest = state.manifests[writer.base].oldest
     number = len(state.manifests)
@@ -144,9 +140,9 @@ def commit(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
         tables[TABLES.index(writer.table)] = path_of(writer)
     else:
         oldest = number
-    after = replace(state, manifests=(*state.manifests, Manifest(tuple(tables), oldest)))
+    after = state._replace(manifests=(*state.manifests, Manifest(tuple(tables), oldest)))
     step = "reveal" if rules.reveal_before_sweep or writer.table else "sweep"
-    return after, replace(writer, step=step, version=number)
+    return after, writer._replace(step=step, version=number)
 
 
 def sweep(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
@@ -154,7 +150,7 @@ def sweep(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
     oldest = state.manifests[writer.version].oldest
     safe = state.root >= oldest or not rules.reveal_before_sweep
     if writer.table or not safe:
-        return state, replace(writer, step="done")
+        return state, writer._replace(step="done")
     live: frozenset[str] = frozenset()
     for version in range(oldest, writer.version + 1):
         live |= reach(state, version)
@@ -163,7 +159,7 @@ def sweep(state: State, writer: Writer, rules: Rules) -> tuple[State, Writer]:
         dead |= reach(state, version)
     doomed = (dead - live) & state.objects
     following = "done" if rules.reveal_before_sweep else "reveal"
-    return state, replace(writer, doomed=doomed, step="delete" if doomed else following)
+    return state, writer._replace(doomed=doomed, step="delete" if doomed else following)
 
 
 # -- what must hold in every state

@@ -241,7 +241,7 @@ def check_schedules(seeds: range, folder: Path) -> None:
 
 def test_random_schedules(tmp_path):
     """What others see is the version before or after; what was to be stored gets stored, once."""
-    check_schedules(range(40), tmp_path)
+    check_schedules(range(24), tmp_path)
 
 
 @pytest.mark.slow

@@ -70,6 +70,8 @@ class DraftArray:
         data = self.data
         if isinstance(data, MemoryArray):
             return data.read(start, stop, out)
+        if (stop - start) * self.dtype.itemsize > _SHORT:
+            data.require()  # before there is room for what a file may claim to have
         out = np.empty(stop - start, self.dtype) if out is None else out
         if stop > start:
             data.read(start, out)

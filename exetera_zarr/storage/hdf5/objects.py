@@ -125,6 +125,24 @@ def _dataset(group: Any, role: str, *, external: bool) -> Any:
     return thing
 
 
+def _names(labels: Any) -> Iterator[Any]:
+    """
+    The names of categories, some at a time.
+
+    Many may be one and the same string of the file, so that no size says what they take together.
+    """
+    h5py = library()
+    dataset, total = h5py.Dataset(labels), 0
+    size = h5py.h5i.get_file_id(labels).get_filesize()  # which no string is longer than
+    step = max(1, min(4096, _KEY_BYTES // max(size, 1)))
+    for start in range(0, labels.shape[0], step):
+        names = dataset[start : start + step].tolist()
+        total += sum(map(len, names))
+        if total > _KEY_BYTES:
+            raise OddError(f"its names of codes have more than {_KEY_BYTES:,} bytes")
+        yield from names
+
+
 def _dtype(dataset: Any, role: str) -> np.dtype[Any]:
     """The numpy type of a dataset's elements, in the machine's byte order."""
     h5py = library()
@@ -197,7 +215,7 @@ def keys(group: Any, *, external: bool) -> list[list[Any]]:
         raise OddError(f"it has {labels.shape[0]} names of codes, of {size} bytes each")
     named = [
         name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(name)
-        for name in h5py.Dataset(labels)[:].tolist()
+        for name in _names(labels)
     ]
     return [
         [name.decode("utf-8", "surrogateescape"), int(code)]

@@ -136,6 +136,12 @@ class Stored:
             with using(self.where):
                 self.resize(length)
 
+    def require(self) -> None:
+        """Raise CorruptDataError, once, where the file has not what the dataset claims to have."""
+        if not self._checked:
+            with using(self.where):
+                self.check()
+
     def read(self, start: int, out: AnyArray) -> None:
         """Fill `out` with the elements from `start` on."""
         with using(self.where):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import weakref
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import botocore.exceptions as boto
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from fsspec.asyn import FSTimeoutError, sync
 from s3fs import S3FileSystem
@@ -104,6 +106,80 @@ class _FileSystem(OfThisProcess, S3FileSystem):  # type: ignore[misc]
     """A class of our own has instances of our own: not those of others, which try again."""
 
     retries = 1
+    session: AioSession | None
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        if self.session is None:
+            self.session = _session(**self.kwargs)
+
+    @staticmethod
+    def close_session(loop: asyncio.AbstractEventLoop | None, s3: Any) -> None:
+        """
+        Close connections when nobody has the file system any more, to the end.
+
+        s3fs waits for a tenth of a second, then gives up, and leaves them open.
+        """
+        if loop is None or not loop.is_running():
+            S3FileSystem.close_session(loop, s3)
+            return
+        closing = asyncio.run_coroutine_threadsafe(s3.__aexit__(None, None, None), loop)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            with suppress(Exception):  # where it takes longer, it goes on
+                closing.result(0.1)
+
+
+@cache
+def _loader(folders: str | None) -> Loader:
+    """What reads Amazon's descriptions of its services: a tenth of a second, once a process."""
+    return create_loader(folders)
+
+
+def _session(**options: Any) -> AioSession:
+    session = AioSession(**options)
+    with suppress(boto.ProfileNotFound):  # which the first request tells of
+        folders = session.get_config_variable("data_path")
+        session.register_component("data_loader", _loader(folders))
+    return session
+
+
+class _Credentials:
+    """
+    Credentials in the form of botocore, which asks a component of its sessions for them.
+
+    Parameters
+    ----------
+    client
+        Whose provider is asked. It is not kept: s3fs keeps a session for as long as there is the
+        file system, which is the client's.
+    """
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = weakref.ref(client)
+
+    async def load_credentials(self) -> Any:
+        """What a session signs its first request with."""
+        given = await self._ask()
+        if given.expires_at is None:
+            return AioCredentials(given.access_key_id, given.secret_access_key, given.token)
+        return AioDeferredRefreshableCredentials(self._refresh, "exetera_zarr")
+
+    async def _refresh(self) -> dict[str, Any]:
+        fresh = await self._ask()
+        return {
+            "access_key": fresh.access_key_id,
+            "secret_key": fresh.secret_access_key,
+            "token": fresh.token,
+            "expiry_time": fresh.expires_at.isoformat() if fresh.expires_at else None,
+        }
+
+    async def _ask(self) -> AwsCredentials:
+        client = self._client()
+        if client is None:
+            raise boto.NoCredentialsError
+        return await asyncio.to_thread(client._ask, AwsCredentials)  # noqa: SLF001 - of this module
 
 
 class S3Client(BucketClient):
@@ -142,8 +218,8 @@ class S3Client(BucketClient):
     def _open(self, *, new: bool) -> Any:
         options = dict(self._options)
         if self._provider is not None:
-            session = AioSession(profile=options.pop("profile", None))
-            session.register_component("credential_provider", self)
+            session = _session(profile=options.pop("profile", None))
+            session.register_component("credential_provider", _Credentials(self))
             options["session"] = session
         return _FileSystem(**options, skip_instance_cache=new)
 
@@ -236,25 +312,6 @@ class S3Client(BucketClient):
     def tag_of(self, data: bytes) -> str | None:
         # The ETag of a small object is its MD5, unless the bucket encrypts by a key of its own.
         return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-
-    # -- credentials
-
-    async def load_credentials(self) -> Any:
-        """Credentials in the form of botocore, whose sessions call this."""
-        given = await asyncio.to_thread(self._ask, AwsCredentials)
-        if given.expires_at is None:
-            return AioCredentials(given.access_key_id, given.secret_access_key, given.token)
-
-        async def refresh() -> dict[str, Any]:
-            fresh = await asyncio.to_thread(self._ask, AwsCredentials)
-            return {
-                "access_key": fresh.access_key_id,
-                "secret_key": fresh.secret_access_key,
-                "token": fresh.token,
-                "expiry_time": fresh.expires_at.isoformat() if fresh.expires_at else None,
-            }
-
-        return AioDeferredRefreshableCredentials(refresh, "exetera_zarr")
 
     # -- errors
 

@@ -66,7 +66,6 @@ _PackName: TypeAlias = Annotated[str, Meta(pattern=keys.PACK_NAME)]
 _MOST_PARTS = 1 << 12
 _ArrayNames: TypeAlias = Annotated[list[_ArrayName], Meta(min_length=1, max_length=_MOST_PARTS)]
 _Role: TypeAlias = Literal["values", "index"]
-_Label: TypeAlias = str | int | float | bool | None
 
 
 class _Keep(Struct):
@@ -106,7 +105,7 @@ class _FieldAttributes(Struct):
     fieldtype: str | UnsetType = UNSET
     nformat: Literal[NUMBERS] | UnsetType = UNSET  # type: ignore[valid-type]
     strlen: _Width | UnsetType = UNSET
-    key: list[tuple[_Label, int | float]] | UnsetType = UNSET
+    key: list[tuple[str, int | float]] | UnsetType = UNSET
 
 
 class _Group(Struct, tag_field="node_type", tag="group"):
