@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exetera_zarr.engine.columns.membership import held
 from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.given import in_a_row, is_number, number_array
 
@@ -109,24 +110,10 @@ def _holds_whole(dtype: np.dtype[Any], value: int) -> bool:
 
 def _inexact(array: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
     """Which numbers a type does not hold exactly; of one float for another, which it cannot."""
-    none = np.zeros(array.shape, np.bool_)
-    if array.size == 0 or array.dtype.kind == "b":
-        return none
-    with np.errstate(all="ignore"):
-        if dtype.kind == "f":
-            taken = array.astype(dtype)
-            if array.dtype.kind == "f":
-                return np.asarray(np.isinf(taken) & np.isfinite(array))
-            limit = 1 << (np.finfo(dtype).nmant + 1)
-            if -limit <= int(array.min()) and int(array.max()) <= limit:
-                return none
-            flat = (not _holds_whole(dtype, int(one)) for one in array.reshape(-1))
-            return np.fromiter(flat, np.bool_, array.size).reshape(array.shape)
-        if dtype.kind == "b":
-            return np.asarray((array != 0) & (array != 1))
-        fraction = array != np.trunc(array) if array.dtype.kind == "f" else none
-        beyond = _misfits(array, dtype)
-        return np.asarray(fraction | np.broadcast_to(beyond, array.shape))
+    if array.dtype.kind == dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            return np.asarray(np.isinf(array.astype(dtype)) & np.isfinite(array))
+    return ~held(array, dtype)
 
 
 def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:

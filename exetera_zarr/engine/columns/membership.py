@@ -14,7 +14,7 @@ from exetera_zarr.engine.columns.types import Column, is_strings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["distinct", "members", "unique"]
+__all__ = ["distinct", "held", "members", "unique"]
 
 
 def distinct(blocks: Iterable[Column], empty: Column) -> Column:
@@ -62,7 +62,7 @@ def members(wanted: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         return wanted
     if isinstance(wanted, np.ndarray) and {wanted.dtype.kind, dtype.kind} <= set("biuf"):
         flat = wanted.reshape(-1)
-        return flat[_held(flat, dtype)].astype(dtype)
+        return flat[held(flat, dtype)].astype(dtype)
     items = np.asarray(wanted).reshape(-1).tolist() if isinstance(wanted, np.ndarray) else wanted
     found = _text(items, dtype) if dtype.kind == "S" else _numbers(items, dtype)
     return np.asarray(found, dtype)
@@ -92,25 +92,44 @@ def _numbers(items: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
     return [item for item in numbers if _holds(dtype, item)]
 
 
-def _held(numbers: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
-    """Which numbers of an array a type holds exactly."""
+def held(numbers: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """
+    Which numbers of an array a type of numbers, or bool, holds exactly.
+
+    Parameters
+    ----------
+    numbers
+        Of any shape.
+    dtype
+        The type.
+
+    Returns
+    -------
+    ndarray of bool
+        Of that shape.
+    """
     if dtype.kind == "b":
         return np.asarray((numbers == 0) | (numbers == 1))
     if numbers.dtype.kind == "b":
-        return np.ones(len(numbers), np.bool_)
+        return np.ones(numbers.shape, np.bool_)
     with np.errstate(all="ignore"):
         if dtype.kind == "f":
             taken = numbers.astype(dtype)
             if numbers.dtype.kind == "f":
                 return np.asarray(taken == numbers)
-            within = np.abs(taken.astype(np.float64)) < float(np.iinfo(numbers.dtype).max)
+            within = _within(taken.astype(np.float64), numbers.dtype)
             back = np.where(within, taken, 0).astype(numbers.dtype)
             return np.asarray(within & (back == numbers))
         limits = np.iinfo(dtype)
         if numbers.dtype.kind == "f":
-            within = (numbers >= float(limits.min)) & (numbers < float(limits.max))
-            return np.asarray(within & (numbers == np.trunc(numbers)))
+            return np.asarray(_within(numbers, dtype) & (numbers == np.trunc(numbers)))
         return np.asarray((numbers >= limits.min) & (numbers <= limits.max))
+
+
+def _within(floats: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Which floats are in the range of a type of whole numbers, of which the highest may be none."""
+    limits = np.iinfo(dtype)
+    return np.asarray((floats >= float(limits.min)) & (floats < float(limits.max) + 1))
 
 
 def _holds(dtype: np.dtype[Any], number: float) -> bool:
