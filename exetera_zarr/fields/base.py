@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
@@ -25,7 +24,7 @@ from exetera_zarr.errors import (
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions import numpy_functions
-from exetera_zarr.fields.given import in_a_row, is_number, split_missing
+from exetera_zarr.fields.given import TIMES, in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.keys import key_source
 from exetera_zarr.fields.missing.masked import masked_of
@@ -62,7 +61,7 @@ __all__ = ["Field", "column_of", "of_all_rows"]
 
 ENCODING_VERSION = 1
 DEFAULT_CHUNKSIZE = 1 << 20
-_ALONE = (str, bytes, dt.date, dt.timedelta, np.datetime64, np.timedelta64)
+_ALONE = (str, bytes, *TIMES)
 """Values that are one, whatever they can be taken apart to."""
 
 
@@ -488,20 +487,16 @@ class Field(Statistical, Rows):
     complete = flush
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        if self.validity is None:
-            return np.asarray(self.data[:], dtype=dtype)
-        parts = []
-        for column, mask in self.masked_blocks():
-            if mask is not None and not companions.holds_nan(column):
-                raise DataError(
-                    f"{self.phrase()} has missing values, for which an array has no sign: write "
-                    "field.fillna(...) to put a value in their place, or field.data[:] for what "
-                    "is stored"
-                )
-            parts.append(companions.in_place_of_missing(column, mask))
-        if self.indexed:
-            return np.asarray(self.data[:], dtype=dtype)
-        return np.asarray(selection.concat([self.empty_column(), *parts]), dtype=dtype)
+        if self.validity is not None and companions.holds_nan(self.empty_column()):
+            blocks = [companions.in_place_of_missing(*block) for block in self.masked_blocks()]
+            return np.asarray(selection.concat([self.empty_column(), *blocks]), dtype=dtype)
+        if self.validity is not None and companions.any_missing(self):
+            raise DataError(
+                f"{self.phrase()} has missing values, for which an array has no sign: write "
+                "field.fillna(...) to put a value in their place, or field.data[:] for what "
+                "is stored"
+            )
+        return np.asarray(self.data[:], dtype=dtype)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return numpy_functions.call(function, args, kwargs)
@@ -683,15 +678,12 @@ class Field(Statistical, Rows):
             There is text for a field of numbers, or there are numbers for one of text.
         """
         wanted = self._wanted(test_elements)
-        blocks = list(self.masked_blocks())
-        found = np.concatenate(
-            [np.empty(0, np.bool_), *(self._among(c, wanted) for c, _ in blocks)]
-        )
-        if all(mask is None for _, mask in blocks):
-            return found
-        there = [np.ones(len(c), np.bool_) if mask is None else mask for c, mask in blocks]
-        mask = np.concatenate(there)
-        return np.ma.masked_array(found & mask, ~mask)
+        found, there = [np.empty(0, np.bool_)], [np.empty(0, np.bool_)]
+        for column, mask in self.masked_blocks():
+            found.append(self._among(column, wanted))
+            there.append(np.ones(len(column), np.bool_) if mask is None else mask)
+        result, present = np.concatenate(found), np.concatenate(there)
+        return result if present.all() else np.ma.masked_array(result & present, ~present)
 
     def _wanted(self, elements: Any) -> Any:
         """What `isin` looks for, as it is stored; TypeError for what no row can be equal to."""

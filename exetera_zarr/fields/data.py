@@ -12,6 +12,7 @@ import pyarrow as pa
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
 from exetera_zarr.fields.given import in_a_row, split_missing
+from exetera_zarr.fields.missing.masked import as_masked, masked_of
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.texts import visible
 
@@ -46,7 +47,8 @@ def _positions(item: Any, length: int, field: Field) -> AnyArray:
 
 def _rows_of(item: Any, length: int) -> AnyArray:
     if hasattr(item, "masked_blocks"):
-        item = _as_masked(item)
+        column = masked_of(item)
+        item = as_masked(*column.read(0, column.rows))
     index = item if isinstance(item, np.ma.MaskedArray) else np.asarray(item)
     if index.ndim == 0:
         raise RowError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")
@@ -59,16 +61,6 @@ def _rows_of(item: Any, length: int) -> AnyArray:
     if index.size == 0:
         return np.empty(0, np.int64)
     return selection.as_rows(index, length)
-
-
-def _as_masked(field: Field) -> AnyArray:
-    """The numbers of a field as an array in which what is missing is masked."""
-    parts = [(np.asarray(column), mask) for column, mask in field.masked_blocks()]
-    values = np.concatenate([column for column, _ in parts] or [np.empty(0, np.int64)])
-    if not field.face.sees_missing or all(mask is None for _, mask in parts):
-        return values
-    there = [np.ones(len(column), np.bool_) if mask is None else mask for column, mask in parts]
-    return np.ma.masked_array(values, ~np.concatenate(there))
 
 
 def _one_index(item: Any) -> Any:

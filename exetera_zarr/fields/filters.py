@@ -10,7 +10,6 @@ from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import ArgumentTypeError, DataError, RowError
 from exetera_zarr.fields.missing import masked
-from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
 
@@ -100,11 +99,5 @@ def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], Any]]:
         raise ArgumentTypeError(f"the {what} cannot be a field of strings")
     if not hasattr(given, "masked_blocks"):  # the data of a field, which is what is stored
         return given.reader()
-    field = cast("Field", given)
-    length, read = masked_reader(field)
-
-    def with_mask(start: int, stop: int) -> Any:
-        column, there = read(start, stop)
-        return column if there is None else np.ma.masked_array(column, ~there)
-
-    return length, with_mask if field.face.sees_missing else field.reader()[1]
+    column = masked.masked_of(cast("Field", given))
+    return column.rows, lambda start, stop: masked.as_masked(*column.read(start, stop))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,18 @@ from exetera_zarr.errors import DataError
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["in_a_row", "is_nothing", "is_number", "number_array", "split_missing"]
+__all__ = [
+    "TIMES",
+    "in_a_row",
+    "is_nothing",
+    "is_number",
+    "nothing",
+    "number_array",
+    "split_missing",
+]
 
+TIMES = (dt.date, dt.timedelta, np.datetime64, np.timedelta64)
+"""Dates, moments and durations."""
 _EXACT_IN_FLOAT = 1 << 53
 
 
@@ -109,12 +120,22 @@ def split_missing(values: Any) -> tuple[Any, AnyArray | None]:
     return [value if has else there for value, has in zip(values, mask, strict=True)], mask
 
 
-_NOTHING = ("NAType", "NaTType", "MaskedConstant")
+_NOTHING = {
+    "NoneType": "None",
+    "NAType": "NA",
+    "NaTType": "NaT",
+    "MaskedConstant": "what is masked",
+}
+
+
+def nothing(value: object) -> str | None:
+    """What a scalar is called that says that there is no value; None for one that is a value."""
+    return _NOTHING.get(type(value).__name__)
 
 
 def is_nothing(value: object) -> bool:
     """Whether a scalar says that there is no value: None, masked, and pandas' NA and NaT."""
-    return value is None or type(value).__name__ in _NOTHING
+    return type(value).__name__ in _NOTHING
 
 
 def number_array(values: Any) -> AnyArray:

@@ -18,7 +18,7 @@ from exetera_zarr.fields.create import is_field_group, wrap
 from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
 from exetera_zarr.fields.missing.keys import key_source, masked_key_source
-from exetera_zarr.fields.missing.masked import Masked, chosen_masked, masked_of
+from exetera_zarr.fields.missing.masked import Masked, as_masked, chosen_masked, masked_of
 from exetera_zarr.fields.values import as_values
 from exetera_zarr.storage import Group, adopted
 
@@ -117,8 +117,7 @@ class Items:
     def _rows(self, what: str, value: Any) -> Any:
         """Row numbers, or a filter that says which rows: none of the numbers may be missing."""
         if isinstance(value, (Field, np.ma.MaskedArray)):
-            column, mask = self._whole(value)
-            return column if mask is None else np.ma.masked_array(column, ~mask)
+            return as_masked(*self._whole(value))
         if not isinstance(value, np.ndarray):
             raise ArgumentError(
                 f"the {what} is a field or an ndarray, not a {type(value).__name__}"
@@ -227,7 +226,7 @@ def plain(column: Column, mask: AnyArray | None) -> Any:
         return column
     if holds_nan(column):
         return in_place_of_missing(column, mask)
-    return np.ma.masked_array(column, ~mask)
+    return as_masked(column, mask)
 
 
 def as_given(column: Column, mask: AnyArray | None, item: Any) -> Any:

@@ -127,7 +127,7 @@ def held(numbers: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool
 
 
 def _within(floats: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
-    """Which floats are in the range of a type of whole numbers, of which the highest may be none."""
+    """Which floats are in the range of a type of whole numbers, whose end no float may be."""
     limits = np.iinfo(dtype)
     return np.asarray((floats >= float(limits.min)) & (floats < float(limits.max) + 1))
 

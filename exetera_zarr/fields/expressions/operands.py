@@ -13,9 +13,10 @@ from exetera_zarr import moments
 from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, listing
 from exetera_zarr.fields.expressions.operators import COMPARISONS
 from exetera_zarr.fields.given import (
+    TIMES,
     in_a_row,
-    is_nothing,
     is_number,
+    nothing,
     number_array,
     split_missing,
 )
@@ -35,7 +36,6 @@ __all__ = ["category_operand", "number_operand", "seconds_of", "text_operand", "
 _MISSING = (
     "nothing is equal to {}: write isna() for the rows whose value is missing, notna() for others"
 )
-_TIMES = (dt.date, dt.timedelta, np.datetime64, np.timedelta64)
 
 
 def number_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
@@ -64,7 +64,7 @@ def _plain_numbers(field: Field, other: Any, function: Callable[..., Any], hint:
         return array.astype(field.dtype_of_rows) if weak and _is_float32(field) else array
 
     _not_nothing(field, other)
-    if isinstance(other, (str, bytes, *_TIMES)):
+    if isinstance(other, (str, bytes, *TIMES)):
         raise ArgumentTypeError(_mismatch(field, other, hint))
     if is_number(other):
         return other
@@ -85,12 +85,9 @@ def _reckoned(field: Field, array: AnyArray) -> AnyArray:
 
 
 def _not_nothing(field: Field, other: Any) -> None:
-    if is_nothing(other):
-        shown = _NOTHING.get(type(other).__name__, "None")
+    shown = nothing(other)
+    if shown is not None:
         raise ArgumentTypeError(f"{field.phrase()}: {_MISSING.format(shown)}")
-
-
-_NOTHING = {"NAType": "NA", "NaTType": "NaT", "MaskedConstant": "what is masked"}
 
 
 def _has_rows(other: Any) -> bool:
@@ -128,7 +125,7 @@ def _array_of(field: Field, other: Any, convert: Callable[[Any], Any], blank: An
 
 
 def _mismatch(field: Field, other: Any, hint: str) -> str:
-    if isinstance(other, (str, bytes, int, float, *_TIMES)):
+    if isinstance(other, (str, bytes, int, float, *TIMES)):
         given = visible(repr(other))
     elif isinstance(other, Rows):
         phrase = getattr(other, "phrase", None)

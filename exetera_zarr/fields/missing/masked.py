@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["Masked", "chosen", "chosen_masked", "masked_of", "present_rows", "rows_of"]
+__all__ = ["Masked", "as_masked", "chosen", "chosen_masked", "masked_of", "present_rows", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ def masked_of(field: Field) -> Masked:
     return Masked(
         values, mask, nan_is_missing=field.face.sees_missing and holds_nan(values.empty[0])
     )
+
+
+def as_masked(column: Column, mask: AnyArray | None) -> AnyArray:
+    """Numbers as an array, in which what has no value is masked."""
+    values = np.asarray(column)
+    return values if mask is None else np.ma.masked_array(values, ~mask)
 
 
 def chosen(source: Source, rows: RowNumbers) -> Generator[Column]:

@@ -144,10 +144,9 @@ class Stored:
 
     def read(self, start: int, out: AnyArray) -> None:
         """Fill `out` with the elements from `start` on."""
+        self.require()
         with using(self.where):
             dataset = self.dataset()
-            if not self._checked:
-                self.check()
             for low, high in self._pieces(start, start + len(out)):
                 memory, there = self._selection(dataset, low, high - low)
                 dataset.read(memory, there, out[low - start : high - start])

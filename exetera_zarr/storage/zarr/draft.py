@@ -99,7 +99,8 @@ class Draft(SharedDraft):
         self._dropped: list[State] = []
         """What was rolled back inside of the transaction that is under way."""
         self._began = clock()
-        self._confirmed: dict[int, Manifest] = {}
+        self._confirmed: Manifest
+        """That of the base, as it was found when the arrays were settled."""
         self._packed: dict[tuple[Any, ...], StoredPack] = {}
         """Packs that commits have written which were not the fastest, by what is in them."""
         self._met = False
@@ -352,7 +353,7 @@ class Draft(SharedDraft):
         before = self._state
         while True:
             try:
-                settled = self._settle().arrays
+                settled = self._settle()
             except (CorruptDataError, VersionNotFoundError) as error:
                 if self.base is not before.base:
                     # Forced over a version that does not have what this draft is over, and that is
@@ -378,7 +379,7 @@ class Draft(SharedDraft):
             version = manifests.Version(
                 base.number + 1, data, layout.decode(data, self.store.url), revealed=False
             )
-            found = manifest_bytes(data, version.document, self._confirmed[base.number])
+            found = manifest_bytes(data, version.document, self._confirmed)
             if self._create(version, found, settled):
                 return base, settled, version
             self._met = True
@@ -438,10 +439,11 @@ class Draft(SharedDraft):
 
     def _note_packs(self, version: manifests.Version) -> None:
         """Note which packs the tables have in a version."""
+        below = version.below
         for node in self.root.groups.values():
-            about = version.below[node.segment]["attributes"]
+            about = below[node.segment]["attributes"]
             paths = [f"{node.segment}/{name}" for name, _ in about.get("packs", ())]
-            node.packs = [stored_pack(path, version.below[path]) for path in paths]
+            node.packs = [stored_pack(path, below[path]) for path in paths]
 
     def _note_version(self, version: manifests.Version) -> None:
         """Note that there is a version, which nothing of may be removed."""
@@ -466,14 +468,13 @@ class Draft(SharedDraft):
         self.context.fresh_place = False
         self._state = merged.state
 
-    def _settle(self) -> Settling:
+    def _settle(self) -> _Settled:
         """Have every array of the draft in the store; what each of them is there."""
         self.context.uploads.forget_failure()  # all that failed is sent again now
         settling = Settling(self.context, self._packed, joins=not self._met)
         for node in self.root.groups.values():
             settling.table(node.segment, node)
         # Beside the rest, so it takes no time; and first, since nothing else matters without it.
-        self._confirmed.clear()
         tasks: list[Callable[[], None]] = [self._confirm, *settling.work]
         concurrency.each(lambda task: task(), tasks, self.store.concurrency)
         try:
@@ -481,11 +482,10 @@ class Draft(SharedDraft):
         except FileNotFoundError as error:
             raise _removed(f"{error.filename}") from error
         self._packed |= settling.packs
-        return settling
+        return settling.arrays
 
     def _confirm(self) -> None:
-        base = self.base
-        self._confirmed[base.number] = manifests.confirm(self.store, base)
+        self._confirmed = manifests.confirm(self.store, self.base)
 
     def _gone(self, key: str) -> Exception:
         """What a missing chunk means."""

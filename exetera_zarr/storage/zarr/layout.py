@@ -178,6 +178,7 @@ def documents(
     """
     found: dict[str, Document] = {}
     packs: list[StoredPack] = []
+    appends = appended_since(before) if appended else {}
     for path, node in root.walk():
         arrays = {role: stored[id(array)] for role, array in node.arrays.items()}
         attributes = {**node.attributes, "id": node.id}
@@ -186,9 +187,10 @@ def documents(
             if packs:
                 known = dict(before.get(path, {}).get("attributes", {}).get("packs", ()))
                 attributes["packs"] = [[pack.name, known.get(pack.name, number)] for pack in packs]
-            appends = _appends(path, before, number, is_appended=path in appended)
-            if appends is not None:
-                attributes["appends"] = appends
+            if path in appended:
+                attributes["appends"] = [appends.get(path, number - 1), number]
+            elif "appends" in (about := before.get(path, {}).get("attributes", {})):
+                attributes["appends"] = list(about["appends"])
         if arrays:
             attributes |= _parts_of(arrays, packs)
         if node.groups:
@@ -230,44 +232,33 @@ def _parts_of(
     return said
 
 
-def _appends(
-    path: str, before: Mapping[str, Document], number: int, *, is_appended: bool
-) -> list[int] | None:
-    """What a table says of appends: all since one version, up to another."""
-    old = before.get(path, {}).get("attributes", {}).get("appends")
-    if not is_appended:
-        return list(old) if old is not None else None
-    since = appended_since(path, before)
-    return [number - 1 if since is None else since, number]
-
-
-def appended_since(path: str, below: Mapping[str, Document]) -> int | None:
+def appended_since(below: Mapping[str, Document]) -> dict[str, int]:
     """
-    The version since which rows were appended to a table, and nothing else was changed.
+    For each table, the version since which rows were appended, and nothing else was changed.
 
     Parameters
     ----------
-    path
-        Of the table.
     below
         The documents of a version.
 
     Returns
     -------
-    int or None
-        None where something else was changed last, or by a writer that does not say.
+    dict
+        By the table's path; without those of which something else was changed last, or by a writer
+        that does not say.
     """
-    table = below.get(path)
-    appends = None if table is None else table["attributes"].get("appends")
-    if table is None or appends is None:
-        return None
-    start = f"{path}/"
-    changed = max(
-        document["attributes"].get("since_version", 0)
-        for below_path, document in below.items()
-        if document["node_type"] == "group" and (below_path == path or below_path.startswith(start))
-    )
-    return int(appends[0]) if changed <= appends[1] else None
+    changed: dict[str, int] = {}
+    for path, document in below.items():
+        if document["node_type"] == "group":
+            table = path.partition("/")[0]
+            since = document["attributes"].get("since_version", 0)
+            changed[table] = max(changed.get(table, 0), since)
+    found: dict[str, int] = {}
+    for table, last in changed.items():
+        since, until = below[table]["attributes"].get("appends", (0, -1))
+        if last <= until:
+            found[table] = int(since)
+    return found
 
 
 def names_below(attributes: Mapping[str, Any]) -> list[str]:

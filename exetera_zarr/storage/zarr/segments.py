@@ -263,16 +263,6 @@ class SegmentedArray:
                     restore()
                 raise
 
-    def unpack(self, gone: Collection[StoredPack] | None = None) -> None:
-        """Have in segments what is in packs, or in these."""
-        found = [
-            number
-            for number, part in enumerate(self.parts)
-            if isinstance(part, PackedPart) and (gone is None or part.pack in gone)
-        ]
-        if found:
-            self._unpack(self.parts[: found[-1] + 1])
-
     def _unpack(self, upto: Sequence[Part]) -> None:
         """Have those of the first parts that are in packs in segments."""
         self.context.changing(self)
@@ -293,7 +283,8 @@ class SegmentedArray:
 
     def move(self) -> None:
         """Have the next version at new paths, although nothing was changed."""
-        self.unpack()
+        if self.packs:
+            self._unpack(self.parts)
         for segment in self.segments:
             segment.move()
 

@@ -21,7 +21,6 @@ from exetera_zarr.storage.zarr.segments import SettledArray, parts_of_next
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.zarr.arrays import DraftContext
     from exetera_zarr.storage.zarr.layout import Node
     from exetera_zarr.storage.zarr.segments import Part, SegmentedArray
@@ -117,7 +116,7 @@ class Settling:
         pack = self.known.get(identity)
         if pack is None:
             columns = [
-                (column.id, role, appended.values(array, len(joined)))
+                (column.id, role, array.from_part(len(array.committed) - len(joined)))
                 for column in table.groups.values()
                 for role, array in column.arrays.items()
             ]
@@ -209,10 +208,6 @@ class _Appended:
             left = left[:first]
             if rows >= self.limit or size > LARGEST_PACK:
                 return None
-
-    def values(self, array: SegmentedArray, joined: int) -> AnyArray:
-        """The elements of some packs at the end of an array, and of what was appended to it."""
-        return array.from_part(len(array.committed) - joined)
 
 
 def _can_be_packed(array: SegmentedArray, committed: int, prefix: str) -> bool:

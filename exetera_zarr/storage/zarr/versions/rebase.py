@@ -106,8 +106,13 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
     if state.emptied:
         ours |= by_them | set(changed({}, state.base.below))
     both = sorted(ours & by_them)
-    if not state.emptied:
-        both = [name for name in both if not _take_appended(state, newest, theirs, name)]
+    if both and not state.emptied:
+        before, appends = state.base.below, layout.appended_since(newest.below)
+        both = [
+            name
+            for name in both
+            if not _take_appended(state, theirs, name, before=before, appends=appends)
+        ]
         ours -= {name for name in ours if name in by_them} - set(both)
     if both and not force:
         raise ConflictError(
@@ -133,9 +138,7 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
 def appended(state: State) -> set[str]:
     """Paths of the tables of which a draft has appended rows, and changed nothing else."""
     before = state.base.below
-    return {
-        node.segment for node in state.root.groups.values() if _is_appended(node, before) is True
-    }
+    return {node.segment for node in state.root.groups.values() if _is_appended(node, before)}
 
 
 def _is_appended(node: Node, before: Mapping[str, Any]) -> bool:
@@ -169,9 +172,24 @@ def _is_as_before(path: str, node: Node, before: Mapping[str, Any]) -> bool:
     return bool(about == {k: v for k, v in node.attributes.items() if k != "columns"})
 
 
-def _take_appended(state: State, newest: Version, theirs: Node, name: str) -> bool:
+def _take_appended(
+    state: State, theirs: Node, name: str, *, before: Mapping[str, Any], appends: Mapping[str, int]
+) -> bool:
     """
     Append the rows that a draft has appended to a table to those that others have appended.
+
+    Parameters
+    ----------
+    state
+        The draft.
+    theirs
+        The tree of a newer version.
+    name
+        Of the table.
+    before
+        The documents of the version that the draft is over.
+    appends
+        Of the newer version, as of `layout.appended_since`.
 
     Returns
     -------
@@ -181,8 +199,8 @@ def _take_appended(state: State, newest: Version, theirs: Node, name: str) -> bo
     mine, other = state.root.groups.get(name), theirs.groups.get(name)
     if mine is None or other is None or mine.id != other.id:
         return False
-    since = layout.appended_since(other.segment, newest.below)
-    if since is None or since > state.base.number or not _is_appended(mine, state.base.below):
+    since = appends.get(other.segment)
+    if since is None or since > state.base.number or not _is_appended(mine, before):
         return False
     for column_name, column in mine.groups.items():
         for role, array in column.arrays.items():
