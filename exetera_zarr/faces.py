@@ -43,8 +43,8 @@ class Face:
         Schemas may name columns that a file lacks, unknown categories become 0, numbers out of
         range are clipped; else these are errors.
     refuses_ragged
-        A table whose fields have different lengths is told when it is committed, and is an error
-        in groups and merges of some of its fields; else only what uses such fields together is.
+        Committing a table whose fields have different lengths gives a warning, and grouping or
+        merging it is an error; else only using fields of different lengths together is.
     shares_reads
         A dataset opened for reading shows the draft of a writer in the same process; else it shows
         what is committed.

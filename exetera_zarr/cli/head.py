@@ -81,8 +81,8 @@ def head(
     Show the first rows of a table, or of each table.
 
     Categories are shown by name, moments in UTC, and what is missing as - (in JSON null); fields
-    that say what is missing of others are shown if they are named. Of each field the first block
-    is read, no more. Where a row does not fit the width of the terminal, each field has a line
+    that say what is missing of others are shown if they are named. Only the first block of each
+    field is read. Where a row does not fit the width of the terminal, each field has a line
     instead.
     """
     from exetera_zarr.tables.session import Session

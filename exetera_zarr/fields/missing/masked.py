@@ -29,7 +29,7 @@ __all__ = ["Masked", "as_masked", "chosen", "chosen_masked", "masked_of", "prese
 @dataclass(frozen=True)
 class Masked:
     """
-    One column, of which some rows may have no value.
+    A column in which some rows may have no value.
 
     Parameters
     ----------

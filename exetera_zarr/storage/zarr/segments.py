@@ -356,7 +356,7 @@ class SegmentedArray:
         else:
             for segment in self.segments:
                 if segment not in parts and segment.stored is not None:
-                    segment.move()  # which the version has joined with others, and no more
+                    segment.move()  # the version has joined it with others
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ __all__ = ["Settling"]
 
 _SHARE = 4
 """
-So many packs of about one size become one, and a pack has less than one in so many rows of a block.
+This many packs of about the same size become one, and a pack has fewer rows than a block divided by
+this.
 
 A pack is written again once for each fourfold of its rows, and there are up to three of each size.
 """
