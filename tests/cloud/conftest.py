@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
+from zarr.core import sync as zarr_sync
 
 from exetera_zarr.storage.remote import requests
 from support.proxy import FaultProxy, fault_proxy
@@ -61,8 +63,19 @@ def no_clients_stay() -> Iterator[None]:
     yield
     kinds = [AbstractFileSystem]
     for kind in kinds:
+        for kept in kind._cache.values():
+            if isinstance(kept, AsyncFileSystem) and kept.asynchronous:
+                zarr_sync.sync(_close(kept))
         kind.clear_instance_cache()
         kinds += kind.__subclasses__()
+
+
+async def _close(fs: Any) -> None:
+    """Close the connections of a file system of zarr's own, which fsspec leaves to its user."""
+    if (client := getattr(fs, "_s3creator", None)) is not None:
+        await client.__aexit__(None, None, None)
+    elif (session := getattr(fs, "_session", None)) is not None:
+        await session.close()
 
 
 @pytest.fixture(

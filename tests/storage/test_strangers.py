@@ -132,6 +132,12 @@ def test_an_array_that_is_no_sibling(theirs, name):
     is_refused(theirs)
 
 
+@pytest.mark.parametrize("role", ["index", "values"])
+def test_a_string_field_without_one_of_its_arrays(theirs, role):
+    forge(theirs, lambda document: below(document, "t/note")["attributes"]["arrays"].pop(role))
+    is_refused(theirs)
+
+
 # -- values of wrong types, and beyond their bounds
 
 ODD = [None, True, -1, 0, 1.5, 2**63, 2**80, "", "x", SURROGATE, [], ["x"], [[]], {}, {"x": 1}]
@@ -159,6 +165,12 @@ FACTS = {
 )
 def test_a_fact_of_a_wrong_type(theirs, name, value):
     forge(theirs, lambda document: document["attributes"]["exetera"].update({name: value}))
+    use_it_all(theirs)
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_fact_that_is_not_there(theirs, name):
+    forge(theirs, lambda document: document["attributes"]["exetera"].pop(name))
     use_it_all(theirs)
 
 

@@ -246,6 +246,8 @@ def _wrong_with(path: str, node: _Group | _Array, below: Mapping[str, Any]) -> s
         for name in [listed] if isinstance(listed, str) else listed:
             if not name.startswith(role) or type(below.get(f"{path}/{name}")) is not _Array:
                 return f"has no array {name!r} for its {role}"
+    if about.arrays and "values" not in about.arrays:
+        return "has an index of values that it does not have"
     if len({1 if isinstance(one, str) else len(one) for one in about.arrays.values()}) > 1:
         return "has offsets and bytes in different numbers of segments"
     for name, _ in about.packs:

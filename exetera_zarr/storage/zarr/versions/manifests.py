@@ -230,7 +230,7 @@ def _root(store: ObjectStore, data: bytes) -> Version:
     where = f"{store.url}/{_ROOT}"
     document = layout.decode(data, where)
     facts = document["attributes"]["exetera"]
-    if layout.CHANGES in facts["requires"]:
+    if layout.CHANGES in facts.get("requires", ()):
         raise CorruptDataError(f"{where} is a manifest, and not a root document")
     return Version(facts["version"], data, document)
 
