@@ -498,6 +498,22 @@ class Field(Statistical, Rows):
             )
         return np.asarray(self.data[:], dtype=dtype)
 
+    @property
+    def _data(self) -> AnyArray:
+        """
+        What masked arrays ask for, before they take anything for an array.
+
+        They do so where one is on the left of an operator, which then neither sees what is missing
+        here nor knows dates, names and text, or types in which nothing wraps.
+        """
+        if not self.face.sees_missing:
+            raise AttributeError("_data")
+        raise DataError(
+            f"{self.phrase()} is on the right of a masked array, or is given to a function of "
+            "numpy.ma, which takes only what is stored: write the field first, as in field == "
+            "array, or use numpy's own function, as in np.subtract(array, field)"
+        )
+
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return numpy_functions.call(function, args, kwargs)
 
@@ -773,8 +789,9 @@ class Field(Statistical, Rows):
 
         Parameters
         ----------
-        filter_to_apply : Field or ndarray
-            Bool, or numbers of which all but zero keep; as long as the field.
+        filter_to_apply : Field, array or list
+            Bool, or numbers of which all but zero keep; as long as the field. What is missing
+            keeps no row.
         target
             Field of the same type whose rows are replaced by the result.
         in_place
@@ -787,7 +804,7 @@ class Field(Statistical, Rows):
         """
         with workspace(self.settings) as work:
             with about(self.phrase):
-                rows = filters.filter_rows(filter_to_apply, len(self), work)
+                rows = filters.filter_rows(filter_to_apply, len(self), work, self.face)
             return self._deliver_rows(rows, target, in_place)
 
     def apply_index(
@@ -798,7 +815,7 @@ class Field(Statistical, Rows):
 
         Parameters
         ----------
-        index_to_apply : Field or ndarray of integers
+        index_to_apply : Field, array or list of integers
             Negative ones count from the end; they may repeat.
         target, in_place
             As in `apply_filter`.
@@ -810,7 +827,7 @@ class Field(Statistical, Rows):
         """
         with workspace(self.settings) as work:
             with about(self.phrase):
-                rows = filters.index_rows(index_to_apply, len(self), work)
+                rows = filters.index_rows(index_to_apply, len(self), work, self.face)
             return self._deliver_rows(rows, target, in_place)
 
     def apply_spans_first(

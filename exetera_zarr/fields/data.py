@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
+from exetera_zarr.fields.filters import row_numbers
 from exetera_zarr.fields.given import in_a_row, split_missing
-from exetera_zarr.fields.missing.masked import as_masked, masked_of
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.texts import visible
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RawData", "StringData", "blank_missing"]
 
 
+_UFUNCS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 
 
@@ -42,25 +43,7 @@ def _of_field(function: Any) -> Any:
 def _positions(item: Any, length: int, field: Field) -> AnyArray:
     """Row numbers of a mask, or of an array or list of row numbers (negative ones from the end)."""
     with about(field.phrase):
-        return _rows_of(item, length)
-
-
-def _rows_of(item: Any, length: int) -> AnyArray:
-    if hasattr(item, "masked_blocks"):
-        column = masked_of(item)
-        item = as_masked(*column.read(0, column.rows))
-    index = item if isinstance(item, np.ma.MaskedArray) else np.asarray(item)
-    if index.ndim == 0:
-        raise RowError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")
-    if index.ndim != 1:
-        raise RowError(f"an index has one dimension, not {index.ndim}")
-    if index.dtype == bool:
-        if len(index) != length:
-            raise RowError(f"a mask of {len(index)} rows for {length} rows")
-        return np.flatnonzero(selection.as_mask(index, length))
-    if index.size == 0:
-        return np.empty(0, np.int64)
-    return selection.as_rows(index, length)
+        return row_numbers(item, length)
 
 
 def _one_index(item: Any) -> Any:
@@ -86,7 +69,34 @@ def _row(item: Any, length: int, field: Field) -> int | None:
     return row % length
 
 
-class RawData(Rows):
+class _Data(Rows):
+    """What is stored, as arrays have it; but comparisons are those of the field."""
+
+    __hash__ = object.__hash__
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
+
+    def comparable(self) -> Field:
+        """What stands for the data in a comparison: the field, if these are its values."""
+        raise NotImplementedError
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(one, _Data) for one in options.get("out", ())):
+            return NotImplemented
+        if method == "__call__" and ufunc in _UFUNCS and not options:
+            return ufunc(*(one.comparable() if isinstance(one, _Data) else one for one in inputs))
+        arrays = (np.asarray(one) if isinstance(one, _Data) else one for one in inputs)
+        return getattr(ufunc, method)(*arrays, **options)
+
+    @property
+    def _data(self) -> AnyArray:
+        """What a masked array on the left asks for: see `Field`; numbers are taken as stored."""
+        field = self.comparable()
+        if field.fieldtype.startswith("numeric"):
+            raise AttributeError("_data")
+        return field._data  # noqa: SLF001 - numpy's name for it
+
+
+class RawData(_Data):
     """
     One array of a field, as numpy sees it.
 
@@ -120,11 +130,7 @@ class RawData(Rows):
         array = self.array()
         return len(array), array.read
 
-    __hash__ = object.__hash__
-    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
-
     def comparable(self) -> Field:
-        """What stands for the data in a comparison: the field, if these are its values."""
         if self._role != "values" or self._field.indexed:
             raise ArgumentTypeError(
                 f"the {self._role} of {self._field.phrase()} are compared as an array: add [:]"
@@ -302,7 +308,7 @@ def blank_missing(column: pa.LargeBinaryArray, mask: AnyArray) -> pa.LargeBinary
     return selection.take(with_blank, np.where(mask, np.arange(len(mask)), len(mask)))
 
 
-class StringData(Rows):
+class StringData(_Data):
     """
     The values of an indexed string field, as text.
 
@@ -325,11 +331,7 @@ class StringData(Rows):
     def reader(self) -> tuple[int, Read]:
         return self._field.reader()
 
-    __hash__ = object.__hash__
-    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
-
     def comparable(self) -> Field:
-        """What stands for the data in a comparison: the field."""
         return self._field
 
     @property

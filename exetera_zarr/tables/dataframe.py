@@ -264,8 +264,9 @@ class DataFrame(FieldContainer):
 
         Parameters
         ----------
-        filter_to_apply : Field or ndarray
-            Bool, or numbers of which all but zero keep; as long as the table.
+        filter_to_apply : Field, array or list
+            Bool, or numbers of which all but zero keep; as long as the table. What is missing
+            keeps no row.
         ddf
             Table to write the rows to, as new fields; this table's own rows are replaced if it is
             not given.
@@ -280,10 +281,10 @@ class DataFrame(FieldContainer):
         IndexError, TypeError, ValueError
             The filter does not fit; nothing is changed then.
         """
-        length = self.length()
-        with workspace(self._dataset.settings) as work:
+        length, settings = self.length(), self._dataset.settings
+        with workspace(settings) as work:
             with about(self._phrase):
-                rows = filters.filter_rows(filter_to_apply, length, work)
+                rows = filters.filter_rows(filter_to_apply, length, work, settings.face)
             return self._rewrite(rows, ddf)
 
     def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
@@ -292,7 +293,7 @@ class DataFrame(FieldContainer):
 
         Parameters
         ----------
-        index_to_apply : Field or ndarray of integers
+        index_to_apply : Field, array or list of integers
             Negative ones count from the end; they may repeat.
         ddf
             As in `apply_filter`.
@@ -302,10 +303,10 @@ class DataFrame(FieldContainer):
         DataFrame
             `ddf`, or this table.
         """
-        length = self.length()
-        with workspace(self._dataset.settings) as work:
+        length, settings = self.length(), self._dataset.settings
+        with workspace(settings) as work:
             with about(self._phrase):
-                rows = filters.index_rows(index_to_apply, length, work)
+                rows = filters.index_rows(index_to_apply, length, work, settings.face)
             return self._rewrite(rows, ddf)
 
     def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:
@@ -653,8 +654,8 @@ class DataFrame(FieldContainer):
 
         Parameters
         ----------
-        row_filter : Field or ndarray of bool, or row numbers
-            Which rows; all by default.
+        row_filter : Field, array or list of bool or of row numbers, or slice
+            Which rows; all by default. A condition that is missing chooses no row.
         col_filter
             Which fields; all by default.
         """

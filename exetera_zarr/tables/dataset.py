@@ -7,7 +7,6 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from exetera_zarr.engine.columns import selection
 from exetera_zarr.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -17,7 +16,7 @@ from exetera_zarr.errors import (
     listing,
     listing_lengths,
 )
-from exetera_zarr.fields.base import column_of
+from exetera_zarr.fields import filters
 from exetera_zarr.fields.container import FieldContainer, normal, stands_for
 from exetera_zarr.fields.create import is_field_group, rows_of_fields
 from exetera_zarr.fields.names import Names
@@ -304,7 +303,7 @@ class Dataset(FieldContainer):
         ----------
         table
             Name of the table.
-        rows : Field or ndarray of bool
+        rows : Field, array or list of bool
             Which rows go.
         field
             Name of the field that goes.
@@ -321,7 +320,8 @@ class Dataset(FieldContainer):
             if field is not None:
                 del frame[field]
             elif rows is not None:
-                frame.apply_filter(~selection.as_mask(column_of(rows), frame.length()))
+                gone = filters.filter_mask(rows, frame.length(), self._settings.face)
+                frame.apply_filter(~gone)
         self._tell_ragged()
         self._storage.vacuum(1, 0.0, all_of=frame.name)
         return self.version

@@ -8,6 +8,8 @@ import numpy as np
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
+from exetera_zarr.errors import about
+from exetera_zarr.fields.filters import row_numbers
 from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.storage import together
 
@@ -28,13 +30,16 @@ def pandas_frame(
 
     hidden = set(frame.companions().values()) if col_filter is None else set()
     names = frame.keys() if col_filter is None else frame.selected(col_filter)
-    frame.length(names)
+    length = frame.length(names)
     names = [name for name in names if name not in hidden]
+    rows = None
+    if row_filter is not None:
+        with about(lambda: f"table {frame.name!r}"):
+            rows = row_numbers(row_filter, length)
     fields = [frame[name] for name in names]
     at_once = max((a.at_once for f in fields for a in f.arrays().values()), default=1)
     columns = dict(zip(names, together(_values, fields, at_once), strict=True))
-    if row_filter is not None:
-        rows = np.asarray(row_filter)
+    if rows is not None:
         columns = {name: values[rows] for name, values in columns.items()}
     return pd.DataFrame(columns)
 

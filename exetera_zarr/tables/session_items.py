@@ -15,6 +15,7 @@ from exetera_zarr.errors import ArgumentError
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
+from exetera_zarr.fields.filters import rows_given
 from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
 from exetera_zarr.fields.missing.keys import key_source, masked_key_source
@@ -118,6 +119,7 @@ class Items:
         """Row numbers, or a filter that says which rows: none of the numbers may be missing."""
         if isinstance(value, (Field, np.ma.MaskedArray)):
             return as_masked(*self._whole(value))
+        value = rows_given(what, value, self.settings.face)
         if not isinstance(value, np.ndarray):
             raise ArgumentError(
                 f"the {what} is a field or an ndarray, not a {type(value).__name__}"

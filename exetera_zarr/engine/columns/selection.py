@@ -130,7 +130,7 @@ def _require_in_range(rows: IntArray, n: int) -> None:
 
 
 def as_mask(filter: npt.ArrayLike, n: int) -> BoolArray:
-    """A filter as bool (n,): bool as it is, a number keeps its row unless it is zero.
+    """A filter as bool (n,): bool as it is, a number keeps its row unless it is zero or NaN.
 
     Raises
     ------
@@ -149,6 +149,8 @@ def as_mask(filter: npt.ArrayLike, n: int) -> BoolArray:
         raise ArgumentError(f"a filter must have one dimension, not {values.ndim}")
     if len(values) != n:
         raise RowError(f"the filter has {len(values)} rows, the data has {n}")
+    if values.dtype.kind == "f":
+        return (values != 0) & (values == values)  # noqa: PLR0124 - NaN is no value
     return values.astype(np.bool_, copy=False)
 
 

@@ -7,7 +7,6 @@ works within a memory limit, and spills to disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ def sort_rows(source: Source, ascending: Sequence[bool] | bool, work: Workspace)
     MemoryError
         If the memory is too small even with spilling; the message names it.
     """
-    directions = _directions(ascending, len(source.empty))
+    directions = directions_of(ascending, len(source.empty))
     if source.rows < 2 or _in_order(source, directions):
         return None
     (source,), _ = shortened([source], work)
@@ -108,17 +107,34 @@ def _rows(sources: Sequence[Source]) -> int:
     return sum(source.rows for source in sources)
 
 
-def _directions(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
+def directions_of(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
+    """
+    The direction of each of some keys.
+
+    Parameters
+    ----------
+    ascending
+        That of all, or of each; 1 and 0 are True and False.
+    count
+        How many keys there are.
+
+    Raises
+    ------
+    ValueError
+        There are no keys, or `ascending` is something else, or has not one entry for each.
+    """
     if count == 0:
         raise ArgumentError("at least one column is needed")
-    if isinstance(ascending, bool | np.bool_):
-        return [bool(ascending)] * count
-    if isinstance(ascending, str) or not isinstance(ascending, Iterable):
+    given = ascending
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
+    if not isinstance(given, (list, tuple)):
+        given = [given] * count
+    if any(not isinstance(one, (bool, np.bool_, int)) or one not in (0, 1) for one in given):
         raise ArgumentError(f"ascending is True, False, or a list of them, not {ascending!r}")
-    directions = [bool(one) for one in ascending]
-    if len(directions) != count:
-        raise ArgumentError(f"{len(directions)} directions for {count} sort keys")
-    return directions
+    if len(given) != count:
+        raise ArgumentError(f"{len(given)} directions for {count} sort keys")
+    return [bool(one) for one in given]
 
 
 def _in_order(source: Source, directions: Sequence[bool]) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exetera_zarr.engine import is_strings
+from exetera_zarr.engine.sort.sorting import directions_of
 from exetera_zarr.engine.streams.source import Source, side_by_side
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.data import blank_missing
@@ -176,14 +177,9 @@ def apart(
     return replace(keys, empty=empty, read=read), lacks
 
 
-def directions(ascending: Sequence[bool] | bool, split: Sequence[bool]) -> list[bool] | bool:
+def directions(ascending: Sequence[bool] | bool, split: Sequence[bool]) -> list[bool]:
     """The directions of a sort for the columns of `key_source`: what is missing comes last."""
-    if not any(split):
-        return ascending if isinstance(ascending, bool) else list(ascending)
-    each = [ascending] * len(split) if isinstance(ascending, bool) else list(ascending)
-    if len(each) != len(split):
-        return each  # the engine says what is wrong
     found: list[bool] = []
-    for direction, is_split in zip(each, split, strict=True):
+    for direction, is_split in zip(directions_of(ascending, len(split)), split, strict=True):
         found += [True, direction] if is_split else [direction]
     return found

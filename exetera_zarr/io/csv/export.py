@@ -15,7 +15,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentError, DataError
-from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.filters import filter_mask
 from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.fieldtypes import label_text
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from exetera_zarr.engine import Column
+    from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
@@ -53,7 +54,7 @@ def write_csv(
     length = frame.length(names)
     mask = None
     if row_filter is not None:
-        mask = selection.as_mask(_filter_values(row_filter), length)
+        mask = filter_mask(row_filter, length, frame.dataset.settings.face)
     with _text_file(filepath, storage_options) as file:
         # Numbers are not quoted, and text is where `_text_cells` says so: before Python 3.12.3 the
         # module itself leaves a bare CR alone, which readers take for the end of the line.
@@ -69,20 +70,6 @@ def write_csv(
                     for make, (column, there) in zip(makers, columns, strict=True)
                 ]
                 writer.writerows(zip(*part, strict=True))
-
-
-def _filter_values(row_filter: Any) -> AnyArray:
-    """What a filter of rows holds; DataError unless it is a field of bool or an array."""
-    if isinstance(row_filter, Field):
-        length, read = masked_reader(row_filter)
-        column, there = read(0, length)
-        if not is_strings(column) and column.dtype == np.bool_:
-            values: AnyArray = column if there is None else column & there
-            return values
-        raise DataError(f"row_filter is a field of bool or an array, not {row_filter.phrase()}")
-    if isinstance(row_filter, np.ndarray):
-        return row_filter
-    raise DataError(f"row_filter is a field or an array, not a {type(row_filter).__name__}")
 
 
 @contextmanager
