@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,7 +19,7 @@ from exetera_zarr.errors import ArgumentError, ExeteraError
 @contextmanager
 def table_of(rows):
     with Session(row_block=3) as session:
-        table = session.open_dataset("memory://filters", "w", "d").create_dataframe("t")
+        table = session.open_dataset(f"memory://{uuid.uuid4()}", "w", "d").create_dataframe("t")
         table.create_numeric("row", "int32").data.write(range(rows))
         yield table
 
@@ -179,6 +180,6 @@ def test_what_is_no_direction(ascending, missing):
     """Also where companions are sorted by, of which nobody gave a direction."""
     with table_of(3) as table:
         field_of(table, "int32", [3, None if missing else 9, 1])
-        with pytest.raises(ArgumentError, match="ascending is|directions for 2 sort keys"):
+        with pytest.raises(ArgumentError, match=r"ascending is|directions for 2 sort keys"):
             table.sort_values(["condition", "row"], ascending=ascending)
         assert table["row"].data[:].tolist() == [0, 1, 2]
