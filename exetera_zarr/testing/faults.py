@@ -127,11 +127,15 @@ class FailingStore(WrapperStore):
     def __init__(self, store: ObjectStore, faults: Faults) -> None:
         super().__init__(store)
         self._around = faults.around
+        self.cheap_parts = store.cheap_parts
         if faults.serial:
             self.concurrency = 1
 
     def get(self, key: str) -> bytes:
         return self._around("get", key, lambda: self.store.get(key))
+
+    def part(self, key: str, start: int, stop: int) -> bytes:
+        return self._around("part", key, lambda: self.store.part(key, start, stop))
 
     def put(self, key: str, data: bytes) -> None:
         self._around("put", key, lambda: self.store.put(key, data))

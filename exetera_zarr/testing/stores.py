@@ -28,6 +28,7 @@ class CountingStore(WrapperStore):
 
     def __init__(self, store: ObjectStore) -> None:
         super().__init__(store)
+        self.cheap_parts = store.cheap_parts
         self.calls: list[tuple[str, str]] = []
         self._lock = threading.Lock()
 
@@ -47,6 +48,10 @@ class CountingStore(WrapperStore):
     def get(self, key: str) -> bytes:
         self._note("get", key)
         return self.store.get(key)
+
+    def part(self, key: str, start: int, stop: int) -> bytes:
+        self._note("part", key)
+        return self.store.part(key, start, stop)
 
     def put(self, key: str, data: bytes) -> None:
         self._note("put", key)

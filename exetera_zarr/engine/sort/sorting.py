@@ -125,9 +125,7 @@ def directions_of(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
     """
     if count == 0:
         raise ArgumentError("at least one column is needed")
-    given = ascending
-    if isinstance(given, np.ndarray):
-        given = given.tolist()
+    given: Any = ascending.tolist() if isinstance(ascending, np.ndarray) else ascending
     if not isinstance(given, (list, tuple)):
         given = [given] * count
     if any(not isinstance(one, (bool, np.bool_, int)) or one not in (0, 1) for one in given):

@@ -48,6 +48,8 @@ class ObjectStore(OfThisProcess, ABC):
     """Whether `create` is known to be atomic here."""
     swaps: bool = True
     """Whether `advance` is known to keep others out between the look and the change."""
+    cheap_parts: bool = False
+    """Whether a part of an object takes less than the whole, however little the whole is."""
     durable: bool = True
     """Whether `sync` waits for the disk; a store elsewhere is durable once it has answered."""
 
@@ -58,6 +60,10 @@ class ObjectStore(OfThisProcess, ABC):
     def get_again(self, key: str) -> bytes:
         """The whole object from where it comes from, after what `get` gave was damaged."""
         return self.get(key)
+
+    def part(self, key: str, start: int, stop: int) -> bytes:
+        """Some bytes of an object, fewer where it ends before; FileNotFoundError as of `get`."""
+        return self.get(key)[start:stop]
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:

@@ -7,6 +7,7 @@ what is in it: for each array of each field a piece, coded as a chunk is.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,9 @@ __all__ = [
 ]
 
 LARGEST_PACK = 4 << 20
-"""Bytes of a pack, which a reader gets as a whole whatever it needs of it."""
+"""Bytes of a pack, which a reader of a bucket gets as a whole whatever it needs of it."""
+_PIECES = 6
+"""Pieces that are read one by one; who wants more of a pack reads it as a whole."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class PackedPart:
         packs, pack = self.context.packs, self.pack
         end = self._first + self.size
         try:
-            self._codec.decode(bytes(packs.get(self.context, pack)[self._first : end]), out)
+            self._codec.decode(packs.piece(self.context, pack, self._first, end), out)
         except CorruptDataError as error:
             try:  # it may have been damaged on its way
                 again = packs.get(self.context, pack, again=True)
@@ -156,6 +159,25 @@ class PackCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
+        self._pieces: Counter[str] = Counter()
+
+    def piece(self, context: DraftContext, pack: StoredPack, first: int, end: int) -> bytes:
+        """
+        Some bytes of a pack.
+
+        Where parts of objects are cheap, a few pieces are read by themselves: a few columns of many
+        are not worth the whole.
+        """
+        if context.store.cheap_parts and _PIECES * (end - first) < pack.size:
+            with self._lock:
+                self._pieces[pack.path] += 1
+                few = self._pieces[pack.path] <= _PIECES
+            if few and context.read_cache.get(pack.path) is None:
+                try:
+                    return context.store.part(pack.key, first, end)
+                except FileNotFoundError as error:
+                    raise context.gone(pack.key) from error
+        return bytes(self.get(context, pack)[first:end])
 
     def get(self, context: DraftContext, pack: StoredPack, *, again: bool = False) -> memoryview:
         """

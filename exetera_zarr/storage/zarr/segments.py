@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Part", "SegmentedArray", "SettledArray", "paired", "parts_of_next"]
 
 Part: TypeAlias = DraftArray | PackedPart
+_FEW_BYTES = 1 << 18
+"""Less than that is read in less time than it takes to hand it to another thread (measured)."""
 
 
 class SegmentedArray:
@@ -170,14 +172,21 @@ class SegmentedArray:
         if out is None:
             out = np.empty(stop - start, self.dtype)
         jobs: list[Callable[[], None]] = []
+        small: list[Callable[[], None]] = []
+        near = not self.context.store.distant
         bases: list[tuple[AnyArray, int]] = []
         for number, (part, before, local, count) in enumerate(self.spread_over(parts)):
             low, high = max(start - before, 0), min(stop - before, count)
             if low < high:
                 piece = out[before + low - start : before + high - start]
-                jobs += part.jobs(low + local, high + local, piece)
+                few = near and piece.nbytes < _FEW_BYTES
+                (small if few else jobs).extend(part.jobs(low + local, high + local, piece))
                 bases.append((piece, self._base(number)))
-        concurrency.run(jobs, self.context.store.concurrency)
+        if len(jobs) > 1:
+            concurrency.run([*jobs, *small], self.context.store.concurrency)
+        else:
+            for job in (*jobs, *small):
+                job()
         for piece, base in bases:
             if base:
                 np.add(piece, base, out=piece)
