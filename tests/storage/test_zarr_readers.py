@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec
 
 from exetera_zarr import Session
 from exetera_zarr.storage.zarr.arrays import StoredArray
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
-from exetera_zarr.storage.zarr.layout import array_document
+from exetera_zarr.storage.zarr.layout import array_document, dimensions_of
 
 pytestmark = pytest.mark.zarr
 
@@ -76,13 +77,40 @@ def test_zarr_reads_every_committed_array(place, consolidated):
     assert texts == [f"é{n}" * (n % 4) for n in range(ROWS)]
 
 
+def test_xarray_opens_each_group(tmp_path):
+    """Also where there are segments and packs of other lengths."""
+    place = tmp_path / "x.zarr"
+    with Session(row_block=64) as session:
+        dataset = session.open_dataset(place, "w", "d")
+        table = dataset.create_dataframe("t")
+        table.create_numeric("number", "int32").data.write(range(200))
+        table.create_fixed_string("fixed", 3).data.write(["abc"] * 200)
+        table.create_indexed_string("text").data.write(["ab"] * 200)
+        dataset.commit()
+        for rows in (100, 3):
+            table["number"].data.write([7] * rows)
+            table["fixed"].data.write(["x"] * rows)
+            table["text"].data.write(["y"] * rows)
+            dataset.commit()
+    parts = {path.name for path in (place / "t").rglob("*") if (path / "c").exists()}
+    assert any(name.startswith("__pack-") for name in parts)
+    assert any(name.startswith("values-") for name in parts)
+    tree = xarray.open_datatree(place, engine="zarr", consolidated=True)
+    assert tree["t/number"].ds["values"].dims == ("row",)
+    assert tree["t/number"].ds["values"].values.tolist() == list(range(200))
+    assert tree["t/fixed"].ds["values"].dims == ("row", "byte")
+    assert tree["t/text"].ds["index"].dims == ("offset",)
+    assert {name for node in tree.subtree for name in node.ds.variables} == parts
+
+
 @pytest.mark.parametrize("dtype", [*DTYPES, "S7"])
 @pytest.mark.parametrize("length", [0, 7, 10, 25])
 def test_our_array_documents_are_those_of_zarr(tmp_path, dtype, length):
     """zarr, asked for the same array, writes a document that says the same."""
     dtype = np.dtype(dtype)
     chunk = 10 if length == 0 or length >= 10 else length
-    ours = array_document(StoredArray("x", dtype, length, chunk, {}), "values")
+    names = dimensions_of("values", dtype)
+    ours = array_document(StoredArray("x", dtype, length, chunk, {}), "values", names)
     fixed = dtype.kind == "S"
     codec = ChunkCodec.of("values", dtype)
     group = zarr.open_group(tmp_path, mode="w", zarr_format=3)
@@ -102,6 +130,7 @@ def test_our_array_documents_are_those_of_zarr(tmp_path, dtype, length):
             ),
             Crc32cCodec(),
         ],
+        dimension_names=names,
     )
     assert ours == json.loads((tmp_path / "x" / "zarr.json").read_text())
 
@@ -112,7 +141,8 @@ def test_hot_path_and_zarr_decode_the_same(tmp_path, dtype):
     dtype = np.dtype(dtype)
     values = np.random.default_rng(5).integers(0, 200, 64).astype(dtype)
     codec = ChunkCodec.of("values", dtype)
-    document = array_document(StoredArray("x", dtype, 64, 64, {}), "values")
+    names = dimensions_of("values", dtype)
+    document = array_document(StoredArray("x", dtype, 64, 64, {}), "values", names)
     (tmp_path / "zarr.json").write_text(json.dumps(document))
     array = zarr.open_array(tmp_path, mode="r+", zarr_format=3)
     array[...] = values.view(np.uint8).reshape(64, -1) if dtype.kind == "S" else values

@@ -125,7 +125,28 @@ class Node(TreeNode):
 # -- writing
 
 
-def array_document(array: StoredArray, role: str, attributes: Document | None = None) -> Document:
+def dimensions_of(role: str, dtype: np.dtype[Any], *, of_bytes: bool = False) -> list[str]:
+    """
+    Names of the dimensions of an array, by which xarray tells which go together.
+
+    Parameters
+    ----------
+    role, dtype
+        Of the array.
+    of_bytes
+        Whether it belongs to strings of any length.
+    """
+    if dtype.kind == "S":
+        return ["row", "byte"]
+    return ["offset" if role == "index" else "byte" if of_bytes else "row"]
+
+
+def array_document(
+    array: StoredArray,
+    role: str,
+    dimensions: Sequence[str],
+    attributes: Document | None = None,
+) -> Document:
     """The Zarr document of an array of ours."""
     codec = ChunkCodec.of(role, array.dtype)
     shape, chunk = [array.length], [array.chunk]
@@ -142,6 +163,7 @@ def array_document(array: StoredArray, role: str, attributes: Document | None = 
         "fill_value": float(fill) if array.dtype.kind == "f" else fill,
         "codecs": codec.documents(),
         "attributes": attributes or {},
+        "dimension_names": list(dimensions),
         "zarr_format": 3,
         "node_type": "array",
         "storage_transformers": [],

@@ -235,8 +235,10 @@ def pack_of(
     return bytes(found), pieces
 
 
-def pack_document(size: int, rows: int, pieces: dict[str, dict[str, list[int]]]) -> dict[str, Any]:
-    """The Zarr document of a pack."""
+def pack_document(
+    path: str, size: int, rows: int, pieces: dict[str, dict[str, list[int]]]
+) -> dict[str, Any]:
+    """The Zarr document of a pack; the dimension of each is one of its own."""
     return {
         "shape": [size],
         "data_type": "uint8",
@@ -245,7 +247,7 @@ def pack_document(size: int, rows: int, pieces: dict[str, dict[str, list[int]]])
         "fill_value": 0,
         "codecs": [{"name": "bytes"}],
         "attributes": {"rows": rows, "pieces": pieces},
-        "dimension_names": ["byte"],
+        "dimension_names": ["byte-" + path.rpartition("-")[2]],
         "zarr_format": 3,
         "node_type": "array",
         "storage_transformers": [],

@@ -80,25 +80,36 @@ class Settling:
             return
         parts = parts_of_next(node.arrays, packs)
         for role, array in node.arrays.items():
-            stored = [self._part(path, role, part) for part in parts[role]]
+            dimensions = layout.dimensions_of(role, array.dtype, of_bytes="index" in node.arrays)
+            stored = [
+                self._part(path, role, part, dimensions, first=number == 0)
+                for number, part in enumerate(parts[role])
+            ]
             self.arrays.append(
                 SettledArray(array, array.changes, tuple(parts[role]), tuple(stored))
             )
 
-    def _part(self, path: str, role: str, part: Part) -> StoredArray | StoredPack:
+    def _part(
+        self, path: str, role: str, part: Part, dimensions: list[str], *, first: bool
+    ) -> StoredArray | StoredPack:
         if isinstance(part, PackedPart):
             return part.pack
         target, work = part.settle(path)
         if not target.document:
-            target = self._documented(target, role, part)
+            if not first:  # other rows than those of the first segment have another dimension
+                suffix = target.path.rpartition("-")[2]
+                dimensions = [f"{dimensions[0]}-{suffix}", *dimensions[1:]]
+            target = self._documented(target, role, part, dimensions)
         self.work += work
         return target
 
-    def _documented(self, target: StoredArray, role: str, part: DraftArray) -> StoredArray:
+    def _documented(
+        self, target: StoredArray, role: str, part: DraftArray, dimensions: list[str]
+    ) -> StoredArray:
         said = {}
         if role == "index" and part.length:
             said["bytes"] = int(part.read(part.length - 1, part.length)[0])
-        document = layout.array_document(target, role, said)
+        document = layout.array_document(target, role, dimensions, said)
         made = StoredArray(
             target.path, target.dtype, target.length, target.chunk, document, target.native
         )
@@ -123,9 +134,8 @@ class Settling:
             ]
             data, pieces = pack_of(columns)
             rows = appended.rows + sum(one.rows for one in joined)
-            pack = StoredPack(
-                self.context.fresh_pack(path), rows, pack_document(len(data), rows, pieces)
-            )
+            name = self.context.fresh_pack(path)
+            pack = StoredPack(name, rows, pack_document(name, len(data), rows, pieces))
             self.packs[identity] = pack
             self._put(pack.path, pack.key, data)
             document = layout.plain(pack.document)
