@@ -522,6 +522,10 @@ class Field(Statistical, Rows):
         dtype: np.dtype[Any] = self.data.dtype
         return dtype
 
+    def extremes(self, start: int, stop: int) -> tuple[Any, Any] | None:
+        """Bounds of what is stored in some rows of numbers, where they are known without these."""
+        return self.arrays()["values"].extremes(start, stop)
+
     def reader(self) -> tuple[int, Read]:
         arrays = self.arrays()
         return self.rows_of(arrays), lambda start, stop: self.read(start, stop, arrays)

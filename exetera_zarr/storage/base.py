@@ -98,6 +98,17 @@ class Array(ABC):
             `out`, or a new array that the caller owns.
         """
 
+    def extremes(self, start: int, stop: int) -> tuple[Any, Any] | None:  # noqa: ARG002
+        """
+        Bounds of the elements ``start`` to ``stop``, where they are known without reading these.
+
+        Returns
+        -------
+        (least, greatest) or None
+            Python's numbers; no element is less or greater, and none is NaN.
+        """
+        return None
+
     @property
     def at_once(self) -> int:
         """How many arrays of this store are better read at a time; see `storage.together`."""

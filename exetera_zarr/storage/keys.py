@@ -40,10 +40,10 @@ _manifest = re.compile(r"[0-9]{10}\.json")
 _node = re.compile(_NODE)
 _array = re.compile(_BELOW)
 _array_folder = re.compile(rf"{_BELOW}(?:/c(?:/[0-9]+)?)?")
-_array_key = re.compile(rf"{_BELOW}/(?:zarr\.json|c/[0-9]+(?:/0)?)")
+_array_key = re.compile(rf"{_BELOW}/(?:zarr\.json|zones|c/[0-9]+(?:/0)?)")
 _chunk = re.compile(rf"{_BELOW}/c/[0-9]+(?:/0)?")
 _group_document = re.compile(rf"{_NODE}/zarr\.json")
-_object = re.compile(r"/(?:zarr\.json|c/[0-9]+(?:/0)?)$")
+_object = re.compile(r"/(?:zarr\.json|zones|c/[0-9]+(?:/0)?)$")
 _passing = re.compile(
     rf"__exetera__/(?:clock|probe)-[0-9a-f]{{16}}"
     rf"|(?:__exetera__/commits/|{_NODE}/)?\.tmp-[^/]{{1,80}}-[0-9a-f]{{16}}"
@@ -71,7 +71,7 @@ def is_array_folder(path: str) -> bool:
 
 
 def is_array_key(key: str) -> bool:
-    """Whether an object can be the document of an array, or one of its chunks."""
+    """Whether an object can be the document of an array, its zones, or one of its chunks."""
     return _array_key.fullmatch(key) is not None
 
 

@@ -44,6 +44,9 @@ class ArrayOfDraft(Protocol):
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """As of `Array`."""
 
+    def extremes(self, start: int, stop: int) -> tuple[Any, Any] | None:
+        """As of `storage.base.Array`."""
+
     def append(self, values: AnyArray, *, given: bool = False) -> None:
         """As of `Array`."""
 
@@ -333,6 +336,10 @@ class DraftArrayHandle(Array):
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         _ = self._storage.draft
         return self.draft_array.read(start, stop, out)
+
+    def extremes(self, start: int, stop: int) -> tuple[Any, Any] | None:
+        _ = self._storage.draft
+        return self.draft_array.extremes(start, stop)
 
     @property
     def at_once(self) -> int:

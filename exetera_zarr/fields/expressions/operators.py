@@ -18,6 +18,7 @@ from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ExeteraError, ResultRangeError
 from exetera_zarr.fields.expressions import exact_integers
 from exetera_zarr.fields.missing.companions import both, masked_reader, present
+from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def compute(function: Function, *operands: Any) -> Any:
     lead: Any = next(operand for operand in operands if isinstance(operand, Comparison))
     try:
         if lead.face.widens_integers or not lead.of_numbers:
-            return _computed(_exactly(function, operands), lead, operands)
+            decided = _deciding(function, operands)
+            return _computed(_exactly(function, operands), lead, operands, decided)
         return _as_numpy_does(function, lead, operands)
     except (OverflowError, TypeError, ValueError) as error:
         if str(error).startswith(lead.phrase()):
@@ -272,19 +274,67 @@ _KLEENE: dict[Function, Callable[[Sequence[Part]], list[Part]]] = {
 
 
 def _computed(
-    function: Callable[[Sequence[Part]], list[Part]], lead: Field, operands: Sequence[Any]
+    function: Callable[[Sequence[Part]], list[Part]],
+    lead: Field,
+    operands: Sequence[Any],
+    decided: Callable[[int, int], list[Part] | None] = lambda *_: None,
 ) -> Any:
-    """The result of a function, one field or several, which take it block by block."""
+    """
+    The result of a function, one field or several, which take it block by block.
+
+    `decided` gives the rows of a block where they are known without those of the operands.
+    """
     length, step = len(lead), lead.group.row_block
     sources = [_source(operand, lead, length) for operand in operands]
     fields: list[Any] = []
     for start in range(0, max(length, 1), step):
         stop = min(start + step, length)
-        parts = function([source(start, stop) for source in sources])
+        parts = decided(start, stop) or function([source(start, stop) for source in sources])
         fields = fields or [lead.numeric_like(values.dtype) for values, _ in parts]
         for field, (values, mask) in zip(fields, parts, strict=True):
             field.append_masked(np.broadcast_to(values, stop - start), mask)
     return tuple(fields) if len(fields) > 1 else fields[0]
+
+
+def _deciding(
+    function: Function, operands: Sequence[Any]
+) -> Callable[[int, int], list[Part] | None]:
+    """Gives the rows of a comparison with one number, where bounds of a block decide them all."""
+    if function not in COMPARISONS or len(operands) != 2:
+        return lambda *_: None
+    field, number = operands
+    if isinstance(number, Comparison):
+        function, field, number = _MIRRORED[function], number, field
+    real = isinstance(number, (int, float, np.integer, np.floating))
+    if not real or number != number or not isinstance(field, Comparison):  # noqa: PLR0124
+        return lambda *_: None
+    lead = cast("Field", field)
+    if not lead.of_numbers or not lead.stored:
+        return lambda *_: None
+    value = number.item() if isinstance(number, np.generic) else number
+    column = masked_of(lead)
+
+    def decided(start: int, stop: int) -> list[Part] | None:
+        known = lead.extremes(start, stop)
+        found = None if known is None else _decides(function, *known, value)
+        if found is None:
+            return None
+        mask = None if column.mask is None else np.asarray(column.mask.read(start, stop)[0])
+        values = np.full(stop - start, found)
+        return [(values if mask is None else values & mask, mask)]
+
+    return decided
+
+
+def _decides(function: Function, least: Any, greatest: Any, value: Any) -> bool | None:
+    """What a comparison with a number is for all values between two; None where it differs."""
+    if function in (operator.eq, operator.ne):
+        outside = value < least or value > greatest
+        if outside or least == greatest:
+            return outside is (function is operator.ne)
+        return None
+    ends: list[bool] = [function(one, value) for one in (least, greatest)]
+    return ends[0] if ends[0] is ends[1] else None
 
 
 def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Part]:

@@ -65,6 +65,9 @@ class DraftArray:
         """Whether its dataset is in a group of the file."""
         return isinstance(self.data, Stored) and self.data.linked
 
+    def extremes(self, start: int, stop: int) -> None:
+        """Nothing is known of values that are not read."""
+
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """As of `storage.base.Array`."""
         data = self.data

@@ -6,6 +6,7 @@ import itertools
 import secrets
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.zarr import zones
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
 from exetera_zarr.storage.zarr.packs import PackCache
@@ -199,6 +201,10 @@ class DraftArray:
         self._moved = False
         self._blocks: dict[int, Buffer | concurrency.Upload] = {}
         self._order = Order()
+        self._extremes: dict[str, zones.Extremes] = {}
+        """Of the chunks that this draft has written, by their keys."""
+        self._zones: tuple[str, zones.Zones | None] | None = None
+        """Path and zones of the committed array, once somebody has asked."""
         context.arrays.add(self)
 
     def paths(self) -> set[str]:
@@ -361,7 +367,61 @@ class DraftArray:
 
     def check(self, number: int) -> None:
         """Read a whole chunk from the store and forget it; CorruptDataError if it is damaged."""
-        self._decoded(number)
+        decoded = self._decoded(number)
+        said = self.extremes(number * self.block, number * self.block + 1)
+        if said is not None:
+            found = zones.extremes(decoded[: self._rows(number)])
+            if found is None or found[0] < said[0] or found[1] > said[1]:
+                raise CorruptDataError(f"its zone has values from {said[0]} to {said[1]} alone")
+
+    # -- zones
+
+    def extremes(self, start: int, stop: int) -> zones.Extremes:
+        """Bounds of elements ``start`` to ``stop``; see `storage.base.Array.extremes`."""
+        if self.stored is None or start >= stop:
+            return None
+        first, end = start // self.block, -(-stop // self.block)
+        if self._blocks and not self._blocks.keys().isdisjoint(range(first, end)):
+            return None
+        known = self._stored_zones()
+        return None if known is None else known.over(first, end)
+
+    def _stored_zones(self) -> zones.Zones | None:
+        """The zones of the committed array; None where it has none that can be read."""
+        stored = self.stored
+        if (
+            stored is None
+            or stored.chunk != self.block
+            or stored.document["attributes"].get("zones") != zones.FORMAT
+        ):
+            return None
+        if self._zones is None or self._zones[0] != stored.path:
+            found = None
+            with suppress(FileNotFoundError, CorruptDataError):
+                data = self.context.store.get(zones.zones_key(stored.path))
+                found = zones.Zones.decoded(data, self.dtype, -(-stored.length // stored.chunk))
+            self._zones = stored.path, found
+        return self._zones[1]
+
+    def zoned(self, target: StoredArray) -> bool:
+        """Whether that array of a version will have zones."""
+        return zones.have_zones(self.role, self.dtype, -(-target.length // target.chunk))
+
+    def settle_zones(self, target: StoredArray) -> None:
+        """Write the zones of an array that `settle` has given."""
+        key = self.context.note(target.path, zones.zones_key(target.path))
+        stored = self._stored_zones()
+        each: list[zones.Extremes] = []
+        for number in range(self.blocks):
+            place = self._blocks.get(number)
+            if isinstance(place, concurrency.Upload):
+                place.wait_encoded()
+                each.append(self._extremes.get(place.key))
+            elif isinstance(place, Buffer):
+                each.append(zones.extremes(place.read(0, self._rows(number))))
+            else:
+                each.append(None if stored is None else stored.over(number, number + 1))
+        self.context.store.put(key, zones.Zones.of(self.dtype, each).encoded())
 
     # -- changing
 
@@ -409,8 +469,12 @@ class DraftArray:
         key = self.context.note(target, chunk_key(target, self.dtype, number))
         block = self.block
 
+        has_zones = zones.have_zones(self.role, self.dtype, zones.LEAST_CHUNKS)
+
         def encode() -> bytes:
             data = source.read(0, block) if isinstance(source, Buffer) else source
+            if has_zones:
+                self._extremes[key] = zones.extremes(data)
             return self.codec.encode(data, block)
 
         upload = self.context.uploads.send(key, encode, block * self.dtype.itemsize)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.zarr.arrays import DraftContext
+    from exetera_zarr.storage.zarr.zones import Extremes
 
 __all__ = ["Part", "SegmentedArray", "SettledArray", "paired", "parts_of_next"]
 
@@ -191,6 +192,20 @@ class SegmentedArray:
             if base:
                 np.add(piece, base, out=piece)
         return out
+
+    def extremes(self, start: int, stop: int) -> Extremes:
+        """Bounds of elements ``start`` to ``stop``; see `storage.base.Array.extremes`."""
+        found: list[Any] = []
+        for part, before, local, count in self.spread_over(self.parts):
+            low, high = max(start - before, 0), min(stop - before, count)
+            if low < high:
+                one = None
+                if isinstance(part, DraftArray):
+                    one = part.extremes(low + local, high + local)
+                if one is None:
+                    return None
+                found += one
+        return (min(found), max(found)) if found else None
 
     # -- changing
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.storage import keys
-from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr import layout, zones
 from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
 from exetera_zarr.storage.zarr.packs import (
     LARGEST_PACK,
@@ -100,6 +100,8 @@ class Settling:
                 suffix = target.path.rpartition("-")[2]
                 dimensions = [f"{dimensions[0]}-{suffix}", *dimensions[1:]]
             target = self._documented(target, role, part, dimensions)
+            if isinstance(part, DraftArray) and part.zoned(target):
+                work.append(partial(part.settle_zones, target))
         self.work += work
         return target
 
@@ -109,6 +111,8 @@ class Settling:
         said = {}
         if role == "index" and part.length:
             said["bytes"] = int(part.read(part.length - 1, part.length)[0])
+        if part.zoned(target):
+            said["zones"] = zones.FORMAT
         document = layout.array_document(target, role, dimensions, said)
         made = StoredArray(
             target.path, target.dtype, target.length, target.chunk, document, target.native
