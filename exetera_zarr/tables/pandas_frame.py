@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.engine import is_strings
-from exetera_zarr.engine.columns import strings
+from exetera_zarr.engine.columns import selection, strings
+from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import about
 from exetera_zarr.fields.filters import row_numbers
 from exetera_zarr.fields.missing.companions import masked_reader
+from exetera_zarr.fields.missing.masked import chosen_masked, masked_of
+from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage import together
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from exetera_zarr.engine import Column
+    from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.fields.base import Field
+    from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = ["pandas_frame"]
@@ -38,21 +44,36 @@ def pandas_frame(
             rows = row_numbers(row_filter, length)
     fields = [frame[name] for name in names]
     at_once = max((a.at_once for f in fields for a in f.arrays().values()), default=1)
-    columns = dict(zip(names, together(_values, fields, at_once), strict=True))
-    if rows is not None:
-        columns = {name: values[rows] for name, values in columns.items()}
+    with workspace(frame.dataset.settings) as work:
+        chosen = None if rows is None else RowNumbers(work, rows)
+
+        def values(field: Field) -> Any:
+            return _values(*_read(field, chosen, work))
+
+        columns = dict(zip(names, together(values, fields, at_once), strict=True))
     return pd.DataFrame(columns)
 
 
-def _values(field: Field) -> Any:
-    """All rows in a form that pandas takes as it is."""
+def _read(field: Field, rows: RowNumbers | None, work: Workspace) -> tuple[Column, AnyArray | None]:
+    """All rows of a field, or some, and which of them have a value."""
+    if rows is None:
+        length, read = masked_reader(field)
+        whole: tuple[Column, AnyArray | None] = read(0, length)
+        return whole
+    parts = list(chosen_masked(masked_of(field), rows, work))
+    column = selection.concat([field.empty_column(), *(part for part, _ in parts)])
+    masks = [np.ones(len(part), np.bool_) if mask is None else mask for part, mask in parts]
+    mask = np.concatenate([np.zeros(0, np.bool_), *masks])
+    return column, None if mask.all() else mask
+
+
+def _values(column: Column, mask: AnyArray | None) -> Any:
+    """A column in a form that pandas takes as it is."""
     import pandas as pd
 
-    length, read = masked_reader(field)
-    column, mask = read(0, length)
     if is_strings(column) or column.dtype.kind == "S":
         texts = strings.decode(column) if is_strings(column) else column.astype(object)
-        found = np.empty(length, object)
+        found = np.empty(len(column), object)
         found[:] = texts
         if mask is not None:
             found[~mask] = None

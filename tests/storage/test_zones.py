@@ -139,6 +139,16 @@ def test_a_filter_reads_the_chunks_that_can_match(sorted_place):
     assert chunks == ["t/when/values/c/5"]
 
 
+def test_a_day_of_some_columns_takes_few_requests(sorted_place):
+    """Of a table that is opened: the zones, and one chunk of the day and of each column."""
+    with Session() as session, counting() as stores:
+        table = session.open_dataset(sorted_place, "r", "d")["t"]
+        found = table.to_pandas(table["day"] == 57, ["x", "when"])
+        assert found["x"].tolist() == list(range(570, 580))
+        (store,) = stores
+        assert len(store.calls) <= 2 + 2 + 2
+
+
 @pytest.mark.parametrize("what", ["gone", "empty", "cut", "flipped", "of another array"])
 def test_zones_that_cannot_be_read_say_nothing(sorted_place, what):
     path = sorted_place / "t/day/values/zones"
