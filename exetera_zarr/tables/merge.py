@@ -16,7 +16,6 @@ from exetera_zarr.fields.missing.companions import (
     add_companion,
     holds_nan,
     in_place_of_missing,
-    keep_apart,
     link,
 )
 from exetera_zarr.fields.missing.keys import apart, key_source
@@ -225,7 +224,6 @@ def _write(
     only_on_clash: bool,
 ) -> None:
     all_called = _names_in_result(dest, sides, only_on_clash=only_on_clash)
-    results: list[tuple[Field, Field]] = []
     for (frame, _, rows, suffix), called in zip(sides, all_called, strict=True):
         flag = f"valid{suffix}" if rows.incomplete else None
         written = {}
@@ -240,10 +238,6 @@ def _write(
                 there.append(numbers >= 0)
         if frame.dataset.settings.face.sees_missing:
             _link(frame, written, rows, flag)
-        results += [(frame[name], result) for name, result in written.items()]
-    for source, result in results:
-        if source.validity is None:  # a field of the other side may have such a name
-            keep_apart(result)
 
 
 def _names_in_result(

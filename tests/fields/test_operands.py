@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from exetera_zarr import Session
 from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, RowError
+from support.missing import brought
 
 INTS = {"int8": (-128, 127), "uint8": (0, 255), "int64": (-(2**63), 2**63 - 1)}
 INTS["uint64"] = (0, 2**64 - 1)
@@ -324,9 +325,9 @@ def test_what_is_stored_for_a_missing_float_is_no_number():
     with Session() as s:
         made = s.open_dataset("memory://flags", "w", "d").create_dataframe("t")
         made.create_timestamp("date").data.write([0.0, 5.0])
-        made.create_numeric("date_set", "bool").data.write([False, True])
+        brought(made, "date_set", [False, True])
         made.create_numeric("x", "float32").data.write([0.0, 5.0])
-        made.create_numeric("x_valid", "bool").data.write([False, True])
+        brought(made, "x_valid", [False, True])
         for name in ("date", "x"):
             assert np.nanmin(np.asarray(made[name])) == 5
             assert np.median(made[name]) in (5, dt.datetime.fromtimestamp(5, dt.UTC))

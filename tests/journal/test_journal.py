@@ -19,6 +19,7 @@ from exetera_zarr.compat import operations
 from exetera_zarr.compat.journal import journal_table, journal_test_harness
 from exetera_zarr.engine.changes import Tolerance, differing
 from exetera_zarr.engine.streams.workspace import Workspace
+from support.missing import brought
 
 NAMES = ["", "no", "yes", "perhaps"]
 EMPTY = {"note": "", "code": b"", "score": 0.0, "sure": "", "when": 0.0, "count": 0}
@@ -461,8 +462,7 @@ def table_of(dataset, name, way, **columns):
             made.data.write(values)
             continue
         made.data.write([1 if value is None else value for value in values])
-        there = frame.create_numeric(f"{field}_valid", "bool")
-        there.data.write([value is not None for value in values])
+        brought(frame, f"{field}_valid", [value is not None for value in values])
     return frame
 
 
