@@ -17,7 +17,8 @@ from exetera_zarr.fields.sources import source_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from exetera_zarr.engine import BoolArray, Column
+    from exetera_zarr.engine import Column
+    from exetera_zarr.engine.columns.types import BoolArray
     from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.faces import Face
     from exetera_zarr.fields.base import Field

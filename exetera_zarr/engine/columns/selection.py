@@ -150,7 +150,7 @@ def as_mask(filter: npt.ArrayLike, n: int) -> BoolArray:
     if len(values) != n:
         raise RowError(f"the filter has {len(values)} rows, the data has {n}")
     if values.dtype.kind == "f":
-        return (values != 0) & (values == values)  # noqa: PLR0124 - NaN is no value
+        return np.asarray((values != 0) & (values == values))  # noqa: PLR0124 - NaN is no value
     return values.astype(np.bool_, copy=False)
 
 

@@ -125,7 +125,7 @@ def directions_of(ascending: Sequence[bool] | bool, count: int) -> list[bool]:
     """
     if count == 0:
         raise ArgumentError("at least one column is needed")
-    given = ascending
+    given: Any = ascending
     if isinstance(given, np.ndarray):
         given = given.tolist()
     if not isinstance(given, (list, tuple)):
