@@ -26,6 +26,7 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions import numpy_functions
 from exetera_zarr.fields.given import TIMES, in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
+from exetera_zarr.fields.missing.answers import answers
 from exetera_zarr.fields.missing.keys import key_source
 from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.missing.present_spans import over_present
@@ -686,7 +687,9 @@ class Field(Statistical, Rows):
         Returns
         -------
         ndarray of bool
-            A masked array, in which the rows without a value are masked, where there are some.
+            A masked array, in which the rows without a value are masked, where there are some. An
+            index by it, or by its opposite ``~``, chooses none of these, of numpy arrays and of
+            pandas as well; ``&`` and ``|`` are as of conditions.
 
         Raises
         ------
@@ -698,8 +701,8 @@ class Field(Statistical, Rows):
         for column, mask in self.masked_blocks():
             found.append(self._among(column, wanted))
             there.append(np.ones(len(column), np.bool_) if mask is None else mask)
-        result, present = np.concatenate(found), np.concatenate(there)
-        return result if present.all() else np.ma.masked_array(result & present, ~present)
+        result: AnyArray = answers(np.concatenate(found), np.concatenate(there))
+        return result
 
     def _wanted(self, elements: Any) -> Any:
         """What `isin` looks for, as it is stored; TypeError for what no row can be equal to."""
