@@ -626,8 +626,8 @@ class DataFrame(FieldContainer):
         ----------
         filepath
             Path or URL, or a text file open for writing.
-        row_filter : Field of bool, or ndarray
-            Which rows; as long as the fields. In ExeTera's face a field of this table is left out
+        row_filter : Field, array or list
+            Which rows, as of `apply_filter`. In ExeTera's face a field of this table is left out
             of the file.
         column_filter
             Name of a field, or names; all by default.

@@ -162,7 +162,7 @@ def test_choosing_rows(session, table, name):
     session.apply_index(index, array, table.h5group.group("dest"))
     assert len(dest) == 17
     for function in (session.apply_filter, session.apply_index):
-        with pytest.raises((ValueError, TypeError), match="'nothing'|a str"):
+        with pytest.raises((ValueError, TypeError), match=r"'nothing'|a str"):
             function("nothing", field)
 
 
