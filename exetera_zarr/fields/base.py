@@ -169,7 +169,8 @@ class Field(Statistical, Rows):
     def phrase(self) -> str:
         """The field in words, for messages."""
         if not self.stored:
-            return f"a {self.type_name} field in memory"
+            article = "an" if self.indexed else "a"
+            return f"{article} {self.type_name} field in memory"
         table = f"{self._dataframe.name}/" if self._dataframe is not None else ""
         return f"field {table}{self._group.name}"
 
@@ -427,8 +428,16 @@ class Field(Statistical, Rows):
         """
         if split_missing([value])[1] is not None:
             raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
-        filler = self.memory_like()
-        filler.data.write([self.stored_value(value)])
+        if isinstance(value, Field) or not (
+            isinstance(value, _ALONE) or np.ndim(np.asarray(value, object)) == 0
+        ):
+            raise ArgumentTypeError(
+                f"fillna of {self.phrase()} takes one value, not a {type(value).__name__}: a value "
+                "for each row comes from numpy.where(field.notna(), field.data[:], values)"
+            )
+        filler = self._filler(self.stored_value(value))
+        if companions.any_missing(filler):
+            raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
         filled = self.memory_like()
         for column, mask in self.masked_blocks():
             if mask is None:
@@ -437,6 +446,12 @@ class Field(Statistical, Rows):
             both = selection.concat([column, filler.read(0, 1)])
             filled.append(selection.take(both, np.where(mask, np.arange(len(mask)), len(mask))))
         return filled
+
+    def _filler(self, value: Any) -> Self:
+        """A field in memory of this one value."""
+        filler = self.memory_like()
+        filler.append(self.encoded([value])[0])
+        return filler
 
     def stored_value(self, value: Any) -> Any:
         """A value as `write` takes it, of one that a person writes, such as a name or a date."""

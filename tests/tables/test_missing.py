@@ -607,3 +607,46 @@ def test_a_column_called_as_a_flag_would_be_says_nothing(tmp_path):
         (file := tmp_path / "x.csv").write_text("age,age_valid\n5,True\n7,False\n")
         import_csv(ds, "t", file, schema)
         assert ds["t"]["age"].mean() == 6
+
+
+ROW_ERRORS = {
+    "no such row": lambda f: f.data.__setitem__(7, 1),
+    "no such row, for nothing": lambda f: f.data.__setitem__(7, None),
+    "no such rows": lambda f: f.data.__setitem__([0, 7], [None, 1]),
+    "a short mask": lambda f: f.data.__setitem__(np.array([True]), [None]),
+    "too many": lambda f: f.data.__setitem__(slice(0, 2), [1, None, 3]),
+    "too many by number": lambda f: f.data.__setitem__([0, 1], [1, None, 3]),
+    "many for one": lambda f: f.data.__setitem__(0, [None, 1]),
+    "text": lambda f: f.data.__setitem__("a", None),
+    "a number that does not fit": lambda f: f.fillna(300),
+    "no number": lambda f: f.fillna("a"),
+    "values": lambda f: f.fillna([1, 2]),
+    "a field": lambda f: f.fillna(f),
+    "none": lambda f: f.fillna(None),
+    "nan": lambda f: f.fillna(math.nan),
+}
+
+
+@pytest.mark.parametrize("values", [[1, None], [1, 2]])
+@pytest.mark.parametrize("name", ROW_ERRORS)
+def test_errors_are_about_the_field_that_was_named(name, values):
+    """And not about its companion, or one in memory; nothing is changed, nor made."""
+    with scratch() as ds:
+        table = ds.create_dataframe("t")
+        (field := table.create_numeric("n", "int8")).data.write(values)
+        names = list(table)
+        with pytest.raises((DataError, TypeError, IndexError), match="field t/n") as raised:
+            ROW_ERRORS[name](field)
+        assert "in memory" not in str(raised.value)
+        assert "n_valid" not in str(raised.value)
+        assert list(table) == names
+        assert values_of(table) == [{"n": value} for value in values]
+
+
+@pytest.mark.parametrize("kind", ["moment", "float64", "text", "fixed", "category"])
+def test_what_fillna_cannot_fill_in_names_the_field(kind):
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), [(None,)], {"n": kind})
+        wrong = {"moment": "abc", "float64": math.nan, "text": 3, "fixed": "x" * 99}
+        with pytest.raises((DataError, TypeError), match="field t/n"):
+            table["n"].fillna(wrong.get(kind, 99))
