@@ -307,11 +307,24 @@ class Field(Statistical, Rows):
         if mask is not None and not mask.any():
             found = np.zeros(mask.shape, dtype)
         else:
-            found = self._encoded(values, dtype, where)
+            found = self._encoded_beside_missing(values, mask, dtype, where)
         if mask is None:
             return found, None
         found = np.asarray(companions.in_place_of_missing(found, mask))
         return found, None if dtype.kind == "f" else mask
+
+    def _encoded_beside_missing(
+        self, values: Any, mask: AnyArray | None, dtype: np.dtype[Any], where: str
+    ) -> AnyArray:
+        try:
+            return self._encoded(values, dtype, where)
+        except DataError as error:
+            first = 0 if mask is None else int(np.argmax(mask))
+            if not first:
+                raise
+            # In the place of what is missing is the first value that there is: it is told of that.
+            said = str(error).replace("value 0 of those", f"value {first} of those", 1)
+            raise type(error)(said) from error
 
     def _made_to_fit(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         """Values as ExeTera makes them fit; what is not exact is told."""

@@ -650,3 +650,34 @@ def test_what_fillna_cannot_fill_in_names_the_field(kind):
         wrong = {"moment": "abc", "float64": math.nan, "text": 3, "fixed": "x" * 99}
         with pytest.raises((DataError, TypeError), match="field t/n"):
             table["n"].fillna(wrong.get(kind, 99))
+
+
+@pytest.mark.parametrize("values", [[None, 300], [None, None, 300], [3, None, 300]])
+def test_a_value_that_does_not_fit_is_told_by_its_own_place(values):
+    """And not by that of what is missing before it."""
+    with scratch() as ds:
+        field = ds.create_dataframe("t").create_numeric("n", "int8")
+        with pytest.raises(DataError, match=f"value {len(values) - 1} of those given, 300"):
+            field.data.write(values)
+        with pytest.raises(DataError, match=f"value {len(values) - 1} of those given, 300"):
+            field.data.write(np.ma.masked_invalid(np.array(values, float)))
+        assert len(field) == 0
+
+
+def test_keys_of_a_merge_come_in_lists_as_those_of_groups_do():
+    with scratch() as ds:
+        kinds = {"id": "int8", "code": "fixed"}
+        table = write(ds.create_dataframe("t"), [(1, "a"), (None, "b"), (2, None)], kinds)
+        found = []
+        for number, keys in enumerate([["id", "code"], ("id", "code"), [table["id"], "code"]]):
+            out = ds.create_dataframe(str(number))
+            merge(table, table, out, left_on=keys, right_on=keys, right_fields=["id"])
+            found.append(values_of(out))
+        assert found[0] == found[1] == found[2]
+        assert [row["id_r"] for row in found[0]] == [1, None, 2]
+        for wrong in ("id", [], ["id"], {"id", "code"}):
+            with pytest.raises(ValueError, match=r"left_on|keys"):
+                merge(
+                    table, table, ds.create_dataframe("w"), left_on=wrong, right_on=["id", "code"]
+                )
+            del ds["w"]
