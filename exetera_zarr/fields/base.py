@@ -651,6 +651,8 @@ class Field(Statistical, Rows):
         attributes["timestamp"] = str(timestamp) if timestamp is not None else self.timestamp
         if hasattr(group, "create_field"):
             return group.create_field(name, attributes)
+        if self.face.sees_missing:
+            attributes = dict(companions.without_meaning(name, attributes))
         return new_field(self._session, attributes, group, name)
 
     # -- questions

@@ -303,15 +303,16 @@ class FieldContainer(OfThisProcess):
         users += [
             name
             for name in companions.owners_by_name(companion)
-            if name in group and self._is_companion_by_name(companion, name)
+            if name in group and self._companion_by_name(name) == companion
         ]
         return [name for name in users if name != companion]
 
-    def _is_companion_by_name(self, companion: str, name: str) -> bool:
-        if companions.COMPANION in self.group.group(name).attributes:
-            return False
+    def _companion_by_name(self, name: str) -> str | None:
+        """The companion of a field that has it by its name, and not by a link."""
+        if not self._sees_missing or companions.COMPANION in self.group.group(name).attributes:
+            return None
         found = companions.companion_of(self._field(name), as_long=False)
-        return found is not None and found.name == companion
+        return None if found is None else str(found.name)
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
         """Rename fields; the objects that somebody has follow, and so do links to companions."""
@@ -392,6 +393,8 @@ class FieldContainer(OfThisProcess):
         self.group.rename_groups({passing: name})
         if companion is not None:
             self._link(name, companion)
+        if self._sees_missing:
+            self._without_meaning([normal(name)])
         self.group.reorder(order)
         return field
 

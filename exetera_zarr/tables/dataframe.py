@@ -350,10 +350,10 @@ class DataFrame(FieldContainer):
                 other = self[name].group.attributes.get(attribute)
                 if other is not None and other in target:
                     target[name].group.update_attributes({attribute: other})
-            by_name = self[name].validity
-            if companions.COMPANION not in self[name].group.attributes and by_name is not None:
+            by_name = self._companion_by_name(name)
+            if by_name is not None and by_name in target:
                 # The copies were made in this face, where no name says that they belong together.
-                companions.link(target[name].group, target[str(by_name.name)].group, owner=None)
+                companions.link(target[name].group, target[by_name].group, owner=None)
 
     def copy_rows(self, ddf: DataFrame) -> DataFrame:
         """Write all rows to another table, as new fields, all or none."""

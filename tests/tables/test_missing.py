@@ -460,6 +460,11 @@ USERS_OWN = {
         t.create_numeric("ok", "bool").data.write(flags),
         t.dataset.session.create_like(t["ok"], t, "age_valid").data.write(flags),
     ),
+    "create_like by a group": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("ok", "bool").create_like(t.group, "age_valid").data.write(flags),
+        t["ok"].data.write(flags),
+    ),
     "the field anew": lambda t, flags: (
         t.create_numeric("age", "int8").data.write([3, 0, 5]),
         brought(t, "age_valid", flags),
@@ -510,6 +515,10 @@ def test_links_by_name_go_with_copies_of_the_table():
             ]
         with pytest.raises(DataError, match=r"which rows of 'age' have a value"):
             del table["age_valid"]
+        table["age"].data.write([7])  # whose companion is written later
+        table.copy_rows(ds.create_dataframe("ragged"))
+        ds["ragged"]["age_valid"].data.write([True])
+        assert ds["ragged"]["age"].mean() == 6
 
 
 @pytest.mark.parametrize("order", [["age", "age_valid"], ["age_valid", "age"]])
