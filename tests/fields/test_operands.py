@@ -295,6 +295,11 @@ REFUSED = {
     "a list of fields": (lambda t: np.concatenate([t["n"], t["n"]]), DataError, "missing values"),
     "row numbers missing": (lambda t: t["big"].apply_index(t["n"]), RowError, "is missing"),
     "row numbers masked": (lambda t: t["n"].data[MASKED - 1], RowError, "at position 2"),
+    "a number of pandas missing": (
+        lambda t: t["n"].data[pd.array([0, None], dtype="Int64")],
+        RowError,
+        "position 1 is missing",
+    ),
     "isin Decimal": (lambda t: t["n"].isin([Decimal(1)]), ArgumentTypeError, "a Decimal"),
     "isin lists": (lambda t: t["n"].isin([[1, 3]]), ArgumentTypeError, "not lists of them"),
     "isin text": (lambda t: t["n"].isin(t["text"]), ArgumentTypeError, "holds numbers"),
