@@ -331,6 +331,7 @@ ABOUT_VALUES = {
     "amax": np.amax,
     "sum by axis": lambda a: np.sum(a, axis=0),
     "mean of all": lambda a: np.mean(a, axis=None),
+    "mean of a name": lambda a: np.mean(a=a),
     "std of a sample": lambda a: np.std(a, ddof=1),
     "variance of a sample": lambda a: np.var(a, axis=0, ddof=1),
     "count_nonzero": np.count_nonzero,
@@ -375,6 +376,46 @@ def test_a_missing_float_is_not_taken_for_a_number_by_numpy(table, name):
         TAKING_NAN[name](table["real"].fillna(0.5)), TAKING_NAN[name](np.array([0.1, 0.5, 2.5]))
     )
     assert np.where(table["real"].notna(), table["real"], 7.0).tolist() == [0.1, 7.0, 2.5]
+
+
+def test_numpy_does_not_wrap_whole_numbers_of_fields():
+    small, large = in_memory("int8", [-128, 127, 100]), in_memory("uint64", [2**64 - 1, 0])
+    assert np.ptp(small) == 255
+    assert np.diff(small).tolist() == [255, -27]
+    assert np.dot(small, small) == 128**2 + 127**2 + 100**2
+    assert np.inner(small, np.array([2, 2, 2], "int8")) == 2 * 99
+    assert np.ediff1d(small).tolist() == [255, -27]
+    assert np.outer(small, small).max() == 128**2
+    assert np.diff(large).tolist() == [-(2**64) + 1]
+    assert np.ptp(large) == 2**64 - 1
+    assert np.ptp(in_memory("int8", [-128, None, 127])) == 255
+    assert np.diff(in_memory("float64", [0.5, 2.0])).tolist() == [1.5]
+
+
+WRITING = {
+    "putmask": lambda f: np.putmask(f, np.array([True, False, True]), 9),
+    "place": lambda f: np.place(f, np.array([True, False, True]), [9]),
+    "put": lambda f: np.put(f, [0], [9]),
+    "copyto": lambda f: np.copyto(f, 9),
+}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_numpy_does_not_write_to_an_array_that_nobody_sees(table, name):
+    for given_to in (table["real"], table["n"].data):
+        with pytest.raises((DataError, TypeError), match=r"field\.data|array"):
+            WRITING[name](given_to)
+    assert shown(table["real"]) == [0.1, None, 2.5]
+
+
+def test_isclose_is_a_condition(table):
+    for name, value in (("real", 0.1), ("n", 1), ("big", 2**53 + 1)):
+        for found in (np.isclose(table[name], value), np.isclose(value, b=table[name])):
+            assert found.tolist() == [True, None, False]
+            assert np.array([10, 20, 30])[~found].tolist() == [30]
+    assert np.isclose(table["real"], table["half"], rtol=1e-3).tolist() == [True, None, True]
+    assert np.isclose(table["real"].fillna(0), 0.1).tolist() == [True, False, False]
+    assert (np.size(table["n"]), np.shape(table["n"]), np.ndim(table["text"])) == (3, (3,), 1)
 
 
 def test_isin_of_numpy_is_that_of_the_field(table):
