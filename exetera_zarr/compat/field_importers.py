@@ -29,7 +29,7 @@ from exetera_zarr.io.schema.definitions import (
     Numeric,
     String,
 )
-from exetera_zarr.io.tables import append, create_field
+from exetera_zarr.io.tables import append, create_field, link_companion
 from exetera_zarr.moments import EPOCH, parse_moment
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class FieldImporter:
         self.name = name
         self.definition = definition
         columns: tuple[Column, ...] = definition.columns(name)
+        self._columns = columns
         self.fields = [create_field(df, column, timestamp) for column in columns]
         self.field = self.fields[0]
         self._tell = teller(df.dataset.settings)
@@ -135,8 +136,9 @@ class FieldImporter:
 
     def complete(self) -> None:
         """Note that the column is whole."""
-        for field in self.fields:
+        for field, column in zip(self.fields, self._columns, strict=True):
             field.data.complete()
+            link_companion(field, column)
 
     def _append(self, cells: pa.Array) -> None:
         faults = Faults(lenient=self._tell is not None)

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from exetera_zarr.compat.finder import install
+from exetera_zarr.storage import ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def run_script(script: str, arguments: Sequence[str] = ()) -> None:
     except BaseException as error:  # noqa: BLE001 - told as Python itself would
         error.__traceback__ = _within(script, error.__traceback__)
         sys.excepthook(type(error), error, error.__traceback__)
+        ending.note_error(error)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
 
 

@@ -26,6 +26,7 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions import numpy_functions
 from exetera_zarr.fields.given import TIMES, in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
+from exetera_zarr.fields.missing.answers import answers
 from exetera_zarr.fields.missing.keys import key_source
 from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.missing.present_spans import over_present
@@ -168,7 +169,8 @@ class Field(Statistical, Rows):
     def phrase(self) -> str:
         """The field in words, for messages."""
         if not self.stored:
-            return f"a {self.type_name} field in memory"
+            article = "an" if self.indexed else "a"
+            return f"{article} {self.type_name} field in memory"
         table = f"{self._dataframe.name}/" if self._dataframe is not None else ""
         return f"field {table}{self._group.name}"
 
@@ -305,11 +307,24 @@ class Field(Statistical, Rows):
         if mask is not None and not mask.any():
             found = np.zeros(mask.shape, dtype)
         else:
-            found = self._encoded(values, dtype, where)
+            found = self._encoded_beside_missing(values, mask, dtype, where)
         if mask is None:
             return found, None
         found = np.asarray(companions.in_place_of_missing(found, mask))
         return found, None if dtype.kind == "f" else mask
+
+    def _encoded_beside_missing(
+        self, values: Any, mask: AnyArray | None, dtype: np.dtype[Any], where: str
+    ) -> AnyArray:
+        try:
+            return self._encoded(values, dtype, where)
+        except DataError as error:
+            first = 0 if mask is None else int(np.argmax(mask))
+            if not first:
+                raise
+            # In the place of what is missing is the first value that there is: it is told of that.
+            said = str(error).replace("value 0 of those", f"value {first} of those", 1)
+            raise type(error)(said) from error
 
     def _made_to_fit(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         """Values as ExeTera makes them fit; what is not exact is told."""
@@ -426,8 +441,16 @@ class Field(Statistical, Rows):
         """
         if split_missing([value])[1] is not None:
             raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
-        filler = self.memory_like()
-        filler.data.write([self.stored_value(value)])
+        if isinstance(value, Field) or not (
+            isinstance(value, _ALONE) or np.ndim(np.asarray(value, object)) == 0
+        ):
+            raise ArgumentTypeError(
+                f"fillna of {self.phrase()} takes one value, not a {type(value).__name__}: a value "
+                "for each row comes from numpy.where(field.notna(), field.data[:], values)"
+            )
+        filler = self._filler(self.stored_value(value))
+        if companions.any_missing(filler):
+            raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
         filled = self.memory_like()
         for column, mask in self.masked_blocks():
             if mask is None:
@@ -436,6 +459,12 @@ class Field(Statistical, Rows):
             both = selection.concat([column, filler.read(0, 1)])
             filled.append(selection.take(both, np.where(mask, np.arange(len(mask)), len(mask))))
         return filled
+
+    def _filler(self, value: Any) -> Self:
+        """A field in memory of this one value."""
+        filler = self.memory_like()
+        filler.append(self.encoded([value])[0])
+        return filler
 
     def stored_value(self, value: Any) -> Any:
         """A value as `write` takes it, of one that a person writes, such as a name or a date."""
@@ -626,6 +655,8 @@ class Field(Statistical, Rows):
         attributes["timestamp"] = str(timestamp) if timestamp is not None else self.timestamp
         if hasattr(group, "create_field"):
             return group.create_field(name, attributes)
+        if self.face.sees_missing:
+            attributes = dict(companions.without_meaning(name, attributes))
         return new_field(self._session, attributes, group, name)
 
     # -- questions
@@ -690,7 +721,9 @@ class Field(Statistical, Rows):
         Returns
         -------
         ndarray of bool
-            A masked array, in which the rows without a value are masked, where there are some.
+            A masked array, in which the rows without a value are masked, where there are some. An
+            index by it, or by its opposite ``~``, chooses none of these, of numpy arrays and of
+            pandas as well; ``&`` and ``|`` are as of conditions.
 
         Raises
         ------
@@ -702,8 +735,8 @@ class Field(Statistical, Rows):
         for column, mask in self.masked_blocks():
             found.append(self._among(column, wanted))
             there.append(np.ones(len(column), np.bool_) if mask is None else mask)
-        result, present = np.concatenate(found), np.concatenate(there)
-        return result if present.all() else np.ma.masked_array(result & present, ~present)
+        result: AnyArray = answers(np.concatenate(found), np.concatenate(there))
+        return result
 
     def _wanted(self, elements: Any) -> Any:
         """What `isin` looks for, as it is stored; TypeError for what no row can be equal to."""

@@ -91,7 +91,7 @@ class FieldContainer(OfThisProcess):
         """
         _check_text(name)
         arguments = self._field_arguments()
-        if self._gives_way(name):
+        if self.gives_way(name):
             if companions.can_be_companion(attributes):
                 owner = self.group.group(normal(name)).attributes[companions.COMPANION_OF]
                 raise NameTakenError(
@@ -100,6 +100,8 @@ class FieldContainer(OfThisProcess):
                     "choose another name"
                 )
             self.make_way(name)
+        if self._sees_missing:
+            attributes = companions.without_meaning(normal(name), attributes)
         field = new_field(
             arguments["session"],
             {"timestamp": self._default_timestamp(), **attributes},
@@ -109,6 +111,7 @@ class FieldContainer(OfThisProcess):
             arguments.get("owner"),
         )
         self._live[field.group.key] = field
+        companions.keep_apart(field)
         return field
 
     def create_indexed_string(
@@ -198,7 +201,7 @@ class FieldContainer(OfThisProcess):
             attributes["chunksize"] = int(chunksize)
         return self.create_field(name, attributes)
 
-    def _gives_way(self, name: str) -> bool:
+    def gives_way(self, name: str) -> bool:
         """Whether there is a companion of that name that was made by itself, not by the user."""
         group, name = self.group, normal(name)
         return name in group and companions.COMPANION_OF in group.group(name).attributes
@@ -212,10 +215,10 @@ class FieldContainer(OfThisProcess):
         name
             Of what is to come; the companion goes on under another one.
         """
-        if not self._gives_way(name):
+        if not self.gives_way(name):
             return
         group, name = self.group, normal(name)
-        users, other = self._users_of(name), companions.free_name(self, name)
+        users, other = self.users_of(name), companions.free_name(self, name)
         group.rename_groups({name: other})
         for user in users:
             group.group(user).update_attributes({companions.COMPANION: other})
@@ -272,11 +275,9 @@ class FieldContainer(OfThisProcess):
             group.delete_group(name)
             return
         made = group.group(name).attributes.get(companions.COMPANION)
-        users = self._users_of(name)
-        if users:
-            raise self._companion_error(name, users)
+        self.refuse_to_lose(name)
         group.delete_group(name)
-        if made is None or made not in group or self._users_of(made):
+        if made is None or made not in group or self.users_of(made):
             return
         if group.group(made).attributes.get(companions.COMPANION_OF) == name:
             group.delete_group(made)
@@ -285,19 +286,33 @@ class FieldContainer(OfThisProcess):
     def _sees_missing(self) -> bool:
         return face_of(self._field_arguments()["session"]).sees_missing
 
-    def _companion_error(self, name: str, users: list[str]) -> DataError:
-        return DataError(
-            f"{name!r} of {self._phrase()} says which rows of {listing(users)} have a value: "
-            "delete these first, or put what fillna() gives in their place"
-        )
+    def refuse_to_lose(self, name: str) -> None:
+        """DataError if a field of that name says which rows of others have a value."""
+        if self._sees_missing and (users := self.users_of(name)):
+            raise DataError(
+                f"{name!r} of {self._phrase()} says which rows of {listing(users)} have a value: "
+                "delete these first, or put what fillna() gives in their place"
+            )
 
-    def _users_of(self, companion: str) -> list[str]:
-        """The fields that an attribute links to a companion, which is a field of bool."""
+    def users_of(self, companion: str) -> list[str]:
+        """The fields that have it as their companion, which is a field of bool."""
         group = self.group
         if group.group(companion).attributes.get("nformat") != "bool":
             return []  # without a look at the others, which may be very many
         users = group.with_attribute(companions.COMPANION, companion)
+        users += [
+            name
+            for name in companions.owners_by_name(companion)
+            if name in group and self._companion_by_name(name) == companion
+        ]
         return [name for name in users if name != companion]
+
+    def _companion_by_name(self, name: str) -> str | None:
+        """The companion of a field that has it by its name, and not by a link."""
+        if not self._sees_missing or companions.COMPANION in self.group.group(name).attributes:
+            return None
+        found = companions.companion_of(self._field(name), as_long=False)
+        return None if found is None else str(found.name)
 
     def _rename_fields(self, renames: Mapping[str, str]) -> None:
         """Rename fields; the objects that somebody has follow, and so do links to companions."""
@@ -312,6 +327,17 @@ class FieldContainer(OfThisProcess):
         for name, companion in links.items():
             if name in new or companion in new:
                 self._link(normal(new.get(name, name)), normal(new.get(companion, companion)))
+        if self._sees_missing:
+            self._without_meaning(map(normal, new.values()))
+
+    def _without_meaning(self, names: Iterable[str]) -> None:
+        """After fields got these names: have no link be made by them."""
+        for name in names:
+            group = self.group.group(name)
+            attributes = companions.without_meaning(name, group.attributes)
+            if attributes != group.attributes:
+                group.update_attributes({companions.BY_LINK: True})
+            companions.keep_apart(self._field(name))
 
     def _link(self, name: str, companion: str) -> None:
         """Link a field that has another name now to its companion, or one that has."""
@@ -352,8 +378,7 @@ class FieldContainer(OfThisProcess):
             Others have it as their companion. The present field is as it was, after any error.
         """
         order, companion = list(self.group), self._companions().get(name)
-        if self._sees_missing and (users := self._users_of(name)):
-            raise self._companion_error(name, users)
+        self.refuse_to_lose(name)
         passing = f"{name} (being replaced)"
         while passing in order:
             passing += "_"
@@ -368,6 +393,8 @@ class FieldContainer(OfThisProcess):
         self.group.rename_groups({passing: name})
         if companion is not None:
             self._link(name, companion)
+        if self._sees_missing:
+            self._without_meaning([normal(name)])
         self.group.reorder(order)
         return field
 

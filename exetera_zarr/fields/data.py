@@ -186,21 +186,25 @@ class RawData(_Data):
         array = self._to_change()
         item = _one_index(item)
         values, mask = self._field.encoded(values)
-        self._note_present(item, mask)
         row = _row(item, len(array), self._field)
         if row is not None:
             if values.size != 1:
                 raise DataError(f"{values.size} values for one row of {self._field.phrase()}")
+            self._note_present(item, mask)
             array.write(row, values.reshape(1))
         elif isinstance(item, slice) and item.indices(len(array))[2] == 1:
             start, stop, _ = item.indices(len(array))
-            self._fill(array, start, max(start, stop), values)
+            values = self._as_many(values, max(start, stop) - start)
+            self._note_present(item, mask)
+            array.write(start, values)
         else:
             rows = (
                 np.arange(*item.indices(len(array)))
                 if isinstance(item, slice)
                 else _positions(item, len(array), self._field)
             )
+            values = self._as_many(values, len(rows))
+            self._note_present(rows, mask)
             self._scatter(array, rows, values)
 
     def _note_present(self, item: Any, mask: AnyArray | None) -> None:
@@ -211,22 +215,13 @@ class RawData(_Data):
         if companion is not None:
             companion.data[item] = True if mask is None else mask
 
-    def _fill(self, array: Array, start: int, stop: int, values: AnyArray) -> None:
-        if values.ndim == 0 or len(values) == 1 != stop - start:
-            values = np.broadcast_to(values.reshape(1), stop - start)
-        if len(values) != stop - start:
-            raise DataError(
-                f"{len(values)} values for {stop - start} rows of {self._field.phrase()}"
-            )
-        array.write(start, values)
+    def _as_many(self, values: AnyArray, count: int) -> AnyArray:
+        """A value for each of so many rows; DataError if there are neither as many nor one."""
+        if values.ndim > 1 or (values.ndim == 1 and len(values) not in (1, count)):
+            raise DataError(f"{values.size} values for {count} rows of {self._field.phrase()}")
+        return values if values.shape == (count,) else np.broadcast_to(values, count)
 
     def _scatter(self, array: Array, rows: AnyArray, values: AnyArray) -> None:
-        try:
-            values = np.broadcast_to(values, rows.shape)
-        except ValueError as error:
-            raise DataError(
-                f"{values.size} values for {len(rows)} rows of {self._field.phrase()}"
-            ) from error
         order = np.argsort(rows, kind="stable")
         blocks = rows[order] // array.block
         for part in np.split(order, np.flatnonzero(np.diff(blocks)) + 1):

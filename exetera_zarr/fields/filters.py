@@ -108,6 +108,8 @@ def row_numbers(item: Any, length: int) -> AnyArray:
     if hasattr(item, "masked_blocks"):
         column = masked.masked_of(item)
         item = masked.as_masked(*column.read(0, column.rows))
+    if hasattr(item, "to_numpy"):  # what is missing of a column of pandas is masked
+        item = in_a_row(item, "an index")
     index = item if isinstance(item, np.ma.MaskedArray) else np.asarray(item)
     if index.ndim == 0:
         raise RowError(f"rows are chosen by whole numbers, slices and arrays, not by {item!r}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exetera_zarr.errors import ArgumentTypeError
+from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.expressions.text import Text
 from exetera_zarr.fields.values import as_fixed
@@ -37,6 +37,21 @@ class FixedStringField(Text, Field):
                 let_pass(self.settings, f"cut strings to {dtype.itemsize} bytes", where, rows)
         return whole.astype(dtype)
 
+    def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
+        for at, one in enumerate(_one_by_one(values)):
+            if _ends_in_nul(one):
+                raise DataError(
+                    f"{where} pads its strings with NULs; value {at} of those given, {one!r}, ends "
+                    "in one, which would be lost: write it to an indexed string field, or without "
+                    "that NUL"
+                )
+        return super()._encoded(values, dtype, where)
+
+    def _members(self, elements: Any) -> Any:
+        if self.face.sees_missing:  # no row is equal to a string that ends in a NUL
+            elements = [one for one in elements if not _ends_in_nul(one)]
+        return super()._members(elements)
+
     def _elements(self, elements: Any) -> Any:
         """As of the other types: TypeError if there is anything but text."""
         for value in elements:
@@ -45,3 +60,20 @@ class FixedStringField(Text, Field):
                     f"{self.phrase()} holds strings, not {np.asarray(value).dtype} as are given"
                 )
         return elements
+
+
+def _one_by_one(values: Any) -> Any:
+    """Values that may end in a NUL; those of numpy's own types of strings have lost it before."""
+    if hasattr(values, "to_pylist"):  # an array of Arrow, as another field has read it
+        return values.to_pylist()
+    if isinstance(values, np.ndarray):
+        return values.reshape(-1).tolist() if values.dtype.kind == "O" else ()
+    if isinstance(values, (list, tuple)):
+        return values
+    return [values] if isinstance(values, (str, bytes)) else ()
+
+
+def _ends_in_nul(value: object) -> bool:
+    return (isinstance(value, str) and value.endswith("\0")) or (
+        isinstance(value, bytes) and value.endswith(b"\0")
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -89,6 +89,12 @@ class IndexedStringField(Text, Field):
         values.append(data[left_over:], given=given)
         offsets = (offsets if len(index) == 0 else offsets[1:]) + base
         index.append(offsets, given=True)
+
+    def _filler(self, value: Any) -> Self:
+        filler = self.memory_like()
+        with about(self.phrase):
+            filler.append(strings.encode([value]))
+        return filler
 
     def take(self, rows: AnyArray) -> Column:
         """Rows by number; what is far from all of them is not read."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exetera_zarr.fields.missing.companions import COMPANION, keep_apart
+from exetera_zarr.fields.missing.companions import COMPANION
 from exetera_zarr.io.csv.pipeline import converted_blocks
 from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import Progress, TableSummary
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exetera_zarr.io.plan import CsvInput, Source, TablePlan
     from exetera_zarr.tables.dataframe import DataFrame
 
-__all__ = ["append", "create_field", "import_table"]
+__all__ = ["append", "create_field", "import_table", "link_companion"]
 
 VALID_FROM = Column("j_valid_from", "timestamp")
 VALID_TO = Column("j_valid_to", "timestamp")
@@ -127,8 +127,7 @@ class _TableImport:
         self._append()
         for field, column in zip(self._fields, self._plan.columns, strict=False):
             field.data.complete()
-            if column.companion and field.face.sees_missing:
-                field.group.update_attributes({COMPANION: column.companion})
+            link_companion(field, column)
         rejects = self._plan.rejects
         seconds = time.perf_counter() - self._started
         place = None if rejects is None else rejects.place
@@ -203,14 +202,18 @@ def create_field(table: DataFrame, column: Column, timestamp: Any = None) -> Any
             return table.create_indexed_string(column.name, timestamp)
 
 
+def link_companion(field: Any, column: Column) -> None:
+    """After the rows of a column were written: have its field know the one that tells of cells."""
+    if column.companion and field.face.sees_missing:
+        field.group.update_attributes({COMPANION: column.companion})
+
+
 def append(field: Any, values: Produced) -> None:
     """Append converted values, which are of its type, to a field; free text has a code, no name."""
     if isinstance(values, pa.Array):
         field.data.write_arrow(values)
     elif isinstance(values, np.ma.MaskedArray):
-        # It has no flag of its own; a column of the file that is called as one would be is none.
-        # Who reads what is stored sees the schema's invalid_value.
-        keep_apart(field)
+        # It has no flag of its own. Who reads what is stored sees the schema's invalid_value.
         field.append_masked(values.data, ~np.ma.getmaskarray(values), blank=False)
     else:
         field.extend_companion(len(values))

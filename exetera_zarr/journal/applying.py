@@ -25,8 +25,10 @@ from exetera_zarr.journal.snapshots import (
     VALID_FROM,
     VALID_TO,
     Tolerances,
+    beginnings,
     check_validity,
     compared_names,
+    ends,
     journalled_names,
     moment_in_order,
     tolerances_by_name,
@@ -141,9 +143,10 @@ def valid_at(table: DataFrame, moment: str | float | datetime) -> NumericField:
     seconds = moments.moment(moment)
     result = create.numeric_in_memory(table.dataset.session, "bool")
     check_validity(table)
-    with closing(source_of([table[VALID_FROM], table[VALID_TO]]).blocks()) as blocks:
-        for since, until in blocks:
-            result.append((since <= seconds) & (seconds < until))
+    table.length([VALID_FROM, VALID_TO])
+    # Both are cut into the same blocks: they are of one type, and of one table.
+    for since, until in zip(beginnings(table), ends(table), strict=True):
+        result.append((since <= seconds) & (seconds < until))
     return result
 
 
@@ -195,7 +198,7 @@ class _Run:
     def _open_rows(self) -> RowNumbers | None:
         """The rows that are valid after the moment; None if all are."""
         rows, start = self._work.spill(np.int64), 0
-        for until in self._table[VALID_TO].blocks():
+        for until in ends(self._table):
             rows.append(np.flatnonzero(until > self._since) + start)
             start += len(until)
         return RowNumbers(self._work, rows, ascending=True) if len(rows) < start else None

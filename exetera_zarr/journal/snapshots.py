@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from exetera_zarr.engine.changes import Tolerance
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
+from exetera_zarr.fields.missing.companions import in_place_of_missing
 from exetera_zarr.moments import SECONDS_PER_DAY, moment, moment_text
 from exetera_zarr.tables.dataframe import DataFrame
 
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exetera_zarr.fields.base import Field
+    from exetera_zarr.storage.base import AnyArray
 
 __all__ = [
     "END",
     "VALID_FROM",
     "VALID_TO",
     "Tolerances",
+    "beginnings",
     "check_validity",
     "compared_names",
+    "ends",
     "journalled_names",
     "moment_in_order",
     "only_moment",
@@ -160,11 +164,14 @@ def only_moment(snapshot: DataFrame) -> float:
     """
     why = f"it has no timestamps {VALID_FROM}"
     if VALID_FROM in snapshot and _is_float(snapshot[VALID_FROM]):
-        blocks = (block for block in snapshot[VALID_FROM].blocks() if len(block))
+        blocks = [block for block in _with_nan(snapshot[VALID_FROM]) if len(block)]
         moments = {float(at) for block in blocks for at in (block.min(), block.max())}
-        if len(moments) == 1:
+        if any(map(np.isnan, moments)):
+            why = f"its {VALID_FROM} is missing in some rows"
+        elif len(moments) == 1:
             return moments.pop()
-        why = f"its {VALID_FROM} has several" if moments else "it has no rows"
+        else:
+            why = f"its {VALID_FROM} has several" if moments else "it has no rows"
     raise DataError(
         f"the snapshot {snapshot.name!r} does not say of what moment it is, as {why}: give "
         "valid_from"
@@ -173,10 +180,43 @@ def only_moment(snapshot: DataFrame) -> float:
 
 def _latest(table: DataFrame) -> float:
     """The last moment at which a row of a journal began, or ended."""
-    began = max(float(block.max()) for block in table[VALID_FROM].blocks() if len(block))
+    began = max(float(block.max()) for block in beginnings(table) if len(block))
     # ExeTera's end is that of the time zone of the machine.
-    ended = (block[block < END - SECONDS_PER_DAY] for block in table[VALID_TO].blocks())
+    ended = (block[block < END - SECONDS_PER_DAY] for block in ends(table))
     return max([began, *(float(block.max()) for block in ended if len(block))])
+
+
+def beginnings(table: DataFrame) -> Iterator[AnyArray]:
+    """
+    From when each row of a journal is valid, some at a time.
+
+    Raises
+    ------
+    DataError
+        A row does not say it.
+    """
+    start = 0
+    for block in _with_nan(table[VALID_FROM]):
+        missing = np.isnan(block)
+        if missing.any():
+            raise DataError(
+                f"row {start + int(np.argmax(missing))} of the journal {table.name!r} does not say "
+                f"from when it is valid: its {VALID_FROM} is missing; write a moment there"
+            )
+        yield block
+        start += len(block)
+
+
+def ends(table: DataFrame) -> Iterator[AnyArray]:
+    """Until when each row of a journal is valid, some at a time; one that has no end is open."""
+    for block in _with_nan(table[VALID_TO]):
+        yield np.where(np.isnan(block), END, block)
+
+
+def _with_nan(field: Field) -> Iterator[AnyArray]:
+    """Moments, some at a time, with NaN where one is missing."""
+    for column, mask in field.masked_blocks():
+        yield np.asarray(in_place_of_missing(column, mask))
 
 
 def check_validity(table: DataFrame) -> None:

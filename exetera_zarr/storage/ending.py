@@ -5,6 +5,9 @@ joins the other threads; it calls the handlers of `atexit`, then the finalizers 
 takes the modules apart. Users change datasets in each of these steps. So drafts are committed at
 the first one, while there are threads for it; again after the threads are joined; and after the
 last commit a change is refused.
+
+What an exception has left half done is committed as well, since it may be the work of days; but
+then that is said.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ from exetera_zarr.storage import concurrency, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from exetera_zarr.storage.sharing import SharedDraft
 
-__all__ = ["PATIENCE", "check", "commit_before"]
+__all__ = ["PATIENCE", "check", "commit_before", "note_error"]
 
 PATIENCE = 10.0
 """Seconds that the end of the process waits for a thread that is changing a dataset."""
@@ -34,6 +38,10 @@ _SHORTLY = 0.5
 _pid = os.getpid()
 _ended = False
 _later: list[Callable[[], object]] = []
+_error: list[str] = []
+"""The class of the exception by which the program has ended, if somebody said so."""
+_told: set[str] = set()
+"""The places of which it was said what became of their changes."""
 
 
 def check(url: str) -> None:
@@ -66,6 +74,52 @@ def commit_before(handler: Callable[[], object]) -> None:
     _later.append(handler)
 
 
+def note_error(error: BaseException) -> None:
+    """
+    Note an exception by which the program ends, where it does not leave the program itself.
+
+    Parameters
+    ----------
+    error
+        It.
+    """
+    _error[:] = [type(error).__name__]
+
+
+def _error_of_the_end() -> str | None:
+    """
+    The class of the exception by which the program ends; None if it does not, as far as is known.
+
+    Python notes an exception that nobody caught before it calls `sys.excepthook`, which may be
+    anybody's. So do IPython, pytest and other shells of those that they caught; but these have come
+    up to them only, and not to the first frame of the program.
+    """
+    if _error:
+        return _error[0]
+    if hasattr(sys, "ps1") or sys.flags.interactive or sys.flags.inspect:
+        return None  # whoever saw the exception went on
+    trace: TracebackType | None = getattr(sys, "last_traceback", None)
+    if trace is None or trace.tb_frame.f_back is not None:
+        return None
+    return type(getattr(sys, "last_value", None)).__name__
+
+
+def _tell_error(draft: SharedDraft, version: int) -> None:
+    """Say what became of the changes that a program made which an exception has ended."""
+    error = _error_of_the_end()
+    if error is None or draft.identity in _told or draft.url.startswith("memory:"):
+        return
+    _told.add(draft.identity)
+    before = f"open_dataset(..., version={version - 1}) reads what was there before. "
+    sharing.say(
+        f"the program was ended by an exception ({error}) while {draft.url} had changes that were "
+        f"not committed. They are committed now, as version {version}, even if a table is half "
+        f"written. {before if draft.keeps_versions and version > 1 else ''}Open datasets in a "
+        "`with Session(on_error='rollback') as s:` block to have such changes undone, or with "
+        "on_error='commit' to keep them"
+    )
+
+
 def _ours() -> list[SharedDraft]:
     return [draft for draft in list(sharing.drafts.values()) if draft.pid == os.getpid()]
 
@@ -84,7 +138,9 @@ def _commit_early() -> None:
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if not draft.clean:
-                    draft.commit()
+                    changed, version = draft.dirty, draft.commit()
+                    if changed:
+                        _tell_error(draft, version)
         finally:
             draft.lock.release()
 
@@ -134,7 +190,10 @@ def _commit_last() -> None:
             draft.users.clear()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)
-                sharing.commit_orphan(draft)
+                changed = draft.dirty
+                version = sharing.commit_orphan(draft)
+                if changed and version is not None:
+                    _tell_error(draft, version)
             draft.finish(PATIENCE)
         finally:
             draft.lock.release()

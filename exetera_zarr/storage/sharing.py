@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from exetera_zarr.errors import ArgumentError
 from exetera_zarr.storage.undo import UndoLog
@@ -49,6 +49,9 @@ class SharedDraft(ABC):
     lock
         Held by who changes it.
     """
+
+    keeps_versions: ClassVar[bool] = True
+    """Whether what was committed before can be read after the next commit."""
 
     def __init__(self, identity: str, url: str, lock: threading.RLock) -> None:
         self.identity = identity
@@ -195,9 +198,9 @@ def collecting() -> bool:
     return getattr(_collecting, "active", False)
 
 
-def commit_orphan(draft: SharedDraft) -> None:
+def commit_orphan(draft: SharedDraft) -> int | None:
     """
-    Commit the draft of a dataset whose last user is gone.
+    Commit the draft of a dataset whose last user is gone; the version, if that is done already.
 
     The garbage collector can run anywhere, in the middle of another thread's locks: then the commit
     is made by a thread of its own, and whoever opens the place meanwhile shares the draft.
@@ -210,7 +213,8 @@ def commit_orphan(draft: SharedDraft) -> None:
         except RuntimeError:  # the interpreter is ending: `ending` finds it
             draft.users.clear()
     else:
-        _commit_quietly(draft)
+        return _commit_quietly(draft)
+    return None
 
 
 def commit_abandoned(identity: str) -> None:
@@ -238,17 +242,17 @@ def warn_of_changes(identity: str) -> None:
         )
 
 
-def _commit_quietly(draft: SharedDraft) -> None:
+def _commit_quietly(draft: SharedDraft) -> int | None:
     """Commit for a user who is gone, and say so: first keep the data, then warn."""
     if draft.users:
-        return
+        return None
     try:
-        draft.commit()
+        version = draft.commit()
     except Exception as error:  # noqa: BLE001 - there is nobody left to raise it to
         if not draft.users:  # else whoever has opened it meanwhile has it all
             say(f"what was not committed of {draft.url} is lost: {error}")
         forget(draft)
-        return
+        return None
     forget(draft)
     draft.finish(_PATIENCE)
     warnings.warn(
@@ -259,6 +263,7 @@ def _commit_quietly(draft: SharedDraft) -> None:
         ResourceWarning,
         stacklevel=2,
     )
+    return version
 
 
 def acquire(draft: SharedDraft, patience: float = _PATIENCE) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from exetera_zarr.engine.sort import sorting
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import (
@@ -24,7 +26,7 @@ from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.keys import directions, key_source
-from exetera_zarr.fields.sources import workspace
+from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.settings import let_pass
 from exetera_zarr.texts import visible
 
@@ -348,6 +350,10 @@ class DataFrame(FieldContainer):
                 other = self[name].group.attributes.get(attribute)
                 if other is not None and other in target:
                     target[name].group.update_attributes({attribute: other})
+            by_name = self._companion_by_name(name)
+            if by_name is not None and by_name in target:
+                # The copies were made in this face, where no name says that they belong together.
+                companions.link(target[name].group, target[by_name].group, owner=None)
 
     def copy_rows(self, ddf: DataFrame) -> DataFrame:
         """Write all rows to another table, as new fields, all or none."""
@@ -620,8 +626,8 @@ class DataFrame(FieldContainer):
         ----------
         filepath
             Path or URL, or a text file open for writing.
-        row_filter : Field of bool, or ndarray
-            Which rows; as long as the fields. In ExeTera's face a field of this table is left out
+        row_filter : Field, array or list
+            Which rows, as of `apply_filter`. In ExeTera's face a field of this table is left out
             of the file.
         column_filter
             Name of a field, or names; all by default.
@@ -684,6 +690,8 @@ def copy(field: Field, ddf: DataFrame, name: str) -> Any:
     """
     # Not a transaction: that would note every field of the dataset, to have one more.
     with ddf.group.exclusive():
+        if _is_there_already(field, ddf, name):
+            return ddf[name]
         result = field.create_like(ddf, name)
         try:
             for column, mask in field.masked_blocks():
@@ -692,6 +700,18 @@ def copy(field: Field, ddf: DataFrame, name: str) -> Any:
             ddf.delete_field(result)
             raise
     return result
+
+
+def _is_there_already(field: Field, ddf: DataFrame, name: str) -> bool:
+    """Whether it is a companion, of which the copy of its own field has made an equal one."""
+    frame = field.dataframe
+    if frame is None or not (ddf.gives_way(name) and frame.users_of(str(field.name))):
+        return False
+    made: Field = ddf[name]
+    return len(made) == len(field) and all(
+        np.array_equal(field.read(start, stop), made.read(start, stop))
+        for start, stop in source_of([field]).cuts()
+    )
 
 
 def move(field: Field, ddf: DataFrame, name: str) -> Any:
@@ -711,6 +731,8 @@ def move(field: Field, ddf: DataFrame, name: str) -> Any:
             raise NameTakenError(f"{name!r} exists already in {ddf.name!r}")
         ddf.rename(str(field.name), name)
         return field
+    if source is not None:
+        source.refuse_to_lose(str(field.name))
     result = copy(field, ddf, name)
     if source is not None:
         source.delete_field(field)

@@ -38,8 +38,10 @@ class DataFrameGroupBy:
     """
     The groups of a table, in ascending order of the keys.
 
-    NaN is a key like others and the last one; strings order by their bytes. Each method makes one
-    pass over the fields that it needs, and writes all of its fields or none.
+    A key that is missing is one like others and the last; strings order by their bytes. Aggregates
+    are of the values that there are: of none of them a minimum, a sum or a mean is missing, and
+    a number of them is 0. In ExeTera's face what is stored counts, and NaN is a value. Each method
+    makes one pass over the fields that it needs, and writes all of its fields or none.
 
     Parameters
     ----------
@@ -77,26 +79,38 @@ class DataFrameGroupBy:
         return self._write(ddf, write_keys, [])
 
     def count(self, ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the number of rows of each group to `ddf`, as int64 field ``count``."""
+        """
+        Write the number of rows of each group to `ddf`, as int64 field ``count``.
+
+        Those without values are counted, too: ``agg({name: "count"}, ddf)`` counts values.
+        """
         return self._write(ddf, write_keys, [("", "count")])
 
     def max(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the greatest value of each group, NaN if there is one, as fields ``<name>_max``."""
+        """
+        Write the greatest value of each group to `ddf`, as fields ``<name>_max``.
+
+        It is missing where no row of the group has one. In ExeTera's face it is NaN if one is.
+        """
         return self._aggregate("max", target, ddf, write_keys)
 
     def min(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the least value of each group, NaN if there is one, as fields ``<name>_min``."""
+        """
+        Write the least value of each group to `ddf`, as fields ``<name>_min``.
+
+        It is missing where no row of the group has one. In ExeTera's face it is NaN if one is.
+        """
         return self._aggregate("min", target, ddf, write_keys)
 
     def first(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the first row's value of each group to `ddf`, as fields ``<name>_first``."""
+        """Write the first value that there is of each group, as fields ``<name>_first``."""
         return self._aggregate("first", target, ddf, write_keys)
 
     def last(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
-        """Write the last row's value of each group to `ddf`, as fields ``<name>_last``."""
+        """Write the last value that there is of each group, as fields ``<name>_last``."""
         return self._aggregate("last", target, ddf, write_keys)
 
-    # -- aggregates that pandas has: NaNs do not count
+    # -- aggregates that pandas has
 
     def sum(self, target: str | list[str], ddf: DataFrame, write_keys: bool = True) -> DataFrame:
         """
@@ -141,8 +155,8 @@ class DataFrameGroupBy:
         Parameters
         ----------
         aggregates
-            For each field the name of one of the other methods, or several; ``count`` and ``size``
-            are the numbers of rows.
+            For each field the name of one of the other methods, or several; ``count`` is the number
+            of values, in ExeTera's face of rows, and ``size`` that of rows.
         ddf
             The table to write to.
         write_keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -16,7 +17,6 @@ from exetera_zarr.fields.missing.companions import (
     add_companion,
     holds_nan,
     in_place_of_missing,
-    keep_apart,
     link,
 )
 from exetera_zarr.fields.missing.keys import apart, key_source
@@ -24,7 +24,7 @@ from exetera_zarr.fields.sources import workspace
 from exetera_zarr.tables.dataframe import DataFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
     from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.storage.base import AnyArray
@@ -34,7 +34,7 @@ __all__ = ["MissingKeys", "merge"]
 MissingKeys: TypeAlias = Literal["equal", "never", "drop"]
 
 _HOW = ("left", "right", "inner", "outer", "cross")
-Keys = str | tuple[str, ...] | Field | tuple[Field, ...]
+Keys = str | Field | Sequence[str | Field]
 
 
 def merge(
@@ -65,8 +65,8 @@ def merge(
     dest
         Where to write; may be one of them.
     left_on, right_on
-        Key of each: name of a field or the field, or a tuple of them. Any field type; NaN equals
-        NaN. Not used by ``cross``.
+        Key of each: name of a field or the field, or a list or tuple of them. Any field type; NaN
+        equals NaN. Not used by ``cross``.
     left_fields, right_fields
         Names of the fields to write; all by default.
     left_suffix, right_suffix
@@ -112,8 +112,10 @@ def merge(
     if how != "cross":
         left_keys = _keys(left, left_on, "left_on")
         right_keys = _keys(right, right_on, "right_on")
-        if isinstance(left_on, tuple) != isinstance(right_on, tuple):
-            raise ArgumentError("left_on and right_on are both one key or both a tuple of keys")
+        if isinstance(left_on, (list, tuple)) != isinstance(right_on, (list, tuple)):
+            raise ArgumentError(
+                "left_on and right_on are both one key, or both a list or tuple of keys"
+            )
         if len(left_keys) != len(right_keys):
             raise ArgumentError(f"{len(left_keys)} left keys for {len(right_keys)} right keys")
         _check_lengths(left, left_keys, left_names)
@@ -140,13 +142,13 @@ def _chosen(frame: DataFrame, names: Sequence[str] | None) -> list[str]:
 
 def _keys(frame: DataFrame, on: Keys, what: str) -> list[Field]:
     found = []
-    for key in on if isinstance(on, tuple) else (on,):
+    for key in on if isinstance(on, (list, tuple)) else (on,):
         if isinstance(key, Field):
             found.append(key)
         elif isinstance(key, str):
             found.append(frame[key])
         else:
-            raise ArgumentError(f"{what} is a name or a tuple of names, not {on!r}")
+            raise ArgumentError(f"{what} is a name, or a list or tuple of names, not {on!r}")
     if not found:
         raise ArgumentError(f"{what} is empty")
     return found
@@ -225,7 +227,6 @@ def _write(
     only_on_clash: bool,
 ) -> None:
     all_called = _names_in_result(dest, sides, only_on_clash=only_on_clash)
-    results: list[tuple[Field, Field]] = []
     for (frame, _, rows, suffix), called in zip(sides, all_called, strict=True):
         flag = f"valid{suffix}" if rows.incomplete else None
         written = {}
@@ -240,10 +241,6 @@ def _write(
                 there.append(numbers >= 0)
         if frame.dataset.settings.face.sees_missing:
             _link(frame, written, rows, flag)
-        results += [(frame[name], result) for name, result in written.items()]
-    for source, result in results:
-        if source.validity is None:  # a field of the other side may have such a name
-            keep_apart(result)
 
 
 def _names_in_result(

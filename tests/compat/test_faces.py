@@ -17,6 +17,7 @@ from exetera_zarr.compat.session import Session as ExeteraSession
 from exetera_zarr.errors import ExeteraCompatibilityWarning
 from exetera_zarr.faces import EXETERA, NATIVE, Face
 from exetera_zarr.io.importer import import_with_schema
+from support.missing import brought
 
 DOCS = Path(__file__).parents[2] / "docs" / "exetera.md"
 
@@ -51,7 +52,7 @@ def number(session, nformat, values):
 
 def mean_with_a_missing_value(session):
     age = number(session, "int32", [34, 0, 51])
-    age.dataframe.create_numeric("age_valid", "bool").data.write([True, False, True])
+    brought(age.dataframe, "age_valid", [True, False, True])
     return float(age.mean())
 
 

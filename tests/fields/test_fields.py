@@ -6,6 +6,7 @@ import operator
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from exetera_zarr import DataError, NameTakenError, ReadOnlyError, Session
@@ -177,6 +178,8 @@ def test_filters_that_do_not_fit(table):
         field.apply_index(np.array([0, ROWS]), in_place=True)
     with pytest.raises(ValueError, match="filter"):
         field.apply_filter([1] * ROWS)
+    with pytest.raises(IndexError, match="filter has 22 rows"):
+        field.apply_filter([True] * (ROWS - 1))
     with pytest.raises(TypeError):
         field.apply_filter(np.array(["a"] * ROWS))
     with pytest.raises(ValueError, match="not both"):
@@ -475,6 +478,7 @@ def test_numbers_beside_none_and_wide_numbers(exetera_table):
         ("string", list, r"field\.data\[\.\.\.\]"),
         ("cat", lambda f: f.apply_filter(np.ones(2, bool)), "filter has 2 rows"),
         ("cat", lambda f: f.apply_filter([1.5]), "not float64"),
+        ("cat", lambda f: f.apply_filter([True]), "filter has 1 rows"),
         ("string", lambda f: f.apply_index(np.array([99])), "row 99"),
         ("bool", lambda f: f.apply_index(np.array([0.5])), "must be integers"),
         ("fixed", lambda f: f.apply_spans_first(np.array([0, 2])), "end at row 2"),
@@ -643,3 +647,47 @@ def test_results_of_operators_are_not_held_in_memory():
         result = compute(watched, table["a"])
         assert result.data[:].tolist() == list(range(1, 501))
     assert most <= 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a", "b\0"],
+        (b"a", b"b\0"),
+        np.array(["a", "b\0"], object),
+        pd.Series(["a", "b\0"]),
+        iter(["a", "b\0"]),
+        [None, "\0", "b"],
+        ["a", "b\0\0\0\0\0\0\0"],
+    ],
+)
+def test_a_fixed_string_that_ends_in_a_nul_is_not_cut_silently(given):
+    """The NULs that pad the others could not be told from it."""
+    with Session() as s:
+        table = s.open_dataset("memory://nuls", "w", "d").create_dataframe("t")
+        fixed = table.create_fixed_string("f", 4)
+        fixed.data.write(["b", "c\0d"])
+        with pytest.raises(DataError, match=r"field t/f pads .* value 1 of those given, b?'"):
+            fixed.data.write(given)
+        with pytest.raises(DataError, match="value 0"):
+            fixed.data[0] = "b\0"
+        with pytest.raises(DataError, match="field t/f"):
+            fixed.fillna("b\0")
+        (texts := table.create_indexed_string("x")).data.write(["b\0", "c\0d"])
+        with pytest.raises(DataError, match="value 0"):
+            fixed.data.write(texts)
+        assert fixed.data[:].tolist() == [b"b", b"c\0d"]
+        assert fixed.isin(["b\0"]).tolist() == (fixed == "b\0").data[:].tolist() == [False, False]
+        assert fixed.isin(texts).tolist() == [False, True]
+    with Session(exetera=True) as s:  # as numpy has it
+        fixed = s.open_dataset("memory://nuls", "w", "d").create_dataframe("t")
+        (fixed := fixed.create_fixed_string("f", 4)).data.write(["b\0"])
+        assert fixed.data[:].tolist() == [b"b"]
+        assert fixed.isin(["b\0"]).tolist() == [True]
+
+
+def test_bool_is_rounded_as_whole_numbers_are(table):
+    field = table.create_numeric("truths", "bool")
+    field.data.write([True, False])
+    assert (round(field).fieldtype, round(field).data[:].tolist()) == ("numeric,int64", [1, 0])
+    assert round(field, 1).data[:].tolist() == [1, 0]

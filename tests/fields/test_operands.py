@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import operator
+import pickle
 from decimal import Decimal
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from exetera_zarr import Session
 from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, RowError
+from support.missing import brought
 
 INTS = {"int8": (-128, 127), "uint8": (0, 255), "int64": (-(2**63), 2**63 - 1)}
 INTS["uint64"] = (0, 2**64 - 1)
@@ -293,6 +295,11 @@ REFUSED = {
     "a list of fields": (lambda t: np.concatenate([t["n"], t["n"]]), DataError, "missing values"),
     "row numbers missing": (lambda t: t["big"].apply_index(t["n"]), RowError, "is missing"),
     "row numbers masked": (lambda t: t["n"].data[MASKED - 1], RowError, "at position 2"),
+    "a number of pandas missing": (
+        lambda t: t["n"].data[pd.array([0, None], dtype="Int64")],
+        RowError,
+        "position 1 is missing",
+    ),
     "isin Decimal": (lambda t: t["n"].isin([Decimal(1)]), ArgumentTypeError, "a Decimal"),
     "isin lists": (lambda t: t["n"].isin([[1, 3]]), ArgumentTypeError, "not lists of them"),
     "isin text": (lambda t: t["n"].isin(t["text"]), ArgumentTypeError, "holds numbers"),
@@ -319,14 +326,178 @@ def test_statistics_of_numpy_are_those_of_the_field(table):
     assert np.concatenate([table["n"].fillna(9), [4]]).tolist() == [1, 9, 3, 4]
 
 
+ABOUT_VALUES = {
+    "amin": np.amin,
+    "amax": np.amax,
+    "sum by axis": lambda a: np.sum(a, axis=0),
+    "mean of all": lambda a: np.mean(a, axis=None),
+    "mean of a name": lambda a: np.mean(a=a),
+    "std of a sample": lambda a: np.std(a, ddof=1),
+    "variance of a sample": lambda a: np.var(a, axis=0, ddof=1),
+    "count_nonzero": np.count_nonzero,
+    "ptp": np.ptp,
+    "quantile": lambda a: np.quantile(a, 0.25),
+    "percentiles": lambda a: np.percentile(a, [25, 50]),
+    "nanquantile": lambda a: np.nanquantile(a, q=0.5),
+    "histogram": lambda a: np.histogram(a, bins=2)[0],
+    "edges": lambda a: np.histogram_bin_edges(a, bins=3),
+}
+
+
+@pytest.mark.parametrize("name", ABOUT_VALUES)
+def test_functions_of_numpy_are_about_the_values_that_there_are(table, name):
+    function = ABOUT_VALUES[name]
+    for field, values in (("n", [1, 3]), ("big", [2**53 + 1, -3]), ("real", [0.1, 2.5])):
+        np.testing.assert_allclose(function(table[field]), function(np.array(values)))
+
+
+TAKING_NAN = {
+    "digitize": lambda f: np.digitize(f, [0, 1]),
+    "searchsorted": lambda f: np.searchsorted([0, 1], f),
+    "argmax": np.argmax,
+    "argmin": np.argmin,
+    "any": np.any,
+    "all": np.all,
+    "nonzero": np.nonzero,
+    "flatnonzero": np.flatnonzero,
+    "argwhere": np.argwhere,
+    "where": lambda f: np.where(f, 1, 0),
+    "a named argument": lambda f: np.digitize(x=f, bins=[0, 1]),
+}
+
+
+@pytest.mark.parametrize("name", TAKING_NAN)
+def test_a_missing_float_is_not_taken_for_a_number_by_numpy(table, name):
+    """There NaN is true, the greatest, and in the last bin."""
+    for field in ("real", "n"):
+        with pytest.raises(DataError, match=r"missing values.*fillna"):
+            TAKING_NAN[name](table[field])
+    np.testing.assert_equal(
+        TAKING_NAN[name](table["real"].fillna(0.5)), TAKING_NAN[name](np.array([0.1, 0.5, 2.5]))
+    )
+    assert np.where(table["real"].notna(), table["real"], 7.0).tolist() == [0.1, 7.0, 2.5]
+
+
+def test_numpy_does_not_wrap_whole_numbers_of_fields():
+    small, large = in_memory("int8", [-128, 127, 100]), in_memory("uint64", [2**64 - 1, 0])
+    assert np.ptp(small) == 255
+    assert np.diff(small).tolist() == [255, -27]
+    assert np.dot(small, small) == 128**2 + 127**2 + 100**2
+    assert np.inner(small, np.array([2, 2, 2], "int8")) == 2 * 99
+    assert np.ediff1d(small).tolist() == [255, -27]
+    assert np.outer(small, small).max() == 128**2
+    assert np.diff(large).tolist() == [-(2**64) + 1]
+    assert np.ptp(large) == 2**64 - 1
+    assert np.ptp(in_memory("int8", [-128, None, 127])) == 255
+    assert np.diff(in_memory("float64", [0.5, 2.0])).tolist() == [1.5]
+
+
+WRITING = {
+    "putmask": lambda f: np.putmask(f, np.array([True, False, True]), 9),
+    "place": lambda f: np.place(f, np.array([True, False, True]), [9]),
+    "put": lambda f: np.put(f, [0], [9]),
+    "copyto": lambda f: np.copyto(f, 9),
+}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_numpy_does_not_write_to_an_array_that_nobody_sees(table, name):
+    for given_to in (table["real"], table["n"].data):
+        with pytest.raises((DataError, TypeError), match=r"field\.data|array"):
+            WRITING[name](given_to)
+    assert shown(table["real"]) == [0.1, None, 2.5]
+
+
+def test_isclose_is_a_condition(table):
+    for name, value in (("real", 0.1), ("n", 1), ("big", 2**53 + 1)):
+        for found in (np.isclose(table[name], value), np.isclose(value, b=table[name])):
+            assert found.tolist() == [True, None, False]
+            assert np.array([10, 20, 30])[~found].tolist() == [30]
+    assert np.isclose(table["real"], table["half"], rtol=1e-3).tolist() == [True, None, True]
+    assert np.isclose(table["real"].fillna(0), 0.1).tolist() == [True, False, False]
+    assert (np.size(table["n"]), np.shape(table["n"]), np.ndim(table["text"])) == (3, (3,), 1)
+
+
+def test_isin_of_numpy_is_that_of_the_field(table):
+    for field, value in (("n", 1), ("real", 0.1), ("text", "a"), ("cat", "yes")):
+        wanted = table[field].isin([value])
+        assert np.isin(table[field], [value]).tolist() == wanted.tolist()
+        opposite = np.isin(table[field], [value], invert=True)
+        assert opposite.tolist() == [None if v is None else not v for v in wanted.tolist()]
+    assert np.isin([0, 1, 3], table["n"]).tolist() == [False, True, True]
+    assert np.isin([0, 1, 3], table["n"], False, True).tolist() == [True, False, False]
+    assert np.isin([0.1, 0.0], table["real"]).tolist() == [True, False]
+
+
+CHOOSING = {
+    "~": lambda found: ~found,
+    "logical_not": np.logical_not,
+    "invert": np.invert,
+    "== False": lambda found: found == False,  # noqa: E712
+    "!= True": lambda found: found != True,  # noqa: E712
+    "== 0": lambda found: found == 0,
+    "< 1": lambda found: found < 1,
+    "^ True": lambda found: found ^ True,
+    "True ^": lambda found: True ^ found,
+    "~ of a copy": lambda found: ~found.copy(),
+    "~ of a part": lambda found: ~found[:],
+    "~ of astype": lambda found: ~found.astype(bool),
+    "~ of both": lambda found: ~(found & np.array([True, True, True])),
+    "array & ~": lambda found: np.array([True, True, True]) & ~found,
+    "array, in place": lambda found: operator.iand(np.array([True, True, True]), ~found),
+    "in place": lambda found: operator.iand(~found, np.array([True, True, True])),
+    "~ or in place": lambda found: ~operator.ior(found, found),
+    "~ of parts": lambda found: ~np.concatenate([found[:1], found[1:]]),
+    "~ of append": lambda found: ~np.append(found[:1], found[1:]),
+    "pickled": lambda found: ~pickle.loads(pickle.dumps(found)),
+    "filled": lambda found: (~found).filled(),
+    "where": lambda found: np.where(~found, True, False),
+    "flatnonzero": lambda found: np.flatnonzero(~found),
+    "nonzero": lambda found: (~found).nonzero()[0],
+}
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+@pytest.mark.parametrize("field", ["n", "real", "text", "cat", "time"])
+def test_the_opposite_of_isin_chooses_nothing_that_is_missing(table, name, field):
+    """Nor where the index is of numpy or pandas, which look at no mask."""
+    first = table[field].data[:][0]
+    rows = CHOOSING[name](table[field].isin([first]))
+    assert np.array([10, 20, 30])[rows].tolist() == [30]
+    frame = pd.DataFrame({"x": [10, 20, 30]})
+    if name not in ("flatnonzero", "nonzero"):
+        assert frame[rows]["x"].tolist() == [30]
+        assert frame.loc[rows, "x"].tolist() == [30]
+        assert table.apply_filter(rows, ddf=table.dataset.create_dataframe("k"))["n"].sum() == 3
+
+
+@given(*[st.lists(st.sampled_from([True, False, None]), min_size=4, max_size=4)] * 2)
+@pytest.mark.parametrize("function", BITWISE)
+def test_answers_go_together_as_conditions_do(function, left, right):
+    """Answers of isin, fields and masked arrays, on either side."""
+    fields = [in_memory("bool", values) for values in (left, right)]
+    asked = [field.isin([True]) for field in fields]
+    wanted = shown(function(*fields))
+    plain = np.array([bool(value) for value in right])
+    assert function(*asked).tolist() == wanted
+    assert shown(function(asked[0], fields[1])) == wanted
+    assert shown(function(fields[0], asked[1])) == wanted
+    with_plain = shown(function(fields[0], plain))
+    assert function(asked[0], plain).tolist() == with_plain
+    assert function(plain, asked[0]).tolist() == with_plain
+    for one in (function(*asked), ~function(*asked)):
+        assert not one[np.ma.getmaskarray(one)].any()
+        assert not np.asarray(one)[np.ma.getmaskarray(one)].any()
+
+
 def test_what_is_stored_for_a_missing_float_is_no_number():
     """Files of ExeTera have 0 there, and a flag that says that it is none."""
     with Session() as s:
         made = s.open_dataset("memory://flags", "w", "d").create_dataframe("t")
         made.create_timestamp("date").data.write([0.0, 5.0])
-        made.create_numeric("date_set", "bool").data.write([False, True])
+        brought(made, "date_set", [False, True])
         made.create_numeric("x", "float32").data.write([0.0, 5.0])
-        made.create_numeric("x_valid", "bool").data.write([False, True])
+        brought(made, "x_valid", [False, True])
         for name in ("date", "x"):
             assert np.nanmin(np.asarray(made[name])) == 5
             assert np.median(made[name]) in (5, dt.datetime.fromtimestamp(5, dt.UTC))

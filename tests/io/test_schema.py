@@ -335,7 +335,7 @@ def test_which_fields_a_column_becomes() -> None:
     moment = Column("x", "timestamp")
     assert Date().columns("x") == DateTime().columns("x") == (moment,)
     assert Date(create_day_field=True, create_flag_field=True).columns("x") == (
-        moment,
+        Column("x", "timestamp", companion="x_set"),
         Column("x_day", "fixed_string", length=10),
         Column("x_set", "numeric", "bool"),
     )

@@ -19,6 +19,7 @@ from exetera_zarr.compat import operations
 from exetera_zarr.compat.journal import journal_table, journal_test_harness
 from exetera_zarr.engine.changes import Tolerance, differing
 from exetera_zarr.engine.streams.workspace import Workspace
+from support.missing import brought
 
 NAMES = ["", "no", "yes", "perhaps"]
 EMPTY = {"note": "", "code": b"", "score": 0.0, "sure": "", "when": 0.0, "count": 0}
@@ -461,8 +462,7 @@ def table_of(dataset, name, way, **columns):
             made.data.write(values)
             continue
         made.data.write([1 if value is None else value for value in values])
-        there = frame.create_numeric(f"{field}_valid", "bool")
-        there.data.write([value is not None for value in values])
+        brought(frame, f"{field}_valid", [value is not None for value in values])
     return frame
 
 
@@ -502,6 +502,45 @@ def test_floats_that_are_missing_are_so_in_any_way():
             table.journal(first, key, 1.0)
             found = table.journal(second, key, 2.0)
             assert (found.new, found.changed, found.unchanged) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("way", ["nan", "companion"])
+def test_a_row_that_has_no_end_is_open(way):
+    """As tables that were made elsewhere have it; it is closed as others are."""
+    with Session(row_block=2) as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "d")
+        table = table_of(dataset, "journal", "none", id=[1, 2, 3], age=[5, 6, 7])
+        table.create_timestamp("j_valid_from").data.write([10.0, 10.0, 10.0])
+        ends = table.create_timestamp("j_valid_to")
+        ends.data.write([np.nan, 20.0, np.nan] if way == "nan" else [0.0, 20.0, 0.0])
+        if way == "companion":
+            brought(table, "j_valid_to_set", [False, True, False])
+        assert table.valid_at(30).data[:].tolist() == [True, False, True]
+        assert table.valid_at(15).data[:].tolist() == [True, True, True]
+        snapshot = table_of(dataset, "new", "none", id=[1, 2, 3], age=[5, 6, 8])
+        found = table.journal(snapshot, "id", 40.0)
+        assert (found.new, found.changed, found.unchanged) == (1, 1, 1)
+        assert table.valid_at(30).data[:].tolist() == [True, False, True, False, False]
+        assert table.valid_at(50).data[:].tolist() == [True, False, False, True, True]
+
+
+@pytest.mark.parametrize("way", ["nan", "companion"])
+def test_a_row_that_has_no_beginning_is_an_error(way):
+    with Session(row_block=2) as session:
+        dataset = session.open_dataset(f"memory://{uuid.uuid4().hex}", "w", "d")
+        table = table_of(dataset, "journal", "none", id=[1, 2, 3])
+        first = table.create_timestamp("j_valid_from")
+        first.data.write([10.0, 10.0, np.nan if way == "nan" else 0.0])
+        if way == "companion":
+            brought(table, "j_valid_from_set", [True, True, False])
+        table.create_timestamp("j_valid_to").data.write([20.0] * 3)
+        snapshot = table_of(dataset, "new", "none", id=[1])
+        for asked in (lambda: table.valid_at(15), lambda: table.journal(snapshot, "id", 40.0)):
+            with pytest.raises(DataError, match=r"row 2 of the journal 'journal' .* j_valid_from"):
+                asked()
+        assert len(table["id"]) == 3
+        with pytest.raises(DataError, match="its j_valid_from is missing in some rows"):
+            dataset.create_dataframe("another").journal(table, "id")
 
 
 def test_what_is_missing_counts_where_fields_are_chosen():

@@ -256,3 +256,135 @@ threading.Thread(target=work).start()
     check(said, tmp_path / "x.zarr")
     with Session() as s:
         assert s.open_dataset(tmp_path / "x.zarr", "r", "d")["t"].keys() == ["a", "b"]
+
+
+WORDS = "ended by an exception"
+RAISING = {
+    "the script": "raise KeyError('x')",
+    "a function": "def work():\n    raise KeyError('x')\nwork()",
+    "its own hook": "sys.excepthook = lambda *error: say('hook called')\nraise KeyError('x')",
+    "a loop of asyncio": "async def main():\n    raise KeyError('x')\nasyncio.run(main())",
+    "a thread goes on": f"""
+def work():
+    {AFTER}
+    put(ds, 'b')
+threading.Thread(target=work).start()
+raise KeyError('x')
+""",
+    "an exception of a thread": """
+def work():
+    raise ValueError('y')
+(thread := threading.Thread(target=work)).start()
+thread.join()
+raise KeyError('x')
+""",
+}
+QUIET = {
+    "nothing": "",
+    "an exception that was caught": "try:\n    raise KeyError('x')\nexcept KeyError:\n    pass",
+    "sys.exit": "sys.exit(3)",
+    "committed before": "ds.commit()\nraise KeyError('x')",
+    "closed before": "session.close()\nraise KeyError('x')",
+    "a shell inside": """
+import code
+code.InteractiveInterpreter().runcode(compile('1/0', 'x', 'exec'))
+assert hasattr(sys, 'last_value')
+""",
+    "pytest": """
+import pytest
+(folder := os.path.join(os.path.dirname(__file__), 'test_x.py'))
+open(folder, 'w').write('def test_x():\\n    assert 0')
+pytest.main(['-q', '-p', 'no:cacheprovider', folder])
+assert hasattr(sys, 'last_value')
+""",
+    "IPython": """
+from IPython.core.interactiveshell import InteractiveShell
+InteractiveShell.instance().run_cell('1/0')
+assert hasattr(sys, 'last_value')
+""",
+    "a thread alone": "threading.Thread(target=lambda: 1 / 0).start()",
+    "with": """
+with Session() as s:
+    other = s.open_dataset(sys.argv[1] + '.zarr', 'a', 'd')
+    put(other, 'b')
+    ds.commit()
+    raise KeyError('x')
+""",
+}
+
+
+def ended(tmp_path, url, script, *options):
+    """What a program has said that ended with a change, and whether it succeeded."""
+    file = tmp_path / "script.py"
+    file.write_text(f"{PRELUDE}\nds = opened()\nput(ds, 'z')\nds.commit()\nput(ds, 'a')\n{script}")
+    done = subprocess.run(
+        [PYTHON, *options, str(file), str(url), "{}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdin=subprocess.DEVNULL,
+    )
+    assert "a written" in done.stdout, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "hdf5"])
+@pytest.mark.parametrize("way", RAISING)
+def test_a_program_that_is_ended_by_an_exception_says_what_became_of_its_changes(
+    tmp_path, way, suffix
+):
+    """They are kept, half a table too, since they may be the work of days; but not silently."""
+    url = tmp_path / f"x.{suffix}"
+    done = ended(tmp_path, url, RAISING[way])
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if WORDS in line]
+    assert "exetera_zarr: " in line
+    assert "(KeyError)" in line
+    assert str(url) in line
+    assert "on_error='rollback'" in line
+    assert ("hook called" if way == "its own hook" else "KeyError: 'x'") in (
+        done.stdout + done.stderr
+    )
+    with Session() as s:
+        ds = s.open_dataset(url, "r", "d")
+        assert "a" in ds["t"]
+        assert way == "a thread goes on" or f"as version {ds.version}, " in line
+        assert ("version=1) reads what was there before" in line) == (suffix == "zarr")
+
+
+@pytest.mark.parametrize("way", QUIET)
+def test_a_program_that_ends_otherwise_says_nothing_of_it(tmp_path, way):
+    done = ended(tmp_path, tmp_path / "x.zarr", QUIET[way])
+    assert WORDS not in done.stderr, done.stderr
+
+
+def test_an_exception_before_an_interactive_session_does_not_end_the_program(tmp_path):
+    done = ended(tmp_path, tmp_path / "x.zarr", "raise KeyError('x')", "-i")
+    assert "KeyError: 'x'" in done.stderr
+    assert WORDS not in done.stderr
+
+
+def test_a_script_that_is_run_for_exetera_says_it_as_well(tmp_path):
+    """Though there an exception leaves the script, and not the program."""
+    run_it = "from exetera_zarr.cli import main; main()"
+    (starter := tmp_path / "starter.py").write_text(run_it)
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import exetera.core.session as sessions\n"
+        f"ds = sessions.Session().open_dataset({str(tmp_path / 'y.hdf5')!r}, 'w', 'd')\n"
+        "ds.create_dataframe('t').create_numeric('a', 'int8').data.write([1])\n"
+        "raise KeyError('x')\n"
+    )
+    done = subprocess.run(
+        [PYTHON, str(starter), "run", str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 1
+    assert WORDS in done.stderr
+    assert "KeyError: 'x'" in done.stderr

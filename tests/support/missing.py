@@ -15,6 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from exetera_zarr import DataFrame, Dataset, Session
+from exetera_zarr.fields.base import new_field
+from exetera_zarr.fieldtypes import numeric_attributes
 
 CODES = {"f": 3, "m": 4}
 DAYS = [dt.datetime(2020, 1, day, tzinfo=dt.UTC) for day in (1, 2)]
@@ -113,8 +115,15 @@ def columns_of(kinds: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> dic
     return {name: list(column) for name, column in zip(kinds, columns, strict=True)}
 
 
+def brought(table: DataFrame, name: str, values: Any, nformat: str = "bool") -> Any:
+    """A field as ExeTera or an older release wrote it, of which its name may say what it means."""
+    field = new_field(table.dataset.session, numeric_attributes(nformat), table.group, name, table)
+    field.append(np.asarray(values, nformat))
+    return field
+
+
 WAYS = ("none", "masked", "by name")
-"""How one may say that a value is missing: None, a masked array, a companion of one's own."""
+"""How one may say that a value is missing: None, a masked array, a companion of older files."""
 
 
 def write(
@@ -145,8 +154,7 @@ def write_column(field: Any, column: Column, kind: Kind, way: str = "none") -> N
         field.data.write(column)
     else:
         field.data.write(filled)
-        companion = field.dataframe.create_numeric(field.name + kind.suffix, "bool")
-        companion.data.write(~np.array(missing, bool))
+        brought(field.dataframe, field.name + kind.suffix, ~np.array(missing, bool))
 
 
 def visible(table: DataFrame) -> list[str]:

@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exetera_zarr import DataError, NameTakenError, Session, merge
+from exetera_zarr import DataError, NameTakenError, Session, import_csv, merge
+from exetera_zarr.compat.field_importers import DateTimeImporter, NumericImporter
+from exetera_zarr.conversion.datasets import convert
+from exetera_zarr.io.schema.definitions import DateTime, Numeric
+from exetera_zarr.tables import dataframe as dataframes
+from exetera_zarr.tables import dataset as datasets
 from support.missing import (
+    DAYS,
     NAMES,
     ROWS,
+    brought,
     close_scratch,
     examples,
     merged_rows,
@@ -258,7 +265,7 @@ def test_a_companion_of_another_length_is_an_error():
     with Session() as s:
         table = s.open_dataset(url(), "w", "d").create_dataframe("t")
         table.create_numeric("age", "int8").data.write([1, 2, 3])
-        table.create_numeric("age_valid", "bool").data.write([True, False])
+        brought(table, "age_valid", [True, False])
         with pytest.raises(DataError, match=r"age has 3 rows, but field t/age_valid"):
             table["age"].mean()
 
@@ -278,11 +285,11 @@ def test_a_name_decides_where_there_is_no_link():
     with Session() as s:
         table = s.open_dataset(url(), "w", "d").create_dataframe("t")
         table.create_numeric("age", "int8").data.write([34, 0, 51])
-        table.create_numeric("age_valid", "bool").data.write([True, False, True])
+        brought(table, "age_valid", [True, False, True])
         table.create_timestamp("seen").data.write([0.0, 5.0, 10.0])
-        table.create_numeric("seen_set", "bool").data.write([False, True, True])
+        brought(table, "seen_set", [False, True, True])
         table.create_numeric("size", "int8").data.write([1, 2, 3])
-        table.create_numeric("size_valid", "int8").data.write([0, 0, 0])
+        brought(table, "size_valid", [0, 0, 0], "int8")
         assert table["age"].mean() == 42.5
         assert table["seen"].count() == 2
         assert table["size"].mean() == 2
@@ -403,3 +410,283 @@ def test_fields_of_two_sides_are_no_companions_of_each_other(how):
             merge(left, right, out, *keys, how=how)
             assert out["age"].mean() == 5.5
             assert out["age_valid"].data[:].tolist() == [False, True]
+
+
+USERS_OWN = {
+    "create after": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("age_valid", "bool").data.write(flags),
+    ),
+    "create before": lambda t, flags: (
+        t.create_numeric("age_valid", "bool").data.write(flags),
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+    ),
+    "assign a condition": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.__setitem__("age_valid", t["age"] > 40),
+    ),
+    "rename the flag": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("ok", "bool").data.write(flags),
+        t.rename("ok", "age_valid"),
+    ),
+    "rename the field": lambda t, flags: (
+        t.create_numeric("years", "int8").data.write([34, 0, 51]),
+        t.create_numeric("age_valid", "bool").data.write(flags),
+        t.rename({"years": "age"}),
+    ),
+    "swap": lambda t, flags: (
+        t.create_numeric("age_valid", "int8").data.write([34, 0, 51]),
+        t.create_numeric("age", "bool").data.write(flags),
+        t.rename({"age": "age_valid", "age_valid": "age"}),
+    ),
+    "move": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("ok", "bool").data.write(flags),
+        dataframes.move(t["ok"], t, "age_valid"),
+    ),
+    "from another table": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        brought(other := t.dataset.create_dataframe("other"), "age_valid", flags),
+        dataframes.move(other["age_valid"], t, "age_valid"),
+    ),
+    "create_like": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("ok", "bool").create_like(t, "age_valid").data.write(flags),
+        t["ok"].data.write(flags),
+    ),
+    "create_like of the session": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("ok", "bool").data.write(flags),
+        t.dataset.session.create_like(t["ok"], t, "age_valid").data.write(flags),
+    ),
+    "create_like by a group": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+        t.create_numeric("ok", "bool").create_like(t.group, "age_valid").data.write(flags),
+        t["ok"].data.write(flags),
+    ),
+    "the field anew": lambda t, flags: (
+        t.create_numeric("age", "int8").data.write([3, 0, 5]),
+        brought(t, "age_valid", flags),
+        t.__delitem__("age"),
+        t.create_numeric("age", "int8").data.write([34, 0, 51]),
+    ),
+    "filtered to a table that has the other": lambda t, flags: (
+        brought(t, "age_valid", flags),
+        write(t.dataset.create_dataframe("o"), [(34,), (0,), (51,)], {"age": "int8"}).apply_filter(
+            [True] * 3, ddf=t
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", USERS_OWN)
+def test_what_a_person_calls_so_is_no_companion(way):
+    """A field of bool that a person makes says nothing of others, whatever it is called."""
+    with scratch() as ds:
+        table, flags = ds.create_dataframe("t"), [False, False, True]
+        USERS_OWN[way](table, flags)
+        copy = ds.create_dataframe("copy", table)
+        filtered = table.apply_filter(np.ones(3, bool), ds.create_dataframe("filtered"))
+        merge(table, table, ds.create_dataframe("out"), "age", "age", right_fields=[])
+        for each in (table, copy, filtered, ds["out"]):
+            assert each.companions() == {}
+            assert each["age"].mean() == pytest.approx(85 / 3)
+            assert each["age_valid"].data[:].tolist() == flags
+        del table["age_valid"]
+        assert table["age"].count() == 3
+
+
+def test_links_by_name_go_with_copies_of_the_table():
+    """Though nothing that is made in this face gets one by its name."""
+    with scratch() as ds:
+        rows, kinds = [(5, None), (None, DAYS[0])], {"age": "int8", "when": "moment"}
+        table = write(ds.create_dataframe("t"), rows, kinds, "by name")
+        ds["a copy"] = table
+        table.apply_index([0, 1], ds.create_dataframe("rows"))
+        table.sort_values("age", ds.create_dataframe("sorted"))
+        dataframes.copy(table["age"], ds.create_dataframe("fields"), "age")
+        dataframes.copy(table["when"], ds["fields"], "when")
+        datasets.move(ds["a copy"], ds, "moved")
+        for name in ("rows", "sorted", "fields", "moved"):
+            assert values_of(ds[name], list(kinds)) == [
+                {"age": 5, "when": None},
+                {"age": None, "when": DAYS[0]},
+            ]
+        with pytest.raises(DataError, match=r"which rows of 'age' have a value"):
+            del table["age_valid"]
+        table["age"].data.write([7])  # whose companion is written later
+        table.copy_rows(ds.create_dataframe("ragged"))
+        ds["ragged"]["age_valid"].data.write([True])
+        assert ds["ragged"]["age"].mean() == 6
+
+
+@pytest.mark.parametrize("order", [["age", "age_valid"], ["age_valid", "age"]])
+@pytest.mark.parametrize("way", ["none", "by name"])
+def test_fields_are_copied_one_after_the_other(order, way):
+    """As scripts do, over all names of a table, companions among them."""
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), [(5,), (None,), (6,)], {"age": "int8"}, way)
+        other = ds.create_dataframe("other")
+        for name in order:
+            other[name] = table[name]
+        assert other["age"].isna().data[:].tolist() == [False, True, False]
+        assert other["age_valid"].data[:].tolist() == [True, False, True]
+        with pytest.raises(NameTakenError, match="age_valid"):
+            other["age_valid"] = ~table["age_valid"]
+
+
+def test_the_flag_of_a_merge_and_a_field_are_copied_out():
+    with scratch() as ds:
+        out = merged(ds)
+        for number, order in enumerate([["town", "valid_r"], ["valid_r", "town"], ["valid_r"]]):
+            other = ds.create_dataframe(str(number))
+            for name in order:
+                other[name] = out[name]
+            assert other["valid_r"].data[:].tolist() == [True, False]
+            if "town" in order:
+                assert other["town"].isna().data[:].tolist() == [False, True]
+                del other["valid_r"]
+                assert other["town"].isna().data[:].tolist() == [False, True]
+
+
+def test_a_companion_is_not_moved_away_from_its_field():
+    """Nor is a copy of it left behind by the try."""
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), [(5,), (None,)], {"age": "int8"})
+        other = ds.create_dataframe("other")
+        with pytest.raises(DataError, match="which rows of 'age' have a value"):
+            dataframes.move(table["age_valid"], other, "age_valid")
+        assert other.keys() == []
+        assert table["age"].isna().data[:].tolist() == [False, True]
+
+
+@pytest.mark.parametrize("ending", ["zarr", "hdf5"])
+def test_what_a_name_means_outlasts_a_commit(tmp_path, ending):
+    """ExeTera's flag is a companion where it was written, a person's own is not."""
+    place = str(tmp_path / f"x.{ending}")
+    with Session(exetera=True) as s:
+        table = s.open_dataset(place, "w", "d").create_dataframe("t")
+        for name in ("age", "size"):
+            table.create_numeric(name, "int8").data.write([34, 0, 51])
+        table.create_numeric("age_valid", "bool").data.write([True, False, True])
+    with Session() as s:
+        table = s.open_dataset(place, "r+", "d")["t"]
+        table["size_valid"] = table["size"] > 40
+        assert (table["age"].mean(), table["size"].mean()) == (42.5, 85 / 3)
+    for way in ("as it is", "converted"):
+        if way == "converted":
+            convert(place, place := str(tmp_path / ("y.hdf5" if ending == "zarr" else "y.zarr")))
+        with Session() as s:
+            table = s.open_dataset(place, "r", "d")["t"]
+            assert (table["age"].mean(), table["size"].mean()) == (42.5, 85 / 3)
+
+
+@pytest.mark.parametrize("exetera", [False, True])
+def test_flags_of_imports_are_companions(tmp_path, exetera):
+    """Of numbers and of dates, whoever imported them; of a column called so, they are not."""
+    place = url()
+    with Session(exetera=exetera) as s:
+        ds = s.open_dataset(place, "w", "d")
+        schema = {
+            "age": Numeric("int8"),
+            "seen": DateTime(create_flag_field=True),
+        }
+        (file := tmp_path / "x.csv").write_text("age,seen\n5,2020-01-01 00:00:00\n,\n7,\n")
+        import_csv(ds, "t", file, schema)
+        importers = ds.create_dataframe("u")
+        for name, of in (
+            ("n", NumericImporter(s, importers, "n", "int8")),
+            ("d", DateTimeImporter(s, importers, "d", create_flag_field=True)),
+        ):
+            of.write_part([b"5", b""] if name == "n" else [b"2020-01-01 00:00:00", b""])
+            of.complete()
+    with Session() as s:
+        ds = s.open_dataset(place, "r", "d")
+        assert ds["t"].companions() == {"age": "age_valid", "seen": "seen_set"}
+        assert (ds["t"]["age"].mean(), ds["t"]["seen"].count()) == (6, 1)
+        assert ds["u"].companions() == {"n": "n_valid", "d": "d_set"}
+        assert (ds["u"]["n"].count(), ds["u"]["d"].count()) == (1, 1)
+
+
+def test_a_column_called_as_a_flag_would_be_says_nothing(tmp_path):
+    with Session() as s:
+        ds = s.open_dataset(url(), "w", "d")
+        schema = {"age": Numeric("int8", validation_mode="strict"), "age_valid": Numeric("bool")}
+        (file := tmp_path / "x.csv").write_text("age,age_valid\n5,True\n7,False\n")
+        import_csv(ds, "t", file, schema)
+        assert ds["t"]["age"].mean() == 6
+
+
+ROW_ERRORS = {
+    "no such row": lambda f: f.data.__setitem__(7, 1),
+    "no such row, for nothing": lambda f: f.data.__setitem__(7, None),
+    "no such rows": lambda f: f.data.__setitem__([0, 7], [None, 1]),
+    "a short mask": lambda f: f.data.__setitem__(np.array([True]), [None]),
+    "too many": lambda f: f.data.__setitem__(slice(0, 2), [1, None, 3]),
+    "too many by number": lambda f: f.data.__setitem__([0, 1], [1, None, 3]),
+    "many for one": lambda f: f.data.__setitem__(0, [None, 1]),
+    "text": lambda f: f.data.__setitem__("a", None),
+    "a number that does not fit": lambda f: f.fillna(300),
+    "no number": lambda f: f.fillna("a"),
+    "values": lambda f: f.fillna([1, 2]),
+    "a field": lambda f: f.fillna(f),
+    "none": lambda f: f.fillna(None),
+    "nan": lambda f: f.fillna(math.nan),
+}
+
+
+@pytest.mark.parametrize("values", [[1, None], [1, 2]])
+@pytest.mark.parametrize("name", ROW_ERRORS)
+def test_errors_are_about_the_field_that_was_named(name, values):
+    """And not about its companion, or one in memory; nothing is changed, nor made."""
+    with scratch() as ds:
+        table = ds.create_dataframe("t")
+        (field := table.create_numeric("n", "int8")).data.write(values)
+        names = list(table)
+        with pytest.raises((DataError, TypeError, IndexError), match="field t/n") as raised:
+            ROW_ERRORS[name](field)
+        assert "in memory" not in str(raised.value)
+        assert "n_valid" not in str(raised.value)
+        assert list(table) == names
+        assert values_of(table) == [{"n": value} for value in values]
+
+
+@pytest.mark.parametrize("kind", ["moment", "float64", "text", "fixed", "category"])
+def test_what_fillna_cannot_fill_in_names_the_field(kind):
+    with scratch() as ds:
+        table = write(ds.create_dataframe("t"), [(None,)], {"n": kind})
+        wrong = {"moment": "abc", "float64": math.nan, "text": 3, "fixed": "x" * 99}
+        with pytest.raises((DataError, TypeError), match="field t/n"):
+            table["n"].fillna(wrong.get(kind, 99))
+
+
+@pytest.mark.parametrize("values", [[None, 300], [None, None, 300], [3, None, 300]])
+def test_a_value_that_does_not_fit_is_told_by_its_own_place(values):
+    """And not by that of what is missing before it."""
+    with scratch() as ds:
+        field = ds.create_dataframe("t").create_numeric("n", "int8")
+        with pytest.raises(DataError, match=f"value {len(values) - 1} of those given, 300"):
+            field.data.write(values)
+        with pytest.raises(DataError, match=f"value {len(values) - 1} of those given, 300"):
+            field.data.write(np.ma.masked_invalid(np.array(values, float)))
+        assert len(field) == 0
+
+
+def test_keys_of_a_merge_come_in_lists_as_those_of_groups_do():
+    with scratch() as ds:
+        kinds = {"id": "int8", "code": "fixed"}
+        table = write(ds.create_dataframe("t"), [(1, "a"), (None, "b"), (2, None)], kinds)
+        found = []
+        for number, keys in enumerate([["id", "code"], ("id", "code"), [table["id"], "code"]]):
+            out = ds.create_dataframe(str(number))
+            merge(table, table, out, left_on=keys, right_on=keys, right_fields=["id"])
+            found.append(values_of(out))
+        assert found[0] == found[1] == found[2]
+        assert [row["id_r"] for row in found[0]] == [1, None, 2]
+        for wrong in ("id", [], ["id"], {"id", "code"}):
+            with pytest.raises(ValueError, match=r"left_on|keys"):
+                merge(
+                    table, table, ds.create_dataframe("w"), left_on=wrong, right_on=["id", "code"]
+                )
+            del ds["w"]

@@ -182,16 +182,14 @@ class Chains(RuleBasedStateMachine):
     def free_names(self) -> list[str]:
         """Names that a field can get; those of companions that nobody has named are among them."""
         given = {n for n in self.table if COMPANION_OF not in self.table[n].group.attributes}
-        free = [n for n in NEW_NAMES if n not in given]
-        # Companions of the user's speak for what has their name, so this would be a question.
-        return [n for n in free if not given & {n + suffix for suffix in ("_valid", "_set")}]
+        return [n for n in NEW_NAMES if n not in given]
 
     @rule(data=st.data(), swap=st.booleans())
     def rename(self, data: Any, swap: bool) -> None:
         names = self.any_of_names(data, "names", 2)
         free = self.free_names()
         if any(self.kinds[name] == "bool" for name in names):
-            free = [name for name in free if not name.endswith(("_valid", "_set"))]
+            free = [name for name in free if name not in self.table]  # nor is one of bool taken
         if swap and len(names) == 2:
             new = dict(zip(names, reversed(names), strict=True))
         elif free:

@@ -17,6 +17,7 @@ from exetera_zarr.tables.session_joins import INVALID_INDEX
 from support.missing import (
     DAYS,
     KINDS,
+    brought,
     close_scratch,
     examples,
     merged_rows,
@@ -457,7 +458,7 @@ def test_the_faces_differ(exetera, place):
         )
         table = ds.create_dataframe("t")
         table.create_numeric("n", "int8").data.write(np.array([2, 0, 3]))
-        table.create_numeric("n_valid", "bool").data.write(np.array([True, False, True]))
+        brought(table, "n_valid", [True, False, True])
         table.create_numeric("m", "float64").data.write(np.array([np.nan, 1.0, 2.0]))
         field, spans = table["n"], np.array([0, 2, 3])
         nothing = 0 if exetera else None

@@ -221,8 +221,8 @@ def test_csv_that_makes_no_sense(table, tmp_path):
     path = tmp_path / "x.csv"
     short = table.dataset.create_dataframe("short").create_numeric("n", "bool")
     for wrong in (
-        {"row_filter": table["n"]},
-        {"row_filter": [True] * 10},
+        {"row_filter": [1, 0, 3]},
+        {"row_filter": [True] * 9},
         {"row_filter": short},
         {"row_filter": np.ones(9, bool)},
         {"column_filter": "nope"},

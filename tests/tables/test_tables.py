@@ -284,6 +284,8 @@ def test_a_failed_operation_leaves_the_tables_as_they_were(dataset, table, place
         table.apply_index(np.array([0, 11]))
     with pytest.raises(ValueError, match="filter"):
         table.apply_filter([1] * 11)
+    with pytest.raises(IndexError, match="filter"):
+        table.apply_filter([True] * 10)
     with pytest.raises(TypeError):
         table.apply_filter(np.ones(11, bool), "other")
     assert as_lists(table) == before

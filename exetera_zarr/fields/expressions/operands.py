@@ -69,7 +69,8 @@ def _plain_numbers(field: Field, other: Any, function: Callable[..., Any], hint:
     if is_number(other):
         return other
     if _has_rows(other):
-        return _array_of(field, other, numbers, 0)
+        # By the type of the blank & and | know that these are conditions, which may be decided.
+        return _array_of(field, other, numbers, field.dtype_of_rows.type(0))
     raise ArgumentTypeError(_mismatch(field, other, hint))
 
 

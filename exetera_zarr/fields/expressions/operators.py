@@ -519,6 +519,8 @@ class Arithmetic(Comparison):
 
     def __round__(self, digits: int | None = None) -> NumericField:
         self.operand(0, operator.add)
+        if self.dtype_of_rows == np.bool_:
+            return cast("NumericField", +self)  # whole numbers, as of Python's own True and False
         places = digits or 0
         return cast(
             "NumericField", compute(lambda values: exact_integers.rounded(values, places), self)

@@ -2,7 +2,8 @@
 
 A float that is NaN is missing as well, with or without a companion. The link from a field to its
 companion is an attribute of the field; where that is absent, as in files of ExeTera and older
-datasets, the name decides: ``age_valid`` of ``age``, ``date_set`` of ``date``.
+datasets, the name decides: ``age_valid`` of ``age``, ``date_set`` of ``date``. Nothing that is made
+in the native face gets a link by its name: a person who calls a field so may mean anything by it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ __all__ = [
     "keep_apart",
     "link",
     "masked_reader",
+    "owners_by_name",
     "present",
+    "without_meaning",
 ]
 
 COMPANION = "companion"
@@ -50,8 +53,9 @@ COMPANION = "companion"
 COMPANION_OF = "companion_of"
 """The attribute of a companion that was made by itself: it goes, and gives way, with its field."""
 BY_LINK = "by_link"
-"""The attribute of a companion by links alone: a name that fits another field says nothing."""
+"""The attribute of a field that is a companion by links alone: its name says nothing."""
 _SUFFIXES = {"numeric": ("_valid",), "timestamp": ("_set", "_valid")}
+_ALL_SUFFIXES = tuple({suffix for suffixes in _SUFFIXES.values() for suffix in suffixes})
 
 
 def companion_of(field: Field, *, as_long: bool = True) -> Field | None:
@@ -108,10 +112,7 @@ def is_shared(field: Field, companion: Field) -> bool:
         return False
     if companion.name in _names_by_rule(field) and BY_LINK not in about:
         return False  # the flag of a merge has another name, or was renamed
-    return any(
-        name != field.name and frame.group.group(name).attributes.get(COMPANION) == companion.name
-        for name in frame
-    )
+    return any(name != field.name for name in frame.group.with_attribute(COMPANION, companion.name))
 
 
 def is_made_for(field: Field, companion: Field) -> bool:
@@ -121,6 +122,26 @@ def is_made_for(field: Field, companion: Field) -> bool:
 
 def _names_by_rule(field: Field) -> list[str]:
     return [f"{field.name}{suffix}" for suffix in _SUFFIXES.get(field.type_name, ())]
+
+
+def owners_by_name(name: str) -> list[str]:
+    """The names of the fields that one of this name may be the companion of."""
+    return [name.removesuffix(suffix) for suffix in _ALL_SUFFIXES if name.endswith(suffix)]
+
+
+def without_meaning(name: str, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    The attributes of a field that a person gives a name: it is no companion by that name.
+
+    Parameters
+    ----------
+    name
+        The name.
+    attributes
+        Those that it has otherwise.
+    """
+    fits = bool(owners_by_name(name)) and can_be_companion(attributes)
+    return {**attributes, BY_LINK: True} if fits and COMPANION_OF not in attributes else attributes
 
 
 def says_by_its_name(attributes: Mapping[str, Any], name: str) -> bool:
@@ -155,7 +176,7 @@ def link(field: Group, companion: Group, *, owner: str | None) -> None:
 
 
 def keep_apart(field: Field) -> None:
-    """Have a field that has no link say nothing by its name: it is no companion of this one."""
+    """After a field got its name: have none that is there be its companion by that name."""
     if field.face.sees_missing and COMPANION not in field.group.attributes:
         found = companion_of(field, as_long=False)
         if found is not None:

@@ -298,11 +298,12 @@ class DateTime:
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """Return the fields that a column of this name becomes."""
-        found = [Column(name, "timestamp")]
+        flag = f"{name}_set" if self.has_flag else ""
+        found = [Column(name, "timestamp", companion=flag)]
         if self.has_day:
             found.append(Column(f"{name}_day", "fixed_string", length=DAY_LENGTH))
-        if self.has_flag:
-            found.append(Column(f"{name}_set", "numeric", "bool"))
+        if flag:
+            found.append(Column(flag, "numeric", "bool"))
         return tuple(found)
 
 

@@ -61,6 +61,8 @@ class Draft(sharing.SharedDraft):
         Whether links that lead out of the file are followed.
     """
 
+    keeps_versions = False
+
     def __init__(
         self,
         place: Place,
