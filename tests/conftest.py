@@ -24,7 +24,11 @@ from support.servers import GCSServer, S3Server, Server
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 settings.register_profile(
-    "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "ci",
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.register_profile("quick", parent=settings.get_profile("ci"), max_examples=10)
 settings.register_profile("nightly", parent=settings.get_profile("ci"), max_examples=1000)
