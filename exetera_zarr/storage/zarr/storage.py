@@ -75,7 +75,7 @@ class ZarrStorage(DraftStorage[Draft]):
         return draft.vacuum(expire, orphans_older_than, all_of)
 
     def compact(self, table: str | None = None) -> None:
-        with self.changing() as draft:
+        with self.changing() as draft, draft.atomic():
             nodes = draft.root.groups.values() if table is None else [draft.root.groups[table]]
             for node in nodes:
                 for part in (node, *node.groups.values()):
