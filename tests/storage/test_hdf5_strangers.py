@@ -561,7 +561,12 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_name(there, name, capsys):
-    made(there, lambda file: field(file, "numeric,int8", name).create_dataset("values", data=[1], dtype="i1"))
+    made(
+        there,
+        lambda file: field(file, "numeric,int8", name).create_dataset(
+            "values", data=[1], dtype="i1"
+        ),
+    )
     errors = used(there)
     assert errors["_read"] is None
     assert "\x1b" not in capsys.readouterr().out

@@ -62,24 +62,24 @@ def make_grown(folder: Path) -> Path:
     """A dataset with packs, segments and manifests that have changes; the same each time."""
     place = folder / "theirs.zarr"
     numbers = itertools.count(1)
-    with mock.patch("secrets.token_hex", lambda size=16: f"{next(numbers):0{2 * size}x}"):
-        with Session(row_block=16) as session:
-            dataset = session.open_dataset(str(place), "w", "theirs")
-            for table in ("t", "u", "v"):
-                frame = dataset.create_dataframe(table)
-                frame.create_numeric("number", "int32")
-                frame.create_numeric("flag", "bool")
-                frame.create_categorical("sex", "int8", {"f": 0, "m": 1})
-                frame.create_timestamp("when")
-                frame.create_fixed_string("code", 3)
-                frame.create_indexed_string("note")
-                for name, values in _rows(12, 0).items():
-                    frame[name].data.write(values)
+    plain = mock.patch("secrets.token_hex", lambda size=16: f"{next(numbers):0{2 * size}x}")
+    with plain, Session(row_block=16) as session:
+        dataset = session.open_dataset(str(place), "w", "theirs")
+        for table in ("t", "u", "v"):
+            frame = dataset.create_dataframe(table)
+            frame.create_numeric("number", "int32")
+            frame.create_numeric("flag", "bool")
+            frame.create_categorical("sex", "int8", {"f": 0, "m": 1})
+            frame.create_timestamp("when")
+            frame.create_fixed_string("code", 3)
+            frame.create_indexed_string("note")
+            for name, values in _rows(12, 0).items():
+                frame[name].data.write(values)
+        dataset.commit()
+        for first, count in ((12, 5), (17, 2), (19, 1)):
+            for name, values in _rows(count, first).items():
+                dataset["t"][name].data.write(values)
             dataset.commit()
-            for first, count in ((12, 5), (17, 2), (19, 1)):
-                for name, values in _rows(count, first).items():
-                    dataset["t"][name].data.write(values)
-                dataset.commit()
     return place
 
 

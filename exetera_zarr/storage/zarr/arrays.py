@@ -14,6 +14,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.remote.limits import at_most
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
 from exetera_zarr.storage.zarr.packs import PackCache
@@ -31,6 +32,8 @@ __all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
 _BYTES_BLOCK = 8 << 20
 _LARGEST_CHUNK = 32 << 20
 _MANY = 1024
+_HEAD = 1 << 16
+"""Bytes that a chunk may have besides its elements."""
 _serials = itertools.count()
 
 
@@ -271,7 +274,8 @@ class DraftArray:
             return
         there = -(-min(stored.length, self.length) // self.block)
         numbers = [n for n in following if n < there and n not in self._blocks]
-        ahead.expect(map(stored.key, numbers), stored.chunk * self.dtype.itemsize)
+        size = stored.chunk * self.dtype.itemsize
+        ahead.expect(map(stored.key, numbers), size, self._most())
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Block number, and first and last element within the block, of each block touched."""
@@ -349,9 +353,17 @@ class DraftArray:
 
     def _fetch(self, key: str, *, again: bool = False) -> bytes:
         try:
-            return self.context.store.get_again(key) if again else self.context.ahead.get(key)
+            with at_most(self._most()):
+                return self.context.store.get_again(key) if again else self.context.ahead.get(key)
         except FileNotFoundError as error:
             raise self.context.gone(key) from error
+
+    def _most(self) -> int:
+        """Bytes that a chunk can take, also one that cannot be compressed, or is a shard."""
+        stored = self.stored
+        rows = self.block if stored is None else max(self.block, stored.chunk)
+        size = rows * self.dtype.itemsize
+        return (2 * size if stored is not None and not stored.native else size) + size // 64 + _HEAD
 
     def _copy(self, source: str, target: str) -> None:
         try:

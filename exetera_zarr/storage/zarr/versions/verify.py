@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["problems"]
 
 _MOST = 100
-"""Chunks of a field, and manifests, that are named: a document can claim millions that never were."""
+"""Chunks of a field, or manifests, that are named: a document can claim millions of either."""
 
 
 def problems(draft: Draft, kept: Sequence[int]) -> Iterator[str]:
