@@ -397,6 +397,7 @@ PATHS = {
     "no scheme": "://",
     "a scheme of code": "python://os.system",
     "a chain": "zip://x::/dev/zero",
+    "an archive without end": "zip::/dev/zero",
     "a port beyond": "http://127.0.0.1:99999/x",
     "a pattern": "/nowhere/[*",
     "a query": "file://x?y#z",
@@ -432,5 +433,6 @@ def test_a_path_that_the_command_is_given(tmp_path, monkeypatch, path):
         assert ended.exit_code != 0, (given, ended.output)
         assert isinstance(ended.exception, SystemExit), (given, ended.exception)
         assert "\x1b" not in ended.output
+        assert "MemoryError" not in ended.output
     assert list(tmp_path.iterdir()) == [inside]
     assert Path("/dev/null").stat().st_size == 0
