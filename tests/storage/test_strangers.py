@@ -263,6 +263,22 @@ def test_chunks_without_number(theirs, blocks):
     use_it_all(theirs)
 
 
+@pytest.mark.parametrize("number", [10**10 - 10, 10**9, 5000])
+@pytest.mark.parametrize("keep", [{"versions": 1, "seconds": 0}, {"versions": 3, "seconds": None}])
+def test_versions_without_number(theirs, number, keep):
+    """All from the first one on are said to be kept, and there is none of them."""
+    facts = {"version": number, "kept": [[0, 0.0], [number, 0.0]], "keep": keep}
+    forge(theirs, lambda document: document["attributes"]["exetera"].update(facts))
+    for path in sorted((theirs / "__exetera__/commits").iterdir())[1:]:
+        path.unlink()
+    newest = next((theirs / "__exetera__/commits").iterdir())
+    newest.rename(newest.with_name(f"{10**10 - 1 - number:010d}.json"))
+    errors = use_it_all(theirs)
+    assert errors["_read"] is None
+    assert isinstance(errors["_verify"], CorruptDataError)
+    assert len(str(errors["_verify"])) < 10_000
+
+
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize(
     "where", ["attributes", "consolidated_metadata", "metadata", "exetera", "node", "all"]
