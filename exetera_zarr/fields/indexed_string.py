@@ -82,6 +82,10 @@ class IndexedStringField(Text, Field):
     def _append(self, offsets: AnyArray, data: AnyArray, *, given: bool) -> None:
         index, values = self.array("index"), self.array("values")
         base = int(index.read(len(index) - 1, len(index))[0]) if len(index) else 0
+        if not 0 <= base <= len(values):
+            raise CorruptDataError(
+                f"{self.phrase()}: its last offset is {base}, and it has {len(values)} bytes"
+            )
         # Bytes past the last offset are what a failed append left behind: they are overwritten.
         left_over = min(len(values) - base, len(data))
         if left_over:

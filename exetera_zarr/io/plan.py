@@ -254,7 +254,8 @@ def _is_rejects(file: CsvInput) -> bool:
 
 
 def _own_columns(file: CsvInput) -> list[str]:
-    return [name for name in file.names if not (_is_rejects(file) and name in REJECT_COLUMNS)]
+    hidden = REJECT_COLUMNS if _is_rejects(file) else ()
+    return [name for name in file.names if name not in hidden]
 
 
 def _sources(

@@ -77,6 +77,8 @@ def _values(column: Column, mask: AnyArray | None) -> Any:
         found[:] = texts
         if mask is not None:
             found[~mask] = None
+        if is_strings(column) and not strings.is_text(column):
+            return pd.Series(found, dtype=object)  # pandas' own texts have no surrogates
         return found
     if mask is None:
         return column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import os
 import time
@@ -743,6 +744,33 @@ def test_the_limits_without_options(
     monkeypatch.setattr(Way, "options", lambda *_: given)
     found = outcome(way, server)
     assert isinstance(found, ExeteraError)
+
+
+TAGS = {
+    "ETag": '"1"',
+    "X-Goog-Generation": "1",
+    "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",
+}
+CHUNKS: dict[str, tuple[bytes, dict[str, str]]] = {
+    "zeros": (bytes(3 << 20), TAGS),
+    "gzip": (gzip.compress(bytes(3 << 20)), {"Content-Encoding": "gzip", **TAGS}),
+}
+
+
+@pytest.mark.parametrize("way", OBJECTS[:3], ids=lambda way: way.name)
+@pytest.mark.parametrize("body", CHUNKS.values(), ids=CHUNKS)
+def test_a_chunk_is_as_large_as_its_array_can_need(
+    body: tuple[bytes, dict[str, str]], way: Way, pair: tuple[Hostile, Hostile]
+) -> None:
+    """Its document says how large; a body that an object in general may have is too much."""
+    server, _ = pair
+    server.trick = lambda it, asked: (
+        keys.is_chunk(asked.key.removeprefix("study.zarr/")) and it.reply(200, *body)
+    )
+    found = outcome(way, server)
+    assert isinstance(found, ExeteraError)
+    unpacked = way.scheme != "s3" or "Content-Encoding" not in body[1]  # whose client does not
+    assert ("more than is taken" if unpacked else "checksum") in str(found)
 
 
 @pytest.mark.parametrize("way", OBJECTS[:3], ids=lambda way: way.name)

@@ -9,9 +9,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numcodecs import zstd
 
 from exetera_zarr import CorruptDataError, ExeteraError, Session
 from support.strangers import below, forge, forge_bytes, make, nothing_else_changes, use_it_all
@@ -261,6 +263,22 @@ def test_chunks_without_number(theirs, blocks):
     use_it_all(theirs)
 
 
+@pytest.mark.parametrize("number", [10**10 - 10, 10**9, 5000])
+@pytest.mark.parametrize("keep", [{"versions": 1, "seconds": 0}, {"versions": 3, "seconds": None}])
+def test_versions_without_number(theirs, number, keep):
+    """All from the first one on are said to be kept, and there is none of them."""
+    facts = {"version": number, "kept": [[0, 0.0], [number, 0.0]], "keep": keep}
+    forge(theirs, lambda document: document["attributes"]["exetera"].update(facts))
+    for path in sorted((theirs / "__exetera__/commits").iterdir())[1:]:
+        path.unlink()
+    newest = next((theirs / "__exetera__/commits").iterdir())
+    newest.rename(newest.with_name(f"{10**10 - 1 - number:010d}.json"))
+    errors = use_it_all(theirs)
+    assert errors["_read"] is None
+    assert isinstance(errors["_verify"], CorruptDataError)
+    assert len(str(errors["_verify"])) < 10_000
+
+
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize(
     "where", ["attributes", "consolidated_metadata", "metadata", "exetera", "node", "all"]
@@ -435,8 +453,6 @@ def test_a_chunk_that_grows(theirs, codec):
     """With codecs that are not ours, which decode as much as there is."""
     import gzip
 
-    from numcodecs import zstd
-
     name = "values"
 
     def change(document):
@@ -455,6 +471,73 @@ def test_a_chunk_that_grows(theirs, codec):
     (theirs / FIELD / name / "c/0").unlink()
     (theirs / FIELD / name / "c/0").write_bytes(packed)
     assert memory_of(theirs) < 300
+
+
+def shards(**configuration):
+    """The codec of an array of which each part is packed by zstd."""
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    said = {
+        "chunk_shape": [3],
+        "codecs": [little, {"name": "zstd", "configuration": {"level": 0, "checksum": False}}],
+        "index_codecs": [little],
+        "index_location": "end",
+    }
+    return [{"name": "sharding_indexed", "configuration": said | configuration}]
+
+
+def shard(*parts):
+    """A chunk of two parts, and the index behind them."""
+    data, index = b"", []
+    for part in parts:
+        index += [len(data), len(part)]
+        data += part
+    return data + np.array(index, "<u8").tobytes()
+
+
+def packed(numbers):
+    return zstd.compress(np.array(numbers, "<i4").tobytes(), 1)
+
+
+PARTS = [packed([1, 2, 3]), packed([4, 5, 6])]
+SHARDS = {
+    "a bomb": (shard(PARTS[0], zstd.compress(bytes(1 << 28), 1)), {}),
+    "two of one bomb": (shard(zstd.compress(bytes(1 << 28), 1), b""), {}),
+    "no room": (b"\0" * 31, {}),
+    "beyond": (b"".join(PARTS) + np.array([0, 17, 17, 10**6], "<u8").tobytes(), {}),
+    "far beyond": (b"".join(PARTS) + np.array([0, 17, 2**63, 2**63], "<u8").tobytes(), {}),
+    "short": (shard(packed([1]), PARTS[1]), {}),
+    "no parts": (shard(*PARTS), {"chunk_shape": [0]}),
+    "other parts": (shard(*PARTS), {"chunk_shape": [4]}),
+    "other dimensions": (shard(*PARTS), {"chunk_shape": [3, 1]}),
+    "no chunks": (shard(*PARTS), {"chunk_shape": "x"}),
+    "many parts": (shard(*PARTS), {"chunk_shape": [1]}),
+    "a packed index": (shard(*PARTS), {"index_codecs": [{"name": "gzip"}]}),
+    "no index": (shard(*PARTS), {"index_codecs": 5}),
+    "shards in shards": (shard(*PARTS), {"codecs": shards()}),
+}
+
+
+def sharded(theirs, data, configuration):
+    def change(document):
+        below(document, ARRAY)["codecs"] = shards(**configuration)
+
+    forge(theirs, change)
+    chunk = theirs / ARRAY / "c/0"
+    chunk.unlink()
+    chunk.write_bytes(data)
+
+
+def test_shards_of_another_program(theirs):
+    sharded(theirs, shard(*PARTS), {})
+    with Session() as session:
+        dataset = session.open_dataset(str(theirs), "r", "d")
+        assert dataset["u"]["number"].data[:].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("data", "configuration"), SHARDS.values(), ids=SHARDS)
+def test_a_shard_that_is_none(theirs, data, configuration):
+    sharded(theirs, data, configuration)
+    is_refused(theirs)
 
 
 # -- archives

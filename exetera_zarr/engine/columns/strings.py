@@ -34,6 +34,7 @@ __all__ = [
     "exceeds",
     "from_arrow",
     "from_fixed",
+    "is_text",
     "isin",
     "lengths",
     "offsets",
@@ -252,6 +253,15 @@ def _encode_one(position: int, item: Any) -> bytes:
     if isinstance(item, bytes):
         return item
     raise ArgumentTypeError(f"element {position} is {type(item).__name__}, not str")
+
+
+def is_text(arr: pa.LargeBinaryArray) -> bool:
+    """Whether all strings of a column are UTF-8."""
+    try:
+        arr.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def decode(arr: pa.LargeBinaryArray) -> list[str]:

@@ -61,12 +61,16 @@ def shown(field: Field, value: Any) -> Any:
     -------
     object
         Of a category its name, of a timestamp a datetime in UTC, of a string text; numbers as
-        Python has them, and None for what is missing.
+        Python has them, and None for what is missing. A timestamp outside the years 1 to 9999
+        stays a number of seconds.
     """
     if value is None or (isinstance(value, (float, np.floating)) and math.isnan(value)):
         return None
     if field.type_name == "timestamp":
-        return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=float(value))
+        try:
+            return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=float(value))
+        except OverflowError:
+            return float(value)
     if field.type_name == "categorical":
         name = cast("Any", field).keys.get(int(value))
         return int(value) if name is None else label_text(name)

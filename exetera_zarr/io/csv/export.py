@@ -133,6 +133,8 @@ _NOTHING = _Unquoted("")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
 _EXETERA_QUOTES = re.compile(r'[",\r\n]')
 _EPOCH = np.datetime64(0, "us")
+_LAST = 9e12
+"""Seconds; in microseconds they have 63 bits."""
 
 
 def _text_cells(texts: Iterable[str], quoted: re.Pattern[str] = _NEEDS_QUOTES) -> list[str]:
@@ -181,9 +183,13 @@ def _maker(field: Field) -> Callable[[Column, AnyArray | None], list[Any]]:
 
 
 def _moment_cells(column: Column) -> list[Any]:
-    """Points in time in UTC, to the microsecond, or the nanosecond where that is not enough."""
+    """
+    Points in time in UTC, to the microsecond, or the nanosecond where that is not enough.
+
+    Those that numpy has no time for, such as infinity, are numbers of seconds.
+    """
     seconds = np.asarray(column)
-    there = np.isfinite(seconds)
+    there = np.abs(seconds) < _LAST
     plain = np.where(there, seconds, 0.0)
     micro = np.rint(plain * 1e6).astype("timedelta64[us]")
     texts = np.char.replace((_EPOCH + micro).astype(str), "T", " ").tolist()
@@ -192,4 +198,6 @@ def _moment_cells(column: Column) -> list[Any]:
         whole, part = divmod(float(plain[row]), 1.0)
         moment = (_EPOCH + np.timedelta64(int(whole), "s")).astype("datetime64[s]")
         texts[row] = f"{str(moment).replace('T', ' ')}.{round(part * 1e9):09d}"
+    for row in np.flatnonzero(~there).tolist():
+        texts[row] = str(float(seconds[row]))
     return [_Unquoted(text.removesuffix(".000000")) for text in texts]

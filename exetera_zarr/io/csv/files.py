@@ -9,8 +9,9 @@ from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exetera_zarr.errors import ArgumentError, DataError, ExeteraError
+from exetera_zarr.errors import ArgumentError, DataError, ExeteraError, StorageError
 from exetera_zarr.io.csv.xz import XzReader
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,12 @@ def open_binary(
     name = os.fspath(path)
     if name.startswith(LOCAL) or not is_url(name):
         local = Path(name.partition("://")[2] or name)
-        return local.open("rb"), local.stat().st_size or None
+        try:
+            return local.open("rb"), local.stat().st_size or None
+        except (FileNotFoundError, PermissionError):
+            raise
+        except (OSError, ValueError) as error:  # a folder, links in a circle, NUL in a name
+            raise StorageError(f"{visible(name)} cannot be opened as a file: {error}") from error
     from exetera_zarr.storage import open_file
 
     file = open_file(name, source_options)

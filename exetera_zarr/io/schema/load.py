@@ -57,6 +57,10 @@ KEYS = {
     "datetime": MOMENT_KEYS,
     "date": MOMENT_KEYS,
 }
+MOST_BYTES = 32 << 20
+"""Bytes of a schema; one of a million categories has 20 MB."""
+MOST_VALUES = 2_000_000
+"""Values in one, which take far more memory than their text does."""
 VERSIONS = {"exetera": ("1.0.0", "1.1.0"), "hystore": ("1.0.0",)}
 
 
@@ -91,10 +95,7 @@ def load_schema(
     del verbosity
     name, text = _text_of(source)
     try:
-        document = json.loads(text, object_pairs_hook=_without_repeats)
-        return _tables(document, name, tell)
-    except json.JSONDecodeError as error:
-        raise SchemaError(f"schema {name} is not JSON: {error}") from None
+        return _tables(_document(text), name, tell)
     except SchemaError as error:
         raise SchemaError(f"schema {name}: {error}") from None
 
@@ -130,17 +131,46 @@ def schema_file_to_dict(
 
 def _text_of(source: object) -> tuple[str, str]:
     if isinstance(source, str | os.PathLike):
-        name, content = os.fspath(source), Path(source).read_bytes()
+        name = os.fspath(source)
+        try:
+            with Path(source).open("rb") as file:
+                content: str | bytes = file.read(MOST_BYTES + 1)
+        except IsADirectoryError as error:
+            raise SchemaError(f"schema {name} is a folder, and has to be a file") from error
+        except ValueError as error:  # as of NUL in its name
+            raise SchemaError(f"schema {name!r} cannot be the name of a file: {error}") from error
     elif hasattr(source, "read"):
-        name, content = str(getattr(source, "name", "(open file)")), source.read()
+        name, content = str(getattr(source, "name", "(open file)")), source.read(MOST_BYTES + 1)
     else:
         raise ArgumentTypeError(f"a schema is a path or an open file, not {type(source).__name__}")
+    if len(content) > MOST_BYTES:
+        raise SchemaError(
+            f"schema {name} has more than {MOST_BYTES:,} bytes; "
+            "exetera_zarr.io.schema.load.MOST_BYTES is that number"
+        )
     if isinstance(content, str):
         return name, content
     try:
         return name, content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SchemaError(f"schema {name} is not UTF-8: {error}") from None
+
+
+def _document(text: str) -> Any:
+    count = text.count(",") + text.count("[") + text.count("{")
+    if count > MOST_VALUES:
+        raise SchemaError(
+            f"it may have up to {count:,} values, and {MOST_VALUES:,} are the most that are read; "
+            "exetera_zarr.io.schema.load.MOST_VALUES is that number"
+        )
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except RecursionError:
+        raise SchemaError("it is nested too deep to be a schema") from None
+    except SchemaError:
+        raise
+    except ValueError as error:  # no JSON, or a number of thousands of digits
+        raise SchemaError(f"it is not JSON: {error}") from None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

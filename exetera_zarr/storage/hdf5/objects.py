@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.hdf5.library import library
-from exetera_zarr.storage.hdf5.stored import Stored
+from exetera_zarr.storage.hdf5.stored import COMPRESSIONS, PLAIN_FILTERS, Packing, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ _TEXT = 1 << 16
 _CHUNK = 1 << 28
 _KEYS = 1 << 20
 _KEY_BYTES = 1 << 26
+_KEY_CHUNKS = 1 << 13
 _WIDEST = 1 << 20
 
 
@@ -27,7 +29,7 @@ class OddError(Exception):
     """It is not what ExeTera writes; the text says in what way."""
 
 
-DAMAGE = (OddError, OSError, RuntimeError, ValueError, KeyError, TypeError)
+DAMAGE = (OddError, CorruptDataError, OSError, RuntimeError, ValueError, KeyError, TypeError)
 """What h5py and we raise where something is not what it should be."""
 
 
@@ -114,15 +116,42 @@ def _dataset(group: Any, role: str, *, external: bool) -> Any:
             raise OddError(f"its {role!r} is a virtual dataset, which is not followed")
         if plan.get_external_count():
             raise OddError(f"the bytes of its {role!r} are in another file, which is not read")
-    for number in range(plan.get_nfilters()):
-        code = plan.get_filter(number)[0]
-        if not h5py.h5z.filter_avail(code):
-            raise OddError(f"its {role!r} needs the filter {code}, which is not installed")
+    _refuse_filters(plan, role, external=external)
     if plan.get_nfilters():
         chunk = plan.get_chunk()[0] * thing.get_type().get_size()
         if chunk > _CHUNK:
             raise OddError(f"its {role!r} has compressed chunks of {chunk} bytes")
     return thing
+
+
+def _refuse_filters(plan: Any, role: str, *, external: bool) -> None:
+    """Raise OddError for filters that are not there, or of which nobody can tell what comes out."""
+    h5py = library()
+    codes = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+    for code in codes:
+        if not h5py.h5z.filter_avail(code):
+            raise OddError(f"its {role!r} needs the filter {code}, which is not installed")
+    unknown = [code for code in codes if code not in PLAIN_FILTERS | COMPRESSIONS]
+    if unknown and not external:
+        raise OddError(
+            f"its {role!r} is packed by the filter {unknown[0]}, which takes the word of the file "
+            "for what comes out of it; external=True says that the file can be trusted"
+        )
+    if len(COMPRESSIONS.intersection(codes)) > 1 or len(set(codes)) < len(codes):
+        raise OddError(f"its {role!r} is packed more than once")
+
+
+def _prove(dataset: Any, role: str) -> None:
+    """Have the chunks of a dataset looked at before they are read."""
+    packing = Packing.of(dataset)
+    if dataset.get_create_plist().get_layout() != library().h5d.CHUNKED:
+        return
+    chunk = int(dataset.get_create_plist().get_chunk()[0])
+    if dataset.shape[0] > chunk * _KEY_CHUNKS:
+        raise OddError(f"its {role!r} is in more than {_KEY_CHUNKS:,} chunks")
+    if packing is not None:
+        for start in range(0, dataset.shape[0], chunk):
+            packing.prove(dataset, start, f"its {role!r}")
 
 
 def _names(labels: Any) -> Iterator[Any]:
@@ -132,11 +161,17 @@ def _names(labels: Any) -> Iterator[Any]:
     Many may be one and the same string of the file, so that no size says what they take together.
     """
     h5py = library()
-    dataset, total = h5py.Dataset(labels), 0
-    size = h5py.h5i.get_file_id(labels).get_filesize()  # which no string is longer than
-    step = max(1, min(4096, _KEY_BYTES // max(size, 1)))
-    for start in range(0, labels.shape[0], step):
-        names = dataset[start : start + step].tolist()
+    size, total, count = labels.get_type().get_size(), 0, labels.shape[0]
+    if labels.get_type().is_variable_str():
+        size = h5py.h5i.get_file_id(labels).get_filesize()  # which no string is longer than
+    step = max(1, min(4096, _KEY_BYTES // max(size, 1), count))
+    # Not by h5py's own way, which takes ten times as long for a few names at a time.
+    there, kind = labels.get_space(), h5py.h5t.py_create(labels.dtype)
+    for start in range(0, count, step):
+        some = np.empty(min(step, count - start), labels.dtype)
+        there.select_hyperslab((start,), some.shape)
+        labels.read(h5py.h5s.create_simple(some.shape), there, some, kind)
+        names = some.tolist()
         total += sum(map(len, names))
         if total > _KEY_BYTES:
             raise OddError(f"its names of codes have more than {_KEY_BYTES:,} bytes")
@@ -213,6 +248,9 @@ def keys(group: Any, *, external: bool) -> list[list[Any]]:
     size = labels.get_type().get_size()
     if size * labels.shape[0] > _KEY_BYTES:
         raise OddError(f"it has {labels.shape[0]} names of codes, of {size} bytes each")
+    if not external:
+        _prove(codes, "key_values")
+        _prove(labels, "key_names")
     named = [
         name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(name)
         for name in _names(labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -9,7 +11,7 @@ from fsspec.asyn import FSTimeoutError
 
 from exetera_zarr.errors import UnsupportedError
 from exetera_zarr.storage.remote.requests import OURS, Failure, Kind, by_status
-from exetera_zarr.storage.remote.urls import WEB, scheme_of, without_secrets
+from exetera_zarr.storage.remote.urls import WEB, is_local, local_path, scheme_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +39,14 @@ def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     Raises
     ------
     UnsupportedError
-        fsspec knows none for such URLs.
+        fsspec knows none for such URLs, or one is of what is in a device or pipe, which has no end.
     """
+    _, chained, inner = url.rpartition("::")
+    if chained and is_local(inner):
+        path = Path(local_path(inner))
+        with suppress(OSError, ValueError):  # which the file system will tell
+            if not (path.is_file() or path.is_dir() or not path.exists()):
+                raise UnsupportedError(f"{without_secrets(url)}: {path} is no file")
     given = {name: value for name, value in options.items() if name not in _OURS}
     if scheme_of(url) in WEB and "::" not in url:
         from exetera_zarr.storage.remote.resolving import web_client

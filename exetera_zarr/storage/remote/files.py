@@ -97,7 +97,13 @@ def open_at_random(url: str, options: Mapping[str, Any] | None = None) -> IO[byt
         As of `open_file`.
     """
     if is_local(url):
-        return open(local_path(url), "rb")
+        path = local_path(url)
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder is an error as it is
+            raise StorageError(
+                f"{url} is a device or a pipe, and no file to be read here and there"
+            )
+        return open(path, "rb")
     found = _reader(remote_file(url, options), *_AT_RANDOM)
     if isinstance(found, PartsReader):
         return cast("IO[bytes]", found)

@@ -29,6 +29,7 @@ __all__ = [
     "at_most",
     "bytes_shown",
     "limits",
+    "narrowed",
     "number_among",
     "within",
 ]
@@ -209,6 +210,19 @@ def at_most(size: int | None) -> Iterator[None]:
     """
     with within(Allowance(size, allowance().silence, whole=False)):
         yield
+
+
+def narrowed(size: int) -> int:
+    """
+    The smaller of a limit, and of what the caller has a use for, as `at_most` says it.
+
+    Parameters
+    ----------
+    size
+        The limit in bytes.
+    """
+    asked = _allowed.get()
+    return size if asked is None or asked.size is None else min(size, asked.size)
 
 
 def bytes_shown(count: int) -> str:

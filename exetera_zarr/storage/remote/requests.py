@@ -33,6 +33,7 @@ from exetera_zarr.storage.remote.limits import (
     Stalled,
     allowance_of,
     limits,
+    narrowed,
     number_among,
     within,
 )
@@ -256,6 +257,8 @@ class Requests(OfThisProcess):
             reraise=True,
         )
         allowed = self._bounds.allowed or Allowance(limits.largest, limits.silence)
+        if allowed.size is not None and (size := narrowed(allowed.size)) < allowed.size:
+            allowed = Allowance(size, allowed.silence, whole=False)
         try:
             with within(allowed):
                 result = tries(attempt)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.storage.remote.client import Entry
-from exetera_zarr.storage.remote.limits import limits
+from exetera_zarr.storage.remote.limits import limits, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ LARGEST_CHUNK = 1 << 30
 
 def check_size(key: str, size: int, where: str) -> None:
     """CorruptDataError for an object that is larger than any of ours, before it is read."""
-    most = limits.largest if key.endswith(".json") else LARGEST_CHUNK
+    most = limits.largest if key.endswith(".json") else narrowed(LARGEST_CHUNK)
     if size > most:
         raise CorruptDataError(
             f"{where}/{key} has {size:,} bytes, and no such object of a dataset has more than "

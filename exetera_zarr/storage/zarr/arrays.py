@@ -15,6 +15,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.remote.limits import at_most
 from exetera_zarr.storage.zarr import zones
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
@@ -33,6 +34,8 @@ __all__ = ["DraftArray", "DraftContext", "StoredArray", "block_of"]
 _BYTES_BLOCK = 8 << 20
 _LARGEST_CHUNK = 32 << 20
 _MANY = 1024
+_HEAD = 1 << 16
+"""Bytes that a chunk may have besides its elements."""
 _serials = itertools.count()
 
 
@@ -277,7 +280,8 @@ class DraftArray:
             return
         there = -(-min(stored.length, self.length) // self.block)
         numbers = [n for n in following if n < there and n not in self._blocks]
-        ahead.expect(map(stored.key, numbers), stored.chunk * self.dtype.itemsize)
+        size = stored.chunk * self.dtype.itemsize
+        ahead.expect(map(stored.key, numbers), size, self._most())
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Block number, and first and last element within the block, of each block touched."""
@@ -355,9 +359,17 @@ class DraftArray:
 
     def _fetch(self, key: str, *, again: bool = False) -> bytes:
         try:
-            return self.context.store.get_again(key) if again else self.context.ahead.get(key)
+            with at_most(self._most()):
+                return self.context.store.get_again(key) if again else self.context.ahead.get(key)
         except FileNotFoundError as error:
             raise self.context.gone(key) from error
+
+    def _most(self) -> int:
+        """Bytes that a chunk can take, also one that cannot be compressed, or is a shard."""
+        stored = self.stored
+        rows = self.block if stored is None else max(self.block, stored.chunk)
+        size = rows * self.dtype.itemsize
+        return (2 * size if stored is not None and not stored.native else size) + size // 64 + _HEAD
 
     def _copy(self, source: str, target: str) -> None:
         try:
@@ -396,10 +408,11 @@ class DraftArray:
         ):
             return None
         if self._zones is None or self._zones[0] != stored.path:
-            found = None
-            with suppress(FileNotFoundError, CorruptDataError):
+            found, chunks = None, -(-stored.length // stored.chunk)
+            most = zones.size_of(self.dtype, chunks)
+            with suppress(FileNotFoundError, CorruptDataError), at_most(most):
                 data = self.context.store.get(zones.zones_key(stored.path))
-                found = zones.Zones.decoded(data, self.dtype, -(-stored.length // stored.chunk))
+                found = zones.Zones.decoded(data, self.dtype, chunks)
             self._zones = stored.path, found
         return self._zones[1]
 

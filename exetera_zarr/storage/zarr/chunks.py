@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkCodec", "decode_foreign"]
 
+_SHARDS = "sharding_indexed"
+_NOT_THERE = (1 << 64) - 1
+"""Where, and how long, a part of a shard is that was not written."""
+
 # Blosc's own threads are global to the process and not fork-safe; we bring threads of our own.
 # zarr sets the same when it is imported.
 blosc.use_threads = False
@@ -161,6 +165,11 @@ def decode_foreign(
 
     chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
     codecs, encoded = _inflated(document["codecs"], encoded, math.prod(chunk) * _WIDEST)
+    for number, codec in enumerate(codecs):
+        if codec["name"] == _SHARDS:
+            if number < len(codecs) - 1:
+                raise CorruptDataError("what is in shards is packed once more")
+            _check_shard(codec.get("configuration", {}), encoded, chunk)
     alone = {**document, "shape": list(chunk), "codecs": codecs}
     make = default_buffer_prototype().buffer.from_bytes
     key = "/".join(["c"] + ["0"] * len(chunk))
@@ -195,6 +204,42 @@ def _inflated(
     if left and left[-1]["name"] == "blosc" and _claimed_by_blosc(encoded) > most:
         raise CorruptDataError(f"the chunk holds more than the {most:,} bytes that it can have")
     return left, encoded
+
+
+def _check_shard(about: Mapping[str, Any], encoded: bytes, chunk: Sequence[int]) -> None:
+    """
+    Raise CorruptDataError where a part of a shard is more than it can be; zarr would take it all.
+
+    Parameters
+    ----------
+    about
+        The configuration of the codec.
+    encoded
+        The shard.
+    chunk
+        Its shape.
+    """
+    inner, codecs = about["chunk_shape"], about["codecs"]
+    counts = [whole // part for whole, part in zip(chunk, inner, strict=True)]
+    if any(w % p or p < 1 for w, p in zip(chunk, inner, strict=True)):
+        raise CorruptDataError(f"shards of {chunk} are not made of parts of {inner}")
+    names = [codec["name"] for codec in about["index_codecs"]]
+    if names[:1] != ["bytes"] or names[1:] not in ([], ["crc32c"]):
+        raise CorruptDataError(f"the index of a shard is packed by {names}")
+    if any(codec["name"] == _SHARDS for codec in codecs):
+        raise CorruptDataError("there are shards in shards")
+    count = math.prod(counts)
+    size = 16 * count + 4 * (len(names) - 1)
+    if size > len(encoded):
+        raise CorruptDataError(f"a shard of {len(encoded)} bytes has no room for {count} parts")
+    start = 0 if about.get("index_location") == "start" else len(encoded) - size
+    most = math.prod(inner) * _WIDEST
+    for first, length in np.frombuffer(encoded, "<u8", 2 * count, start).reshape(-1, 2).tolist():
+        if first == length == _NOT_THERE:
+            continue
+        if first + length > len(encoded):
+            raise CorruptDataError("a part of a shard is beyond its end")
+        _inflated(codecs, encoded[first : first + length], most)
 
 
 def _inflated_once(name: str, encoded: bytes, most: int) -> bytes:

@@ -140,6 +140,15 @@ class _Array(Struct, tag_field="node_type", tag="array"):
     attributes: dict[str, Any] = {}
 
 
+class _PackAttributes(Struct):
+    rows: _Rows
+    pieces: dict[str, dict[_Role, tuple[_Rows, _Rows, _Rows]]]
+
+
+class _IndexAttributes(Struct):
+    bytes: _Rows | UnsetType = UNSET
+
+
 class _RootAttributes(Struct):
     exetera: _Facts
 
@@ -269,6 +278,12 @@ def _wrong_name(name: str) -> str | None:
 def _wrong_with_array(path: str, array: _Array) -> str | None:
     if not keys.is_array(path):
         return "is not the path of an array"
+    kind = _PackAttributes if "/__pack-" in path else _IndexAttributes
+    if array.attributes or kind is _PackAttributes:
+        try:
+            msgspec.convert(array.attributes, kind)
+        except msgspec.ValidationError as error:
+            return f"has wrong attributes: {error}"
     shape, chunk = array.shape, array.chunk_grid.configuration.chunk_shape
     if len(shape) != len(chunk):
         return f"has the shape {shape} and chunks of {chunk}"

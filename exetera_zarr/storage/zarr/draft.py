@@ -325,7 +325,8 @@ class Draft(SharedDraft):
         self._remove_sent(set(self.context.settled))  # by commits that failed before this one
         self._began = clock()
         kept = kept_versions(version.facts)
-        expired = [number for number in kept_versions(before.facts) if number not in kept]
+        last = kept_versions(before.facts)
+        expired = range(last.start, min(last.stop, kept.start))
         if self._publication.show(self.store, version) and expired:
             self._publication.sweep(self.store, expired, version)
 
@@ -565,9 +566,9 @@ class Draft(SharedDraft):
         shown = manifests.shown(self.store)
         if shown is None:  # so it may be any version that other readers see
             return 0
-        base = {*kept_versions(self.base.facts), self.base.number}
+        kept = kept_versions(self.base.facts)
         spared = self.context.sent.keys() | shown.below.keys()
-        return sweep.sweep_orphans(self.store, sorted(base), orphans_older_than, at_once, spared)
+        return sweep.sweep_orphans(self.store, kept, orphans_older_than, at_once, spared)
 
     def _remains_of(self, table: str) -> Callable[[str], bool]:
         """Whether a node path is one of a table, by any name that it is known to have had."""

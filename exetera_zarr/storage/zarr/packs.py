@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
+from exetera_zarr.storage.remote.limits import at_most
 from exetera_zarr.storage.zarr.chunks import ChunkCodec
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ class PackCache:
     def _fetch(context: DraftContext, pack: StoredPack, *, again: bool) -> bytes:
         try:
             get = context.store.get_again if again else context.store.get
-            found = get(pack.key)
+            with at_most(pack.size):
+                found = get(pack.key)
         except FileNotFoundError as error:
             raise context.gone(pack.key) from error
         if len(found) != pack.size:

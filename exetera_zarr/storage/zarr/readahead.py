@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exetera_zarr.storage import concurrency
+from exetera_zarr.storage.remote.limits import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,6 +96,10 @@ class ReadAhead:
                 return coming.future.result()
         return self._store.get(key)
 
+    def _get(self, key: str, most: int | None) -> bytes:
+        with at_most(most):
+            return self._store.get(key)
+
     def _taken(self, key: str) -> _Coming | None:
         if self._pid != os.getpid():
             # The threads that were getting it have not survived the fork, and nor may the lock.
@@ -109,8 +114,19 @@ class ReadAhead:
     def __len__(self) -> int:
         return len(self._coming)
 
-    def expect(self, keys: Iterable[str], size: int) -> None:
-        """Begin to get objects of about so many bytes each, as far as there is room."""
+    def expect(self, keys: Iterable[str], size: int, most: int | None = None) -> None:
+        """
+        Begin to get objects, as far as there is room.
+
+        Parameters
+        ----------
+        keys
+            Theirs.
+        size
+            Bytes that each has, about.
+        most
+            Bytes of which no more are taken.
+        """
         pool = concurrency.pool(self._store.concurrency, "ahead")
         for key in keys:
             with self._lock:
@@ -118,7 +134,7 @@ class ReadAhead:
                     continue
                 if self._total + size > self._limit and not self._make_room(size):
                     return
-                future = pool.submit(self._store.get, key)
+                future = pool.submit(self._get, key, most)
                 self._coming[key] = _Coming(future, size, time.monotonic())
                 self._total += size
 

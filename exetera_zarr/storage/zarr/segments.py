@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage import concurrency
 from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
 from exetera_zarr.storage.zarr.packs import PackedPart, StoredPack
@@ -495,8 +496,13 @@ def _have_its_bytes_alone(index: SegmentedArray, values: SegmentedArray) -> None
         return  # what nobody has offsets for is left out
     if last.stored is None and not _whole(index.parts[-1]):
         used = int(index.read(index.length - 1, index.length)[0])
-        if used < values.length:
-            last.shorten(last.length - (values.length - used))
+        spare = values.length - used
+        if not 0 <= spare <= last.length:
+            raise CorruptDataError(
+                f"{index.prefix}: its last offset is {used}, and it has {values.length} bytes"
+            )
+        if spare:
+            last.shorten(last.length - spare)
 
 
 def _is_in(part: Part, packs: Collection[StoredPack]) -> bool:
@@ -507,8 +513,10 @@ def _last_offset(part: Part) -> int | None:
     """The last of the offsets of a part, where its document says it."""
     if isinstance(part, PackedPart):
         return part.last_offset
-    known = None if part.stored is None or part.changed else part.stored.document["attributes"]
-    return None if known is None else known.get("bytes")
+    if part.stored is None or part.changed:
+        return None
+    known: int | None = part.stored.document.get("attributes", {}).get("bytes")
+    return known
 
 
 def _whole(part: Part) -> bool:

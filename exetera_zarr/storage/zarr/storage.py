@@ -75,7 +75,7 @@ class ZarrStorage(DraftStorage[Draft]):
         return draft.vacuum(expire, orphans_older_than, all_of)
 
     def compact(self, table: str | None = None) -> None:
-        with self.changing() as draft:
+        with self.changing() as draft, draft.atomic():
             nodes = draft.root.groups.values() if table is None else [draft.root.groups[table]]
             for node in nodes:
                 for part in (node, *node.groups.values()):
@@ -89,8 +89,7 @@ class ZarrStorage(DraftStorage[Draft]):
                 "there are changes that are not committed: commit or roll back first"
             )
         draft.finish()
-        kept = [n for n in kept_versions(draft.base.facts) if n <= draft.base.number]
-        found = list(verify.problems(draft, kept))
+        found = list(verify.problems(draft, kept_versions(draft.base.facts)))
         if found:
             shown = "; ".join(found[:20])
             raise CorruptDataError(f"{self._url}: {len(found)} things are wrong: {shown}")

@@ -18,7 +18,16 @@ from google_crc32c import value as crc32c
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["FORMAT", "LEAST_CHUNKS", "Extremes", "Zones", "extremes", "have_zones", "zones_key"]
+__all__ = [
+    "FORMAT",
+    "LEAST_CHUNKS",
+    "Extremes",
+    "Zones",
+    "extremes",
+    "have_zones",
+    "size_of",
+    "zones_key",
+]
 
 FORMAT = 1
 """What the attribute `zones` of an array's document says where it has them."""
@@ -31,6 +40,11 @@ Extremes: TypeAlias = tuple[Any, Any] | None
 def zones_key(path: str) -> str:
     """Key of the object."""
     return f"{path}/zones"
+
+
+def size_of(dtype: np.dtype[Any], chunks: int) -> int:
+    """Bytes of the object."""
+    return chunks * (2 * dtype.itemsize + 1) + 4
 
 
 def have_zones(role: str, dtype: np.dtype[Any], chunks: int) -> bool:
@@ -93,7 +107,7 @@ class Zones:
         """What an object says; None where it is damaged."""
         size = chunks * dtype.itemsize
         body, digest = data[:-4], data[-4:]
-        if len(body) != 2 * size + chunks or crc32c(body).to_bytes(4, "little") != digest:
+        if len(data) != size_of(dtype, chunks) or crc32c(body).to_bytes(4, "little") != digest:
             return None
         little = dtype.newbyteorder("<")
         least, greatest = (

@@ -252,14 +252,32 @@ def documents(store: ObjectStore, kept: Sequence[int]) -> Iterator[dict[str, Any
         Of the first version all; of the others what changed, or more.
     """
     if kept:
-        yield read(store, kept[0]).below
+        try:
+            first = read(store, kept[0])
+        except FileNotFoundError as error:
+            raise _missing(store, kept[0]) from error
+        yield first.below
         yield from changed_documents(store, kept[1:])
 
 
 def changed_documents(store: ObjectStore, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
     """The documents that the manifests of some versions have, by path, a manifest at a time."""
-    found = concurrency.ordered(partial(manifest, store), numbers, store.concurrency)
+    found = concurrency.ordered(partial(_there, store), numbers, store.concurrency)
     return (one.documents for one in found)
+
+
+def _there(store: ObjectStore, number: int) -> Manifest:
+    """The manifest of a version that is said to have been."""
+    try:
+        return manifest(store, number)
+    except FileNotFoundError as error:
+        raise _missing(store, number) from error
+
+
+def _missing(store: ObjectStore, number: int) -> CorruptDataError:
+    return CorruptDataError(
+        f"{store.url}: the manifest of version {number} is missing, and manifests are never removed"
+    )
 
 
 def load(store: ObjectStore) -> Version | None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep_orphans", "sweep_versions"]
 
+_MANY = 1 << 12
+"""Chunks of an array, of which those that are there are listed before they are removed."""
+
 
 def sweep_versions(
     store: ObjectStore, expired: Sequence[int], kept: Sequence[int], newest: manifests.Version
@@ -46,7 +49,7 @@ def sweep_versions(
     arrays = {path: about for path, about in dead.items() if about["node_type"] == "array"}
     concurrency.each(store.delete, _documents(arrays), store.concurrency)
     _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
-    concurrency.each(store.delete, _chunk_keys(arrays), store.concurrency)
+    concurrency.each(store.delete, _chunk_keys(store, arrays), store.concurrency)
     store.sync()
 
 
@@ -70,13 +73,16 @@ def _remove_groups(store: ObjectStore, paths: Collection[str], newest: int) -> N
         manifests.show_groups(store, version, [path for path in paths if path in version.below])
 
 
-def _chunk_keys(documents: Mapping[str, Any]) -> Iterable[str]:
+def _chunk_keys(store: ObjectStore, documents: Mapping[str, Any]) -> Iterable[str]:
     for path, document in documents.items():
         shape = document["shape"]
         chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
-        tail = "/0" * (len(shape) - 1)
-        for number in range(-(-shape[0] // chunk[0])):
-            yield f"{path}/c/{number}{tail}"
+        count, tail = -(-shape[0] // chunk[0]), "/0" * (len(shape) - 1)
+        if count > _MANY:  # a document can claim any number
+            found = (entry.key for entry in store.everything(f"{path}/c"))
+            yield from (key for key in found if keys.is_chunk(key))
+        else:
+            yield from (f"{path}/c/{number}{tail}" for number in range(count))
 
 
 def sweep_orphans(
@@ -116,7 +122,7 @@ def sweep_orphans(
         live |= found.keys()
     entries, present = _listed(store)
     orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
-    expired = _reached(store, min(kept)) if orphans else {}
+    expired = _reached(store, kept[0]) if orphans else {}
     foreign = _foreign(entries, live | expired.keys())
     groups, arrays = [], []
     for entry in orphans:
@@ -132,7 +138,7 @@ def sweep_orphans(
             arrays.append(entry.key)
     documents = [key for key in arrays if key.endswith(f"/{keys.DOCUMENT}")]
     concurrency.each(store.delete, documents, store.concurrency)
-    _remove_groups(store, groups, max(kept))
+    _remove_groups(store, groups, kept[-1])
     rest = [key for key in arrays if not key.endswith(f"/{keys.DOCUMENT}")]
     concurrency.each(store.delete, rest, store.concurrency)
     store.sync()

@@ -14,7 +14,7 @@ from exetera_zarr.storage.zarr.packs import PackedPart
 from exetera_zarr.storage.zarr.versions import manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from exetera_zarr.storage.zarr.draft import Draft
     from exetera_zarr.storage.zarr.layout import Node
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["problems"]
 
 _MOST = 100
-"""Chunks of a field that are named: a document can claim millions that never were."""
+"""Chunks of a field, or manifests, that are named: a document can claim millions of either."""
 
 
-def problems(draft: Draft, kept: list[int]) -> Iterator[str]:
+def problems(draft: Draft, kept: Sequence[int]) -> Iterator[str]:
     """
     What is wrong with the committed version that a draft is over, in words.
 
@@ -52,15 +52,18 @@ def problems(draft: Draft, kept: list[int]) -> Iterator[str]:
             yield from _field(f"table {name!r}, field {field!r}", below)
 
 
-def _manifests(draft: Draft, kept: list[int]) -> Iterator[str]:
+def _manifests(draft: Draft, kept: Sequence[int]) -> Iterator[str]:
     """The manifests that are kept, each with the digest of the one before."""
-    previous: str | None = None
+    previous, found = None, 0
     for number in kept:
         try:
             facts = manifests.manifest(draft.store, number).facts
         except (ExeteraError, OSError) as error:
             yield f"the manifest of version {number}: {error}"
-            previous = None
+            previous, found = None, found + 1
+            if found == _MOST:
+                yield f"no more than {_MOST} manifests are named; there may be others"
+                return
             continue
         if previous is not None and facts["previous"] != previous:
             yield f"version {number} does not follow from version {number - 1}: digests differ"
