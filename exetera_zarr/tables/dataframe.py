@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.base import Group
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.groupby import DataFrameGroupBy, MissingGroups
+    from exetera_zarr.tables.rows.columns import Missing, New
 
 __all__ = ["DataFrame", "copy", "move"]
 
@@ -352,6 +353,47 @@ class DataFrame(FieldContainer):
     def copy_rows(self, ddf: DataFrame) -> DataFrame:
         """Write all rows to another table, as new fields, all or none."""
         return self._rewrite(None, ddf)
+
+    def append(self, rows: Any, *, missing: Missing = "error", new: New = "error") -> int:
+        """
+        Append rows from elsewhere, all or none.
+
+        Parameters
+        ----------
+        rows : DataFrame, Arrow or pandas or Polars table, or dict of columns
+            A table of this package; a pandas or Polars DataFrame; a table, a batch or a reader of
+            Arrow, or anything else that has ``__arrow_c_stream__``, which is read block by block;
+            or ``{name: values}`` of arrays, lists, fields or Series. Columns go by name, in any
+            order. Null, None, NaN, NaT, NA and what is masked is missing.
+        missing
+            What to do for fields that the rows lack: ``"error"``, or ``"fill"``, by which the new
+            rows have no value there. Fields that say what is missing of others need not be given.
+        new
+            What to do with columns that the table lacks: ``"error"``, or ``"add"``, by which they
+            become fields of it, without a value in the rows so far.
+
+        Returns
+        -------
+        int
+            How many rows were appended.
+
+        Raises
+        ------
+        DataError
+            A field cannot hold a value exactly: the message names row, column and value. Or there
+            are columns that one side lacks, of different lengths, or none. Nothing is changed then.
+        ArgumentTypeError
+            `rows` is no table.
+
+        Notes
+        -----
+        Categories go by their names, dates and times without a zone are in UTC, and a float may be
+        rounded to a narrower one, as when it is written. What was there is neither read nor
+        written, and writers that only append do not conflict.
+        """
+        from exetera_zarr.tables.rows.appending import append
+
+        return append(self, rows, missing, new)
 
     def atomic(self) -> contextlib.AbstractContextManager[None]:
         """A ``with`` block that leaves the dataset as it was when an exception leaves it."""
