@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.groupby import DataFrameGroupBy, MissingGroups
     from exetera_zarr.tables.rows.columns import Missing, New
+    from exetera_zarr.tables.rows.upserting import Upserted
 
 __all__ = ["DataFrame", "copy", "move"]
 
@@ -394,6 +395,80 @@ class DataFrame(FieldContainer):
         from exetera_zarr.tables.rows.appending import append
 
         return append(self, rows, missing, new)
+
+    def upsert(
+        self,
+        rows: Any,
+        key: str | list[str],
+        *,
+        missing: Missing = "error",
+        new: New = "error",
+    ) -> Upserted:
+        """
+        Change the rows that have the keys of other ones, and append those of new keys.
+
+        Parameters
+        ----------
+        rows
+            As in `append`; each key once, in any order.
+        key
+            Name of the field that tells rows apart, or names. Any field type; keys that are missing
+            are equal to each other.
+        missing
+            As in `append`. With ``"fill"``, rows that are there keep what they have in fields for
+            which no column is given, and new ones have no value in them.
+        new
+            As in `append`.
+
+        Returns
+        -------
+        Upserted
+            How many rows were new, changed and unchanged.
+
+        Raises
+        ------
+        DataError
+            As in `append`; or a key occurs twice, in the rows or in the table: the message says
+            which. Nothing is changed then.
+
+        Notes
+        -----
+        Only fields, and of these only chunks, in which a value differs are written; fields of
+        indexed strings are written as a whole. Rows that are as they were make no new version.
+        """
+        from exetera_zarr.tables.rows.upserting import upsert
+
+        return upsert(self, rows, key, missing, new)
+
+    def delete(self, where_or_rows: Any) -> int:
+        """
+        Delete rows.
+
+        Parameters
+        ----------
+        where_or_rows : Field, array, list or Series
+            Of bool: a condition, as `apply_filter` takes it; what is missing deletes no row. Of
+            integers: row numbers, as `apply_index` takes them; one that repeats counts once.
+
+        Returns
+        -------
+        int
+            How many rows were deleted. Where there were none, nothing is written.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            The condition has another length, or a row does not exist; nothing is changed then.
+        """
+        from exetera_zarr.tables.rows.deleting import kept_rows
+
+        length, settings = self.length(), self._dataset.settings
+        with workspace(settings) as work:
+            with about(self._phrase):
+                rows = kept_rows(where_or_rows, length, work, settings.face)
+            if len(rows) < length:
+                self._rewrite(rows, None)
+            return length - len(rows)
 
     def atomic(self) -> contextlib.AbstractContextManager[None]:
         """A ``with`` block that leaves the dataset as it was when an exception leaves it."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError, listing
