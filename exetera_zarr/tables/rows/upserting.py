@@ -25,7 +25,7 @@ from exetera_zarr.tables.rows.values import of_field
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
     from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.source import Source
@@ -69,6 +69,8 @@ def upsert(
     key: str | list[str],
     missing: Missing = "error",
     new: New = "error",
+    *,
+    kept: Sequence[str] = (),
 ) -> Upserted:
     """
     Change the rows of a table that have the keys of others, and append the rest of these.
@@ -79,6 +81,8 @@ def upsert(
         The table.
     rows, key, missing, new
         As of `DataFrame.upsert`.
+    kept
+        Fields in which rows that are there keep what they have.
     """
     keys = table.selected(key)
     given = rows_given(rows)
@@ -94,7 +98,7 @@ def upsert(
             return Upserted(0, 0, 0)
         run = _Run(table, staged, keys, work)
         matches = run.match()
-        changed = run.overwrite(matches)
+        changed = run.overwrite(matches, {*keys, *kept})
         run.append(matches, columns.lacking)
         pairs = len(matches.old)
         return Upserted(new=len(matches.added), changed=changed, unchanged=pairs - changed)
@@ -174,13 +178,13 @@ class _Run:
 
     # -- rows that are there
 
-    def overwrite(self, matches: changes.Matches) -> int:
-        """Give the rows of the table the values that differ; how many rows have other ones now."""
+    def overwrite(self, matches: changes.Matches, kept: Collection[str]) -> int:
+        """Give fields but some the values that differ; how many rows have other ones now."""
         if not len(matches.old):
             return 0
         changed: Spill | None = None
         for name, staged in self._staged.items():
-            if name in self._keys:
+            if name in kept:
                 continue
             with Workspace(self._work.memory // 2, self._work.spill_dir) as part:
                 differs = _Column(self._table[name], staged.masked, matches, part).bring_up()
