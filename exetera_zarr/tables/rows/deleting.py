@@ -44,7 +44,7 @@ def kept_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumber
     """
     if not isinstance(given, Rows):
         given = filters.rows_given("index", given, NATIVE)  # lists as well, in either face
-    if _is_condition(given):
+    if _is_condition(given, length):
         gone = filters.filter_rows(given, length, work, face)
     else:
         gone = _ascending(filters.index_rows(given, length, work, face), work)
@@ -64,7 +64,10 @@ def kept_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumber
     return RowNumbers(work, kept, ascending=True)
 
 
-def _is_condition(given: Any) -> bool:
+def _is_condition(given: Any, length: int) -> bool:
+    """Whether it is of bool; one without any value is if it is as long as the table."""
+    if isinstance(given, np.ma.MaskedArray) and len(given) == length and given.mask.all():
+        return True
     return getattr(given, "dtype_of_rows", getattr(given, "dtype", None)) == np.bool_
 
 

@@ -77,6 +77,9 @@ class Values:
     def part(self, start: int, stop: int) -> Values:
         """The rows from one number to another."""
         mask = None if self.mask is None else self.mask[start:stop]
+        if self.kind == "objects":  # of which some may be of one kind
+            found = of_objects(self.data[start:stop])
+            return found if mask is None else found.present_in(mask)
         return replace(self, data=self.data[start:stop], mask=mask)
 
     def present_in(self, mask: AnyArray) -> Values:
