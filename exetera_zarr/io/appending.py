@@ -163,9 +163,11 @@ def _imported(
             unknown.append(column)
             definitions[column] = String()
     if unknown and new == "error":
+        hidden = set(table.companions().values())
+        visible_names = [column for column in table if column not in hidden]
         raise DataError(
             f"{sample.name} has the columns {listing(unknown)}, which the table {table.name!r} "
-            f"lacks; it has {listing(table.keys())}: with new='add' (--new add) they become fields"
+            f"lacks; it has {listing(visible_names)}: with new='add' (--new add) they become fields"
         )
     settings = table.dataset.settings
     with (
