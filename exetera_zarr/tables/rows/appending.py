@@ -42,8 +42,9 @@ def append(table: DataFrame, rows: Any, missing: Missing = "error", new: New = "
                 if not count:
                     continue
                 columns.create_new(block)
-                for name, (column, mask) in columns.fitted(block, done).items():
+                for name, column, mask in columns.fitted(block, done):
                     append_to(table[name], column, mask)
+                    del column
                 for name in columns.lacking:
                     append_missing(table[name], count)
                 done += count

@@ -19,6 +19,8 @@ from exetera_zarr.settings import let_pass
 from exetera_zarr.tables.rows.fitting import empty_rows, fitted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.categorical import CategoricalField
@@ -141,9 +143,9 @@ class Columns:
                 self._open.append(name)
         self._new = []
 
-    def fitted(self, block: Block, first: int) -> dict[str, tuple[Column, AnyArray | None]]:
+    def fitted(self, block: Block, first: int) -> Iterator[tuple[str, Column, AnyArray | None]]:
         """
-        The columns of a block as the fields take them.
+        The columns of a block as the fields take them, one after the other; they leave the block.
 
         Parameters
         ----------
@@ -156,8 +158,15 @@ class Columns:
         ------
         DataError
             A field cannot hold a value.
+
+        Yields
+        ------
+        name : str
+            Of the field.
+        column, mask
+            As of `fitting.fitted`.
         """
-        values = dict(block[1])
+        values = block[1]
         for companion, owners in self._told.items():
             given = self._given_name(companion)
             told = _presence(given, values[given], first)
@@ -166,10 +175,8 @@ class Columns:
                 values[column] = values[column].present_in(told)
         for name in self._open:
             _name_all(self._table[name], values[self._columns[name]])
-        return {
-            name: fitted(self._table[name], column, values[column], first)
-            for name, column in self._columns.items()
-        }
+        for name, column in self._columns.items():
+            yield name, *fitted(self._table[name], column, values.pop(column), first)
 
 
 def _presence(name: str, values: Values, first: int) -> AnyArray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from exetera_zarr.engine.streams.freed_memory import give_back_beyond
 from exetera_zarr.errors import ArgumentTypeError, DataError, listing, listing_lengths
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer
@@ -162,7 +163,7 @@ class _OfTable(Given):
         fields = [self._fields[name] for name in names]
         readers = [masked_reader(field)[1] for field in fields]
         whole = source_of(fields, self.rows)
-        room = min(whole.room, memory // 16)
+        room = min(whole.room, memory // 32)
         for first, last in whole.cuts():
             start = first
             while start < last:
@@ -194,9 +195,12 @@ class _OfStream(Given):
         self._reader, self._schema = reader, reader.schema
 
     def blocks(self, names: Sequence[str], memory: int) -> Generator[Block]:
-        with closing(_pieces(self._reader, min(memory // 16, _ENOUGH_BYTES))) as pieces:
+        with closing(_pieces(self._reader, min(memory // 32, _ENOUGH_BYTES))) as pieces:
             for table in pieces:
-                yield table.num_rows, {name: of_arrow(table[name]) for name in names}
+                block = table.num_rows, {name: of_arrow(table[name]) for name in names}
+                del table
+                yield block
+                del block  # before the next one is made
 
     def of_bool(self, name: str) -> bool:
         return bool(pa.types.is_boolean(self._schema.field(name).type))
@@ -206,19 +210,32 @@ def _pieces(reader: pa.RecordBatchReader, room: int) -> Generator[pa.Table]:
     """The rows in tables that are worth an append, and that have so many bytes at the most."""
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in reader:
+    for piece in _slices(reader, room):
+        waiting.append(piece)
+        rows, size = rows + piece.num_rows, size + piece.nbytes
+        del piece
+        if rows >= _ENOUGH_ROWS or size >= room:
+            table, waiting, rows, size = pa.Table.from_batches(waiting), [], 0, 0
+            yield table
+            del table  # before the next batch is made
+            give_back_beyond(room)
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _slices(reader: pa.RecordBatchReader, room: int) -> Iterator[pa.RecordBatch]:
+    """The batches, cut where they are larger than a block."""
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
         step = _STEP
         if batch.num_rows:
             step = max(min(step, room * batch.num_rows // max(batch.nbytes, 1)), 1)
         for start in range(0, batch.num_rows, step):
-            piece = batch.slice(start, step)
-            waiting.append(piece)
-            rows, size = rows + piece.num_rows, size + piece.nbytes
-            if rows >= _ENOUGH_ROWS or size >= room:
-                yield pa.Table.from_batches(waiting)
-                waiting, rows, size = [], 0, 0
-    if waiting:
-        yield pa.Table.from_batches(waiting)
+            yield batch.slice(start, step)
+        del batch  # before the next one is made
 
 
 # -- columns by name

@@ -41,6 +41,8 @@ __all__ = ["Upserted", "upsert"]
 _STEP = 1 << 20
 #: Of the memory, for all rows that are given, and for a sequence of what is said of each.
 _STAGED, _TOLD = 1 / 8, 1 / 32
+#: A column has this part of the memory: strings that are written anew are held several times.
+_PART = 4
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,12 @@ def _staged(
             if not block[0]:
                 continue
             columns.create_new(block)
-            for name, (column, mask) in columns.fitted(block, done).items():
+            for name, column, mask in columns.fitted(block, done):
                 if name not in staged:
                     share = _STAGED / len(columns.names)
                     staged[name] = StagedColumn(table[name], work, share)
                 staged[name].append(column, mask)
+                del column
             done += block[0]
     return staged
 
@@ -186,7 +189,7 @@ class _Run:
         for name, staged in self._staged.items():
             if name in kept:
                 continue
-            with Workspace(self._work.memory // 2, self._work.spill_dir) as part:
+            with Workspace(self._work.memory // _PART, self._work.spill_dir) as part:
                 differs = _Column(self._table[name], staged.masked, matches, part).bring_up()
                 if differs is not None:
                     changed = self._either(changed, differs)
@@ -212,7 +215,7 @@ class _Run:
         if not count:
             return
         for name, staged in self._staged.items():
-            with Workspace(self._work.memory // 2, self._work.spill_dir) as part:
+            with Workspace(self._work.memory // _PART, self._work.spill_dir) as part:
                 rows = RowNumbers(part, matches.added, ascending=True)
                 for column, mask in chosen_masked(staged.masked, rows, part):
                     append_to(self._table[name], column, mask)
