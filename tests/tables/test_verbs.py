@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
 import math
@@ -17,10 +18,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr import DataError, ExeteraCompatibilityWarning, ExeteraError, Session
+from exetera_zarr import (
+    ConflictError,
+    DataError,
+    ExeteraCompatibilityWarning,
+    ExeteraError,
+    Session,
+)
 from exetera_zarr.errors import StorageError
 from exetera_zarr.fields import base
-from exetera_zarr.testing import Faults, counting, failing
+from exetera_zarr.testing import Faults, as_another_process, counting, failing
 from support.missing import (
     KINDS,
     NAMES,
@@ -753,6 +760,30 @@ def test_a_store_that_fails_leaves_all_or_nothing(tmp_path, verb):
             break
     assert call > 20
     assert expected == after != before
+
+
+def test_appends_of_two_writers_both_land(tmp_path):
+    """With strings and missing values; a change of values meanwhile is a conflict."""
+    url = tmp_path / "x.zarr"
+    with Session() as s:
+        write(s.open_dataset(url, "w", "d").create_dataframe("people"), []).append(ROW)
+    writers = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            with as_another_process():
+                session = stack.enter_context(Session(on_error="rollback"))
+                writers.append(session.open_dataset(url, "r+", "d"))
+        for ds in writers[:2]:
+            ds["people"].append(ROW)
+        writers[2]["people"].upsert({"age": [3], "code": ["new"]}, "age", missing="fill")
+        for ds in writers[:2]:
+            ds.commit()
+        with pytest.raises(ConflictError):
+            writers[2].commit()
+        writers[2].rollback()
+    with Session() as s:
+        table = s.open_dataset(url, "r", "d")["people"]
+        assert values_of(table, NAMES) == rows_by_name(ROW) * 3
 
 
 # -- ExeTera's face
