@@ -663,7 +663,13 @@ def broken_stream():
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def test_a_stream_that_breaks_off_leaves_nothing(table):
+def test_a_stream_that_breaks_off_leaves_nothing(place):
+    with Session(row_block=1 << 14) as s:
+        ds = s.open_dataset(place.url("x.zarr"), "w", "d", storage_options=place.storage_options)
+        break_off(write(ds.create_dataframe("people"), []))
+
+
+def break_off(table):
     table.append(ROW)
     table.dataset.commit()
     with pytest.raises(OSError, match="the wire is cut"):
