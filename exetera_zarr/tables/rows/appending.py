@@ -43,9 +43,9 @@ def append(table: DataFrame, rows: Any, missing: Missing = "error", new: New = "
                     continue
                 columns.create_new(block)
                 for name, column, mask in columns.fitted(block, done):
-                    append_to(table[name], column, mask)
+                    append_to(columns.field(name), column, mask)
                     del column
                 for name in columns.lacking:
-                    append_missing(table[name], count)
+                    append_missing(columns.field(name), count)
                 done += count
         return done

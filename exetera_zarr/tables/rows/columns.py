@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class Columns:
         self._rows = table.length()
         companions = table.companions()
         hidden = set(companions.values())
-        ours = [name for name in table if name not in hidden]
+        self._fields: dict[str, Field] = {n: f for n, f in table.items() if n not in hidden}
+        ours = list(self._fields)
         columns = {normal(name): name for name in given.names}
         if len(columns) < len(given.names):
             raise DataError(
@@ -105,7 +106,7 @@ class Columns:
             if companion in columns:
                 found.setdefault(companion, []).append(owner)
         for owner in columns:
-            kind = self._table[owner].type_name if owner in ours else None
+            kind = self._fields[owner].type_name if owner in ours else None
             for name in companion_names(owner, kind):
                 unknown = name in columns and name not in ours and name not in found
                 if unknown and self._given.of_bool(columns[name]):
@@ -117,6 +118,10 @@ class Columns:
                     "given: give these, too, or leave it out"
                 )
         return found
+
+    def field(self, name: str) -> Field:
+        """A field of the table."""
+        return self._fields[name]
 
     @property
     def names(self) -> list[str]:
@@ -135,7 +140,7 @@ class Columns:
         """Create the fields that the table lacks, by the first block; no row has a value so far."""
         for name in self._new:
             attributes = self._given.attributes(self._columns[name], block[1][self._columns[name]])
-            field = self._table.create_field(name, attributes)
+            field = self._fields[name] = self._table.create_field(name, attributes)
             if name.endswith(("_valid", "_set")) and can_be_companion(attributes):
                 field.group.update_attributes({BY_LINK: True})  # it says nothing by its name
             append_missing(field, self._rows)
@@ -174,9 +179,9 @@ class Columns:
                 column = self._columns[owner]
                 values[column] = values[column].present_in(told)
         for name in self._open:
-            _name_all(self._table[name], values[self._columns[name]])
+            _name_all(cast("CategoricalField", self._fields[name]), values[self._columns[name]])
         for name, column in self._columns.items():
-            yield name, *fitted(self._table[name], column, values.pop(column), first)
+            yield name, *fitted(self._fields[name], column, values.pop(column), first)
 
 
 def _presence(name: str, values: Values, first: int) -> AnyArray:

@@ -141,6 +141,13 @@ def of_array(array: AnyArray) -> Values:
 def of_objects(given: Sequence[Any]) -> Values:
     """Values of Python's own; None, NaN, NA, NaT and what is masked is missing."""
     values = list(given)
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return Values("texts", strings.encode(values))
+    if kinds and kinds <= {int, float, bool}:
+        array = number_array(values)
+        if array.dtype.kind in "biuf":
+            return Values("numbers", array, _without_nan(array, None))
     gone = [is_nothing(one) or _is_nan(one) for one in values]
     mask = None if not any(gone) else ~np.asarray(gone, np.bool_)
     if mask is not None and not mask.any():
