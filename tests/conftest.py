@@ -55,6 +55,7 @@ TOO = {
     "storage.test_store": ("seaweedfs", "gcs"),
     "tables.test_machine": ("hdf5",),
     "tables.test_tables": ("hdf5",),
+    "tables.test_verbs": ("hdf5",),
 }
 # What `--quick` leaves out, besides all that needs a server: rooms, modules and single tests whose
 # heart is in others. Most are crashes at each of many calls, other processes, and long histories.
@@ -88,6 +89,7 @@ NOT_QUICK = (
     "tables.test_machine",
     "tables.test_memory",
     "tables.test_missing.test_merges",
+    "tables.test_verbs.test_a_store_that_fails_leaves_all_or_nothing",
     "test_benchmarks",
     "test_systems",
     "test_texts.test_the_command",

@@ -8,6 +8,7 @@ import typer
 
 from exetera_zarr._version import __version__
 from exetera_zarr.cli import PROGRAM, reporting, run
+from exetera_zarr.cli.appending import append
 from exetera_zarr.cli.convert import convert
 from exetera_zarr.cli.head import head
 from exetera_zarr.cli.importing import import_files
@@ -39,7 +40,7 @@ def application() -> typer.Typer:
     )
     app.callback()(_program)
     app.command("import")(reporting.reported(import_files))
-    for command in (schema, journal, info, head, convert, history, verify, vacuum, compact):
+    for command in (schema, append, journal, info, head, convert, history, verify, vacuum, compact):
         app.command(command.__name__)(reporting.reported(command))
     app.command("run", context_settings=run.SETTINGS)(run.run)
     return app

@@ -8,7 +8,7 @@ and a byte that says whether it changed; both go to a file where they are many.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.join.row_pairs import Pairs
     from exetera_zarr.engine.streams.workspace import Spill, Workspace
 
-__all__ = ["Matches", "RepeatedKeyError", "Tolerance", "changed", "differing", "match"]
+__all__ = [
+    "Matches",
+    "Pieces",
+    "RepeatedKeyError",
+    "Tolerance",
+    "by_rows",
+    "changed",
+    "differing",
+    "match",
+]
 
 _STEP = 1 << 20
 #: Of the memory, for each of a dozen sequences of row numbers that are there at a time.
@@ -72,7 +81,7 @@ class Matches:
 def match(
     old: Sequence[Source],
     new: Sequence[Source],
-    version: Source,
+    version: Source | None,
     old_rows: RowNumbers | None,
     work: Workspace,
 ) -> Matches:
@@ -84,7 +93,8 @@ def match(
     old, new
         The columns of the key, the leading one first; rows in any order.
     version
-        A column of the old table, which says what of several rows with one key comes last.
+        A column of the old table, which says what of several rows with one key comes last; None if
+        it is the last row.
     old_rows
         The rows of the old table that count; all if None.
     work
@@ -99,7 +109,8 @@ def match(
     """
     # The columns of both sides are read at the same time.
     part = work.part(len(old) + 1 + len(new))
-    old_order = _in_order([*old, version], old_rows, work, part)
+    ordered_by = old if version is None else [*old, version]
+    old_order = _in_order(ordered_by, old_rows, work, part)
     new_order = _in_order(new, None, work, part)
     left, right = _picked(old, old_order, work), _picked(new, new_order, work)
     _refuse_repeated(right, new_order)
@@ -120,6 +131,35 @@ def match(
         vanished=_numbers(matches.vanished, old_order, work),
         overtaken=_numbers(matches.overtaken, old_order, work),
         successors=_numbers(matches.successors, old_order, work),
+    )
+
+
+def by_rows(matches: Matches, work: Workspace) -> Matches:
+    """The same matches, with the pairs in the order of the old rows, and `added` ascending."""
+    old, new = _sorted_by(matches.old, (matches.old, matches.new), work)
+    (added,) = _sorted_by(matches.added, (matches.added,), work)
+    return replace(matches, old=old, new=new, added=added)
+
+
+def _sorted_by(keys: Spill, spills: Sequence[Spill], work: Workspace) -> Sequence[Spill]:
+    """Sequences of row numbers in the order in which one of them ascends."""
+    order = sorting.sort_rows(_source_of(keys), True, work)
+    if order is None:
+        return spills
+    found = []
+    for spill in spills:
+        sorted_one = work.spill(np.int64, _SHARE)
+        for numbers in RowNumbers(work, order).of(_source_of(spill)):
+            sorted_one.append(numbers)
+        found.append(sorted_one)
+    for spill in (*spills, order):
+        spill.close()
+    return found
+
+
+def _source_of(numbers: Spill) -> Source:
+    return Source(
+        len(numbers), [np.zeros(0, np.int64)], lambda start, stop: [numbers.read(start, stop)]
     )
 
 
@@ -220,14 +260,14 @@ class _Reader:
 
     def __init__(self, sources: Sequence[Source], rows: RowNumbers) -> None:
         self._sources, self._rows = sources, rows
-        self._columns: list[_Pieces] = []
+        self._columns: list[Pieces] = []
         self._position = 0
 
     def read(self, start: int, stop: int) -> list[Column]:
         """The rows from one position on; it mostly is 0, or where the last ones ended."""
         if start == 0:
             self._columns = [
-                _Pieces(self._rows.of(source), source.empty[0]) for source in self._sources
+                Pieces(self._rows.of(source), source.empty[0]) for source in self._sources
             ]
         elif start != self._position:
             return [take(source, self._rows.read(start, stop)) for source in self._sources]
@@ -258,8 +298,17 @@ def _offsets(
     return lambda start, stop: ends.read(start, stop + 1)
 
 
-class _Pieces:
-    """A column that comes in pieces, given out in others."""
+class Pieces:
+    """
+    A column that comes in pieces, given out in others.
+
+    Parameters
+    ----------
+    pieces
+        In order; closed by who made them.
+    empty
+        The column without rows.
+    """
 
     def __init__(self, pieces: Generator[Column], empty: Column) -> None:
         self._pieces, self._rest = pieces, empty

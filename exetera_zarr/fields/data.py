@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.rows import Read
     from exetera_zarr.storage.base import AnyArray, Array
 
-__all__ = ["RawData", "StringData", "blank_missing"]
+__all__ = ["RawData", "StringData", "blank_missing", "put_rows"]
 
 
 _UFUNCS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
@@ -205,7 +205,7 @@ class RawData(_Data):
             )
             values = self._as_many(values, len(rows))
             self._note_present(rows, mask)
-            self._scatter(array, rows, values)
+            put_rows(array, rows, values)
 
     def _note_present(self, item: Any, mask: AnyArray | None) -> None:
         """Have the companion say which of the rows that are overwritten have a value now."""
@@ -220,16 +220,6 @@ class RawData(_Data):
         if values.ndim > 1 or (values.ndim == 1 and len(values) not in (1, count)):
             raise DataError(f"{values.size} values for {count} rows of {self._field.phrase()}")
         return values if values.shape == (count,) else np.broadcast_to(values, count)
-
-    def _scatter(self, array: Array, rows: AnyArray, values: AnyArray) -> None:
-        order = np.argsort(rows, kind="stable")
-        blocks = rows[order] // array.block
-        for part in np.split(order, np.flatnonzero(np.diff(blocks)) + 1):
-            if len(part):
-                low, high = int(rows[part].min()), int(rows[part].max()) + 1
-                block = array.read(low, high)
-                block[rows[part] - low] = values[part]
-                array.write(low, block)
 
     def write_part(self, part: Any, move_mem: bool = False) -> None:
         """
@@ -295,6 +285,29 @@ def take_rows(array: Array, rows: AnyArray) -> AnyArray:
         start = number * array.block
         out[places] = array.read(start, min(start + array.block, len(array)))[within]
     return out
+
+
+def put_rows(array: Array, rows: AnyArray, values: AnyArray) -> None:
+    """
+    Overwrite elements by number, each block that holds some of them read and written once.
+
+    Parameters
+    ----------
+    array
+        What is overwritten.
+    rows : ndarray of int64
+        Element numbers within the array, in any order; of one that repeats the last value counts.
+    values
+        As many, of the type of the array.
+    """
+    order = np.argsort(rows, kind="stable")
+    blocks = rows[order] // array.block
+    for part in np.split(order, np.flatnonzero(np.diff(blocks)) + 1):
+        if len(part):
+            low, high = int(rows[part].min()), int(rows[part].max()) + 1
+            block = array.read(low, high)
+            block[rows[part] - low] = values[part]
+            array.write(low, block)
 
 
 def blank_missing(column: pa.LargeBinaryArray, mask: AnyArray) -> pa.LargeBinaryArray:

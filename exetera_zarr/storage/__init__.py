@@ -13,7 +13,13 @@ from exetera_zarr.storage.options import Durability, Mode, OpenOptions
 from exetera_zarr.storage.registry import open_storage, shown
 
 if TYPE_CHECKING:
-    from exetera_zarr.storage.remote.files import create_file, file_exists, list_files, open_file
+    from exetera_zarr.storage.remote.files import (
+        create_file,
+        file_exists,
+        list_files,
+        open_at_random,
+        open_file,
+    )
 
 __all__ = [
     "Array",
@@ -29,6 +35,7 @@ __all__ = [
     "create_file",
     "file_exists",
     "list_files",
+    "open_at_random",
     "open_file",
     "open_storage",
     "shown",
@@ -36,7 +43,7 @@ __all__ = [
 ]
 
 # Retries of requests come with a library that most scripts do not need.
-_FILES = ("create_file", "file_exists", "list_files", "open_file")
+_FILES = ("create_file", "file_exists", "list_files", "open_at_random", "open_file")
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that the page speaks of, in the working folder."""
     rows = "".join(f"p{number},{number}\n" for number in range(5))
     (tmp_path / "patients.csv").write_text(f"id,age\n{rows}")
+    (tmp_path / "may.csv").write_text("id,age\np3,3\np9,9\n")
     (tmp_path / "analysis.py").write_text(SCRIPT)
     (tmp_path / "tests.csv.gz").write_bytes(gzip.compress(b"id,patient_id\n1,p3\n"))
     monkeypatch.chdir(tmp_path)

@@ -118,3 +118,24 @@ def block_by_block(field):
     for start in range(0, 100_000, 1000):
         total += int(field.data[start : start + 1000].astype("int64").sum())
     return total
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_appending_rows_to_200_columns(bucket, wide, chunks):
+    """Whatever is there: one object of rows, one manifest, and what reveals both to others."""
+    make(bucket, wide, rows=4096 * chunks, row_block=4096)
+    rows = {name: np.arange(1000, dtype="int32") for name in wide}
+    bucket.proxy.clear()
+    with Session() as s:
+        ds = s.open_dataset(bucket.url(), "r+", "study", storage_options=bucket.options)
+        assert ds["wide"].append(rows) == 1000
+    verbs = bucket.proxy.verbs()
+    # On GCS the documents that are replaced are read before.
+    assert (verbs["LIST"], verbs["PUT"] + verbs["POST"]) == (1, 5)
+    assert verbs["GET"] == (4 if verbs["POST"] else 2)
+    assert sum(verbs.values()) == 6 + verbs["GET"] <= 12
+    assert waits(bucket.proxy.log) <= 8
+    assert not any("/c/" in e.path for e in bucket.proxy.log if e.verb == "GET")
+    with Session() as s:
+        ds = s.open_dataset(bucket.url(), "r", "study", storage_options=bucket.options)
+        assert ds["wide"][wide[-1]].data[-1000:].tolist() == list(range(1000))

@@ -34,6 +34,7 @@ __all__ = [
     "both",
     "can_be_companion",
     "companion_name",
+    "companion_names",
     "companion_of",
     "free_name",
     "holds_nan",
@@ -181,6 +182,21 @@ def keep_apart(field: Field) -> None:
         found = companion_of(field, as_long=False)
         if found is not None:
             found.group.update_attributes({BY_LINK: True})
+
+
+def companion_names(name: str, type_name: str | None = None) -> tuple[str, ...]:
+    """
+    The names by which a field of bool says which rows of another one have a value.
+
+    Parameters
+    ----------
+    name
+        Of the other one.
+    type_name
+        Its type; None where that is not known.
+    """
+    suffixes = _SUFFIXES["timestamp"] if type_name is None else _SUFFIXES.get(type_name, ())
+    return tuple(name + suffix for suffix in suffixes)
 
 
 def companion_name(field: Field, name: str) -> str:

@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["apart", "blank_source", "directions", "key_source", "masked_key_source", "whole_keys"]
+__all__ = [
+    "absence",
+    "apart",
+    "blank_source",
+    "blanked",
+    "directions",
+    "key_source",
+    "masked_key_source",
+    "whole_keys",
+]
 
 
 def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
@@ -87,9 +96,22 @@ def _beside(columns: Sequence[Masked], split: Sequence[bool]) -> Source:
 
 def blank_source(field: Field) -> Source:
     """A field in which all rows that have no value are the same: 0, False, NaN or no text."""
-    if field.validity is None:
-        return source_of([field])
-    return _one(masked_of(field), also_absent=False)
+    return blanked(masked_of(field))
+
+
+def blanked(column: Masked) -> Source:
+    """The same of a column that need not be a field."""
+    return _one(column, also_absent=False)
+
+
+def absence(column: Masked) -> Source:
+    """Row by row, whether a column has no value."""
+
+    def read(start: int, stop: int) -> list[Column]:
+        mask = column.read(start, stop)[1]
+        return [np.zeros(stop - start, np.bool_) if mask is None else ~mask]
+
+    return replace(column.values, empty=[np.zeros(0, np.bool_)], read=read, offsets=None)
 
 
 def _one(column: Masked, *, also_absent: bool) -> Source:

@@ -1,0 +1,84 @@
+"""Which rows of a table stay when others are deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exetera_zarr.engine.sort import sorting
+from exetera_zarr.engine.streams.row_gather import RowNumbers
+from exetera_zarr.engine.streams.source import Source
+from exetera_zarr.faces import NATIVE
+from exetera_zarr.fields import filters
+from exetera_zarr.fields.rows import Rows
+
+if TYPE_CHECKING:
+    from exetera_zarr.engine.streams.workspace import Workspace
+    from exetera_zarr.faces import Face
+
+__all__ = ["kept_rows"]
+
+_STEP = 1 << 20
+
+
+def kept_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumbers:
+    """
+    The rows that a condition, or row numbers, leave.
+
+    Parameters
+    ----------
+    given
+        As of `DataFrame.delete`.
+    length
+        Rows of the table.
+    work
+        Where their numbers are kept.
+    face
+        Of the session.
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        It does not fit.
+    """
+    if not isinstance(given, Rows):
+        given = filters.rows_given("index", given, NATIVE)  # lists as well, in either face
+    if _is_condition(given, length):
+        gone = filters.filter_rows(given, length, work, face)
+    else:
+        gone = _ascending(filters.index_rows(given, length, work, face), work)
+    kept = work.spill(np.int64)
+    done = 0
+    for start in range(0, length, _STEP):
+        stop = min(start + _STEP, length)
+        stays = np.ones(stop - start, np.bool_)
+        while done < len(gone):
+            rows = gone.read(done, min(done + _STEP, len(gone)))
+            here = rows[: np.searchsorted(rows, stop)]
+            stays[here - start] = False
+            done += len(here)
+            if len(here) < len(rows):
+                break
+        kept.append(np.flatnonzero(stays) + start)
+    return RowNumbers(work, kept, ascending=True)
+
+
+def _is_condition(given: Any, length: int) -> bool:
+    """Whether it is of bool; one without any value is if it is as long as the table."""
+    if isinstance(given, np.ma.MaskedArray) and len(given) == length and given.mask.all():
+        return True
+    return getattr(given, "dtype_of_rows", getattr(given, "dtype", None)) == np.bool_
+
+
+def _ascending(rows: RowNumbers, work: Workspace) -> RowNumbers:
+    numbers = Source(
+        len(rows), [np.zeros(0, np.int64)], lambda start, stop: [rows.read(start, stop)]
+    )
+    order = sorting.sort_rows(numbers, True, work)
+    if order is None:
+        return rows
+    found = work.spill(np.int64)
+    for some in RowNumbers(work, order).of(numbers):
+        found.append(some)
+    return RowNumbers(work, found, ascending=True)
