@@ -8,6 +8,7 @@ import json
 import random
 import string
 import struct
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -377,7 +378,7 @@ def _replace_pack(place: Path, path: str, elements: list[int]) -> None:
 def _work(session: Session, url: str) -> None:
     """What is done with tables, beyond looking at them."""
     dataset = session.open_dataset(url, "r", "d")
-    mine = session.open_dataset("memory://", "w", "mine")
+    mine = session.open_dataset(f"memory://{uuid.uuid4()}", "w", "mine")
     for table in list(dataset.keys())[:1]:  # the others are like it
         frame = dataset[table]
         for number, use in enumerate((_sort, _filter, _group, _rows_of, _export)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.errors import is_full
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.zarr.versions import manifests
+from exetera_zarr.storage.zarr.zones import zones_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ def sweep_versions(
     arrays = {path: about for path, about in dead.items() if about["node_type"] == "array"}
     concurrency.each(store.delete, _documents(arrays), store.concurrency)
     _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
-    concurrency.each(store.delete, _chunk_keys(store, arrays), store.concurrency)
+    concurrency.each(store.delete, _objects(store, arrays), store.concurrency)
     store.sync()
 
 
@@ -73,7 +74,8 @@ def _remove_groups(store: ObjectStore, paths: Collection[str], newest: int) -> N
         manifests.show_groups(store, version, [path for path in paths if path in version.below])
 
 
-def _chunk_keys(store: ObjectStore, documents: Mapping[str, Any]) -> Iterable[str]:
+def _objects(store: ObjectStore, documents: Mapping[str, Any]) -> Iterable[str]:
+    """Keys of what arrays have beside their documents."""
     for path, document in documents.items():
         shape = document["shape"]
         chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
@@ -83,6 +85,8 @@ def _chunk_keys(store: ObjectStore, documents: Mapping[str, Any]) -> Iterable[st
             yield from (key for key in found if keys.is_chunk(key))
         else:
             yield from (f"{path}/c/{number}{tail}" for number in range(count))
+        if "zones" in document.get("attributes", {}):
+            yield zones_key(path)
 
 
 def sweep_orphans(
