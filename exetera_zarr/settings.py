@@ -60,6 +60,8 @@ class Settings:
         """Whether an exception that leaves a ``with`` block undoes what was not committed."""
         if isinstance(error, SystemExit) and error.code in (None, 0):
             return False
+        if isinstance(error, GeneratorExit):  # nobody wants more of a generator: nothing failed
+            return False
         if self.on_error is None:
             return self.face.rolls_back_on_error
         return self.on_error == "rollback"

@@ -352,7 +352,8 @@ class Dataset(FieldContainer):
         if self._settings.undoes(error):
             self.undo(error)
             return
-        asked = self._settings.on_error is not None or isinstance(error, SystemExit)
+        quiet = isinstance(error, (SystemExit, GeneratorExit))
+        asked = self._settings.on_error is not None or quiet
         if not (asked or self.closed) and self._storage.changed:
             what = "committed what had completed, although an exception has ended the work"
             let_pass(self._settings, what, self.url)

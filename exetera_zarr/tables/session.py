@@ -61,9 +61,9 @@ class Session(OfThisProcess, JoinFunctions):
     on_error
         What happens to changes that were not committed when an exception leaves ``with Session()``:
         ``"rollback"``, the default, undoes them; ``"commit"``, the default in ExeTera's face,
-        commits what had completed. `SystemExit` without a status, or with 0, is no error. Without a
-        ``with`` block, what a program has changed when an exception ends it is committed, and a
-        line on stderr says so.
+        commits what had completed. `SystemExit` without a status, or with 0, is no error, nor
+        is the end of a generator of which nobody takes the rest. Without a ``with`` block, what a
+        program has changed when an exception ends it is committed, and a line on stderr says so.
     exetera
         Whether to do as ExeTera does, to the letter, where that is not what one would expect:
         missing values count as what is stored in their place, usually 0; whole numbers wrap;

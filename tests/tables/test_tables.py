@@ -648,3 +648,30 @@ def test_an_error_that_is_kept_holds_no_threads_or_connections(operation):
             with pytest.raises(duckdb.ConnectionException):
                 connection.execute("SELECT 1")
         assert bool(connections) == (operation == "group")
+
+
+@pytest.mark.parametrize("way", ["break", "close", "let go"])
+def test_a_generator_of_which_nobody_takes_the_rest_has_committed(place, way):
+    """Nothing failed, and Python swallows what ends it: undoing would lose data without a word."""
+    url = place.url("x.zarr")
+
+    def rows():
+        with Session() as session:
+            dataset = session.open_dataset(url, "w", "d", storage_options=place.storage_options)
+            field = dataset.create_dataframe("t").create_numeric("n", "int8")
+            for number in range(3):
+                field.data.write([number])
+                yield number
+
+    running = rows()
+    if way == "break":
+        for _ in running:
+            break
+    else:
+        next(running)
+    if way == "close":
+        running.close()
+    del running
+    with Session() as session:
+        again = session.open_dataset(url, "r", "d", storage_options=place.storage_options)
+        assert again["t"]["n"].data[:].tolist() == [0]

@@ -311,12 +311,13 @@ def _deciding(
     lead = cast("Field", field)
     if not lead.of_numbers or not lead.stored:
         return lambda *_: None
-    value = number.item() if isinstance(number, np.generic) else number
     column = masked_of(lead)
 
     def decided(start: int, stop: int) -> list[Part] | None:
         known = lead.extremes(start, stop)
-        found = None if known is None else _decides(function, *known, value)
+        if known is None:
+            return None
+        found = _decides(function, np.array(known, lead.dtype_of_rows), number)
         if found is None:
             return None
         mask = None if column.mask is None else np.asarray(column.mask.read(start, stop)[0])
@@ -326,15 +327,24 @@ def _deciding(
     return decided
 
 
-def _decides(function: Function, least: Any, greatest: Any, value: Any) -> bool | None:
-    """What a comparison with a number is for all values between two; None where it differs."""
+def _decides(function: Function, ends: AnyArray, number: Any) -> bool | None:
+    """
+    What a comparison with a number is for all values from one to another; None where it differs.
+
+    The ends are compared as the values would be, rounding included, which keeps their order.
+    """
+
+    def of_ends(function: Function) -> list[bool]:
+        compared: list[bool] = _comparing(function)([(ends, None), (number, None)])[0][0].tolist()
+        return compared
+
     if function in (operator.eq, operator.ne):
-        outside = value < least or value > greatest
-        if outside or least == greatest:
-            return outside is (function is operator.ne)
-        return None
-    ends: list[bool] = [function(one, value) for one in (least, greatest)]
-    return ends[0] if ends[0] is ends[1] else None
+        if of_ends(operator.gt)[0] or of_ends(operator.lt)[1]:
+            return function is operator.ne
+        if ends[0] != ends[1]:
+            return None
+    first, last = of_ends(function)
+    return first if first is last else None
 
 
 def _source(operand: Any, lead: Field, length: int) -> Callable[[int, int], Part]:
