@@ -212,7 +212,9 @@ def stampede(url: str, options: Any, start: Any, tmp_path: Path, shape: tuple[in
         assert found(url, version=v, options=options) == expected[: v - 1]
 
 
-@pytest.mark.parametrize("shape", [(4, 6), pytest.param((8, 25), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "shape", [(4, 6), *(pytest.param((n, 25), marks=pytest.mark.slow) for n in (8, 25))]
+)
 def test_many_writers_of_one_table(tmp_path, start, shape):
     """Every acknowledged commit is there once and whole; readers see only whole versions."""
     stampede(str(tmp_path / "x.zarr"), None, start, tmp_path, shape)
