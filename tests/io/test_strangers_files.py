@@ -274,7 +274,7 @@ CSVS = {
     "formulas": b"a,b\n=cmd|' /C calc'!A0,@SUM(1)\n",
     "a long cell": b"a,b\n" + b"x" * 10_000_000 + b",1\n",
     "a long name": b"x" * 10_000_000 + b",b\n1,2\n",
-    "a long line": b"x" * 40_000_000,
+    "a long line": b"x" * 10_000_000,
     "a cell with every byte": b"a,b\n" + bytes(set(range(256)) - set(b'",\n\r')) + b",1\n",
     "fields that lack": b"a,b\n1\n",
     "fields too many": b"a,b\n1,2,3\n",

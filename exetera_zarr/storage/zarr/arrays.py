@@ -401,11 +401,7 @@ class DraftArray:
     def _stored_zones(self) -> zones.Zones | None:
         """The zones of the committed array; None where it has none that can be read."""
         stored = self.stored
-        if (
-            stored is None
-            or stored.chunk != self.block
-            or stored.document["attributes"].get("zones") != zones.FORMAT
-        ):
+        if stored is None or stored.chunk != self.block or not self._has_zones(stored):
             return None
         if self._zones is None or self._zones[0] != stored.path:
             found, chunks = None, -(-stored.length // stored.chunk)
@@ -415,6 +411,23 @@ class DraftArray:
                 found = zones.Zones.decoded(data, self.dtype, chunks)
             self._zones = stored.path, found
         return self._zones[1]
+
+    def check_zones(self) -> None:
+        """CorruptDataError where the committed array should have zones that cannot be read."""
+        stored = self.stored
+        if stored is None or stored.chunk != self.block or not self._has_zones(stored):
+            return
+        if self._stored_zones() is None:
+            key = zones.zones_key(stored.path)
+            raise CorruptDataError(
+                f"{self.context.store.url}/{key} is missing or damaged, so that comparisons read "
+                "all chunks"
+            )
+
+    @staticmethod
+    def _has_zones(stored: StoredArray) -> bool:
+        said = stored.document["attributes"].get("zones")
+        return type(said) is int and said == zones.FORMAT
 
     def zoned(self, target: StoredArray) -> bool:
         """Whether that array of a version will have zones."""

@@ -104,13 +104,11 @@ def _identities(root: Node) -> Iterator[str]:
 def _field(where: str, node: Node) -> Iterator[str]:
     sound, found = True, 0
     for role, array in node.arrays.items():
-        for number, said in enumerate(
-            concurrency.ordered(_said_by, _checks(array), array.context.store.concurrency)
-        ):
+        for said in concurrency.ordered(_said_by, _checks(array), array.context.store.concurrency):
             if said is None:
                 continue
             sound = False
-            yield f"{where}, {role}, chunk {number}: {said}"
+            yield f"{where}, {role}, {said}"
             found += 1
             if found == _MOST:
                 yield f"{where}: no more than {_MOST} chunks are named; there may be others"
@@ -119,20 +117,26 @@ def _field(where: str, node: Node) -> Iterator[str]:
         yield from _offsets(where, node.arrays["index"], node.arrays["values"].length)
 
 
-def _checks(array: SegmentedArray) -> Iterator[Callable[[], None]]:
-    """What reads each chunk, or piece of a pack, of an array."""
+def _checks(array: SegmentedArray) -> Iterator[tuple[str, Callable[[], None]]]:
+    """What reads each chunk, or piece of a pack, of an array, and its zones; with what it reads."""
+    number = 0
     for part in array.parts:
         if isinstance(part, PackedPart):
-            yield part.check
-        else:
-            yield from (partial(part.check, number) for number in range(part.blocks))
+            yield f"chunk {number}", part.check
+            number += 1
+            continue
+        yield "zones", part.check_zones
+        for block in range(part.blocks):
+            yield f"chunk {number}", partial(part.check, block)
+            number += 1
 
 
-def _said_by(check: Callable[[], None]) -> str | None:
+def _said_by(check: tuple[str, Callable[[], None]]) -> str | None:
+    what, read = check
     try:
-        check()
+        read()
     except (ExeteraError, OSError, ValueError) as error:
-        return str(error)
+        return f"{what}: {error}"
     return None
 
 
