@@ -54,7 +54,7 @@ STREAMS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(*STREAMS)
 def test_ordered_merge_pairs_what_dictionaries_pair(sides, how, steps, window, chunk):
     """One to three keys of any types, cut at any row, give the model's pairs in its order."""

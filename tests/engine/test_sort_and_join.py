@@ -74,7 +74,7 @@ def sort_cases(draw):
     return rows, cols, draw(st.lists(st.booleans(), min_size=len(cols), max_size=len(cols)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(sort_cases(), st.integers(1, 9), st.integers(2, 30), st.sampled_from([0, MEMORY]))
 def test_sorts_are_stable_with_nan_last(case, step, part, memory):
     """Any types in any directions are sorted as Python's stable sort does it, in any parts."""
@@ -291,7 +291,7 @@ def check_join(sides, how, steps, part, memory):
         assert joined(left_cols, right_cols, how, steps, memory) == merge(left, right, how)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(*JOINS, st.integers(2, 30), st.sampled_from([0, MEMORY]))
 def test_join_pairs_what_dictionaries_pair(sides, how, steps, part, memory):
     """Keys in no order, of any comparable types, give the model's pairs in the model's order."""
@@ -329,7 +329,7 @@ def test_join_by_duckdb_gives_the_same_pairs(sides, how, steps):
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(*JOINS)
 def test_join_by_duckdb_gives_the_same_pairs_at_length(sides, how, steps):
     """The same, many times."""

@@ -96,7 +96,7 @@ def by_python(function, left, right):
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases(ARITHMETIC + COMPARE + BITWISE))
 @example((operator.eq, "int64", [2**53 + 1, None], [2**53, 1], "masked", False))
 @example((operator.add, "int64", [2**53 + 1, None], [0, None], "pandas", True))
@@ -140,7 +140,7 @@ def _fmod(a, b):
     return rest if a >= 0 else -rest
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases(list(UFUNCS)))
 def test_numpys_functions_of_two_are_those_of_python(case):
     ufunc, dtype, left, right, form, _ = case

@@ -83,7 +83,7 @@ SNAPSHOT = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(SNAPSHOT, min_size=1, max_size=5), st.sampled_from([2, 3, 64]), st.booleans())
 def test_each_snapshot_is_there_as_of_its_moment(snapshots, block, exetera):
     """Whatever changes, comes, goes and comes again: rows, fields, codes of categories, order."""

@@ -57,7 +57,7 @@ def test_what_was_found(honest, tmp_path, one):
     is_safe(honest, tmp_path / "fuzz", one["kind"], one["changes"])
 
 
-@settings(max_examples=int(os.environ.get("STRANGERS", "20")))
+@settings(max_examples=int(os.environ.get("STRANGERS", "10")))
 @given(st.sampled_from(KINDS), st.integers(0, 2**64 - 1))
 def test_any_change(honest, tmp_path_factory, kind, seed):
     changes = drawn(honest, kind, random.Random(seed))

@@ -620,7 +620,7 @@ def changed(document, data):
                 )
 
 
-@settings(max_examples=int(os.environ.get("STRANGERS", "60")))
+@settings(max_examples=int(os.environ.get("STRANGERS", "40")))
 @given(st.data())
 def test_any_change_of_a_document(honest, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("fuzz")

@@ -77,7 +77,7 @@ VERBS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("verb", VERBS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     values=st.lists(st.sampled_from([True, False, None]), max_size=7).map(
         lambda some: [*some, True]

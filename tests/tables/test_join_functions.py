@@ -107,7 +107,7 @@ KEYS = {
 
 @pytest.mark.parametrize("kind", KEYS)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_indices_are_those_of_dictionaries(kind, data):
     """However keys lie in blocks, and in fields or arrays; NaN equals NaN."""
     some = st.lists(KEYS[kind], max_size=12)

@@ -597,7 +597,7 @@ FIELDS = {
 }
 
 
-@settings(examples(200))
+@settings(examples(100))
 @given(data=st.data(), kinds=st.fixed_dictionaries(FIELDS), form=st.sampled_from(GIVEN))
 def test_upserts(data, kinds, form):
     """Rows are found by any key of any types; counts and order are those of a dict."""

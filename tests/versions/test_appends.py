@@ -129,7 +129,7 @@ STEPS = st.tuples(
 AFTER = st.sampled_from(["commit", "commit", "commit", "nothing", "rollback", "fail", "reopen"])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     row_block=st.sampled_from([4, 64, 400]),
     steps=st.lists(st.tuples(st.lists(STEPS, min_size=1, max_size=3), AFTER), max_size=14),

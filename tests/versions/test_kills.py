@@ -13,7 +13,7 @@ import exetera_zarr
 
 
 @pytest.mark.parametrize(
-    ("kills", "between"), [(16, 2), pytest.param(200, 30, marks=pytest.mark.slow)]
+    ("kills", "between"), [(10, 2), pytest.param(200, 30, marks=pytest.mark.slow)]
 )
 def test_a_killed_writer_leaves_the_version_before_or_after(tmp_path, kills, between):
     """Whatever the phase: every value is right, other readers too, and the next commit works."""
