@@ -154,7 +154,7 @@ class _RootAttributes(Struct):
 
 
 class _Consolidated(Struct):
-    metadata: dict[_Path, _Group | _Array]
+    metadata: dict[str, _Group | _Array]  # of which `_wrong_with` looks at the paths
 
 
 class _Root(Struct):
@@ -247,7 +247,7 @@ def _wrong_with(path: str, node: _Group | _Array, below: Mapping[str, Any]) -> s
     if isinstance(node, _Array):
         return _wrong_with_array(path, node)
     about = node.attributes
-    if path.count("/") > 1:
+    if not keys.is_node(path):
         return "is not the path of a table or field"
     if about.name is not UNSET and (said := _wrong_name(about.name)):
         return said
