@@ -15,12 +15,13 @@ from exetera_zarr.errors import ArgumentError
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
+from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.filters import rows_given
 from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
 from exetera_zarr.fields.missing.keys import key_source, masked_key_source
 from exetera_zarr.fields.missing.masked import Masked, as_masked, chosen_masked, masked_of
-from exetera_zarr.fields.values import as_values
+from exetera_zarr.fields.receiving import Receiving
 from exetera_zarr.storage import Group, adopted
 
 if TYPE_CHECKING:
@@ -139,19 +140,30 @@ class Items:
 
     # -- out
 
-    def _append(self, dest: Field, column: Column, mask: AnyArray | None) -> None:
+    def _receiving(self, dest: Field, item: Any) -> Receiving:
+        """What makes rows of a field or an array, or others if it is None, those of a field."""
+        source = adopted(item)
+        if isinstance(source, RawData | StringData):
+            source = source.field
+        return Receiving(dest, self.get(source) if isinstance(source, Field | Group) else None)
+
+    def _append(
+        self, dest: Field, column: Column, mask: AnyArray | None, receiving: Receiving
+    ) -> None:
         """Append rows of which some may be missing; DataError for what the field cannot hold."""
         if self._sees_missing:
-            dest.append_masked(_fitting(column, mask, dest), mask)
+            dest.append_masked(*receiving(column, mask))
         else:
             dest.append(column)
 
-    def _replace(self, dest: Field, column: Column, mask: AnyArray | None) -> None:
+    def _replace(
+        self, dest: Field, column: Column, mask: AnyArray | None, receiving: Receiving
+    ) -> None:
         """Put these rows in the place of all; else the same."""
         if not self._sees_missing:
             dest.replace([column])
             return
-        dest.replace([in_place_of_missing(_fitting(column, mask, dest), mask)])
+        dest.replace([receiving(column, mask)[0]])
         by_itself = mask is None or holds_nan(dest.empty_column())
         dest.say_present(None if by_itself else [mask])
 
@@ -184,14 +196,6 @@ def joined(
         masks.append(np.ones(len(column), np.bool_) if mask is None else mask)
     mask = np.concatenate([np.ones(0, np.bool_), *masks])
     return selection.concat(columns), None if mask.all() else mask
-
-
-def _fitting(column: Column, mask: AnyArray | None, dest: Field) -> Column:
-    """Rows as a field holds them, if it can; what is missing may be anything."""
-    if not isinstance(column, np.ndarray) or dest.indexed:
-        return column
-    there = column if mask is None else np.where(mask, column, np.zeros((), column.dtype))
-    return as_values(there, dest.dtype_of_rows, dest.phrase())
 
 
 def _may_lack(value: Any) -> bool:
