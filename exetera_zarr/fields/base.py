@@ -294,6 +294,9 @@ class Field(Statistical, Rows):
             The field cannot hold a value exactly.
         """
         exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
+        of_bytes = isinstance(values, RawData) and values.field.indexed
+        if exact and isinstance(values, (RawData, StringData)) and not of_bytes:
+            values = values.field  # with its names, and what is missing of it
         given, values = values, in_a_row(values, where, missing=exact)
         if exact and isinstance(given, Field):
             length, read = companions.masked_reader(given)

@@ -52,6 +52,7 @@ BRINGERS = {
     "min": lambda field, target: field.apply_spans_min(np.arange(len(field) + 1), target=target),
     "max": lambda field, target: field.apply_spans_max(np.arange(len(field) + 1), target=target),
     "write": lambda field, target: (target.data.clear(), target.data.write(field)),
+    "data": lambda field, target: (target.data.clear(), target.data.write(field.data)),
 }
 
 
@@ -83,7 +84,7 @@ def test_what_does_not_fit(table, bring, kind, values, other, words):
     before = said(target)
     with pytest.raises(DataError, match=words):
         bring(field, target)
-    if bring is not BRINGERS["write"]:
+    if bring not in (BRINGERS["write"], BRINGERS["data"]):
         assert said(target) == before
 
 
@@ -140,3 +141,15 @@ def test_the_target_in_exeteras_face():
         other = frame.create_categorical("d", "int8", OTHERS)
         one.apply_index(np.arange(3), target=other)
         assert other.data[:].tolist() == [0, 2, 1]
+
+
+def test_the_data_of_text(table):
+    """It is written as the field is, with what is missing of it."""
+    field, twin = (table.create_indexed_string(name) for name in ("x", "y"))
+    field.data.write(["a", None, ""])
+    twin.data.write(field.data)
+    assert list(twin.data[:]) == ["a", "", ""]
+    assert twin.isna().data[:].tolist() == [False, True, False]
+    other = table.create_fixed_string("z", 3)
+    other.data.write(field.data)
+    assert said(other) == [b"a", None, b""]
