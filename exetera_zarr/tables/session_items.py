@@ -19,7 +19,7 @@ from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.filters import rows_given
 from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
-from exetera_zarr.fields.missing.keys import key_source, masked_key_source
+from exetera_zarr.fields.missing.keys import check_comparable, key_source, masked_key_source
 from exetera_zarr.fields.missing.masked import Masked, as_masked, chosen_masked, masked_of
 from exetera_zarr.fields.receiving import Receiving
 from exetera_zarr.storage import Group, adopted
@@ -129,10 +129,23 @@ class Items:
 
     def _keys(self, *sides: Sequence[Any]) -> tuple[list[Source], list[bool]]:
         """Keys of each side as the engine compares them; see `fields.missing.keys.key_source`."""
-        given = [[adopted(value) for value in values] for values in sides]
+        given = [[self._as_key(value) for value in values] for values in sides]
         if all(isinstance(value, (Field, Group)) for values in given for value in values):
             return key_source(*([self.get(value) for value in values] for values in given))
+        fields = (
+            [self.get(value) if isinstance(value, (Field, Group)) else None for value in values]
+            for values in given
+        )
+        check_comparable(*fields)
         return masked_key_source(*([self._masked(value) for value in values] for values in given))
+
+    def _as_key(self, value: Any) -> Any:
+        """What is given as a key; for the data of a field, which compare as it does, the field."""
+        value = adopted(value)
+        is_data = isinstance(value, StringData) or (
+            isinstance(value, RawData) and not value.field.indexed
+        )
+        return value.field if is_data and self._sees_missing else value
 
     def _key(self, *values: Any) -> Source:
         """The keys of one side."""

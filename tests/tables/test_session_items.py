@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exetera_zarr import DataError, Session
+from exetera_zarr import DataError, Session, merge
 from exetera_zarr.tables.session_joins import INVALID_INDEX
 
 CODES = {"no": 0, "yes": 1, "dk": 2}
@@ -135,3 +135,131 @@ def test_row_numbers_that_do_not_fit(s, table, dtype):
         s.ordered_merge_left(np.array([4, 5, 9]), keys, (), None, row_map, right_unique=True)
     whole = np.zeros(3, np.int64)
     assert s.get_index(keys, wanted, whole).tolist() == [1, INVALID_INDEX, INVALID_INDEX + 1]
+
+
+# -- keys
+
+
+def categories(table, name, key, values=("0", "1")):
+    field = table.create_categorical(name, "int8", key)
+    field.data.write(list(values))
+    return field
+
+
+def numbers(table, name, dtype, values=(0, 1)):
+    field = table.create_timestamp(name) if dtype == "moment" else table.create_numeric(name, dtype)
+    field.data.write(list(values))
+    return field
+
+
+def merged(s, one, other):
+    ds = one.dataframe.dataset
+    name = f"dest{len(ds)}"
+    try:
+        merge(one.dataframe, other.dataframe, ds.create_dataframe(name), one.name, other.name)
+    finally:
+        assert one.dataframe.keys() == ["one", "other"]
+
+
+JOINS = {
+    "merge": merged,
+    "merge of two keys": lambda s, one, other: merge(
+        one.dataframe,
+        other.dataframe,
+        one.dataframe.dataset.create_dataframe("dest"),
+        ["one", one.name],
+        ["one", other.name],
+    ),
+    "get_index": lambda s, one, other: s.get_index(one, other),
+    "get_index of data": lambda s, one, other: s.get_index(one.data, other),
+    "get_shared_index": lambda s, one, other: s.get_shared_index((one, np.array([1]), other)),
+    "merge_left": lambda s, one, other: s.merge_left(one, other, (one,)),
+    "merge_right": lambda s, one, other: s.merge_right(one, other, (one,)),
+    "merge_inner": lambda s, one, other: s.merge_inner(one, other, (one,), None, (other,)),
+    "ordered_merge_left": lambda s, one, other: s.ordered_merge_left(
+        one, other, (other,), right_unique=True
+    ),
+    "ordered_merge_right": lambda s, one, other: s.ordered_merge_right(
+        one, other, (one,), left_unique=True
+    ),
+    "ordered_merge_inner": lambda s, one, other: s.ordered_merge_inner(one, other),
+}
+
+
+@pytest.fixture(params=[*JOINS])
+def join(request):
+    return JOINS[request.param]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("kind", ["int8", "float64", "bool", "moment", "text", "fixed"])
+def test_a_category_is_no_number_and_no_text(s, table, join, kind, turned):
+    """Else 0 would be the category of that code, whatever its name is; == refuses it too."""
+    if kind == "text":
+        one = table.create_indexed_string("one")
+        one.data.write(["0", "1"])
+    elif kind == "fixed":
+        one = table.create_fixed_string("one", 1)
+        one.data.write(["0", "1"])
+    else:
+        one = numbers(table, "one", kind)
+    other = categories(table, "other", {"1": 0, "0": 1})
+    with pytest.raises(TypeError):
+        one == other  # noqa: B015
+    pair = (other, one) if turned else (one, other)
+    with pytest.raises(TypeError, match=r"a category is one of its field, and no|never equal"):
+        join(s, *pair)
+
+
+def test_what_the_error_says_to_write(s, table):
+    """It gives what is meant."""
+    one = numbers(table, "one", "int8")
+    other = categories(table, "other", {"1": 0, "0": 1})
+    text = table.create_indexed_string("text")
+    text.data.write(["1", "1"])
+    with pytest.raises(TypeError, match=r"field t/one .*field t/other .*write them to a numeric"):
+        s.get_index(one, other)
+    codes = table.create_numeric("codes", "int8")
+    codes.data.write(other)
+    assert s.get_index(one, codes).tolist() == [1, 0]
+    with pytest.raises(TypeError, match=r"such as create_like\(\) makes"):
+        s.get_index(other, text)
+    named = other.create_like()
+    named.data.write(text)
+    assert s.get_index(other, named).tolist() == [1, 1]
+
+
+def test_other_codes_for_the_same_names(s, table, join):
+    one = categories(table, "one", {"0": 0, "1": 1})
+    other = categories(table, "other", {"1": 0, "0": 1})
+    with pytest.raises(DataError, match=r"name their categories differently.*remap one of them"):
+        join(s, one, other)
+
+
+def test_categories_of_which_one_has_more(s, table):
+    """No code stands for two names, so the functions of a session may compare them."""
+    one = categories(table, "one", {"0": 0, "1": 1})
+    other = categories(table, "other", {"1": 1, "2": 2}, ["2", "1"])
+    assert s.get_index(one, other).tolist() == [INVALID_INDEX, 1]
+
+
+def test_codes_in_an_array(s, table):
+    """They are codes, as for ==."""
+    one = categories(table, "one", {"1": 0, "0": 1})
+    assert s.get_index(one, np.array([1, 0], np.int8)).tolist() == [0, 1]
+
+
+def test_keys_in_exeteras_face():
+    """Codes are numbers there."""
+    with Session(row_block=2, exetera=True) as s:
+        table = s.open_dataset("memory://items-exetera", "w", "d").create_dataframe("t")
+        one = numbers(table, "one", "int8")
+        other = table.create_categorical("other", "int8", {"1": 0, "0": 1})
+        other.data.write(np.array([1, 0]))
+        assert s.get_index(one, other).tolist() == [1, 0]
+        dest = table.dataset.create_dataframe("dest")
+        merge(table, table, dest, "one", "other", ["one"], ["other"])
+        assert dest["other"].data[:].tolist() == [0, 1]
+        third = table.create_categorical("third", "int8", OTHERS)
+        third.data.write(np.array([1, 0]))
+        assert s.get_index(other, third).tolist() == [0, 1]
