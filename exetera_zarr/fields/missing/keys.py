@@ -118,7 +118,8 @@ def _check_pair(one: Field, other: Field) -> None:
             "number",
             (
                 "where its codes are meant, write them to a numeric field and give that; where the "
-                f"numbers are codes of these categories, write them to a field like {category.phrase()}"
+                "numbers are codes of these categories, write them to a field like "
+                f"{category.phrase()}"
             ),
         )
     else:
