@@ -16,7 +16,7 @@ from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.fields.filters import rows_given
+from exetera_zarr.fields.filters import refuse_categories, rows_given
 from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
 from exetera_zarr.fields.missing.keys import check_comparable, key_source, masked_key_source
@@ -119,6 +119,7 @@ class Items:
     def _rows(self, what: str, value: Any) -> Any:
         """Row numbers, or a filter that says which rows: none of the numbers may be missing."""
         if isinstance(value, (Field, np.ma.MaskedArray)):
+            refuse_categories(what, value)
             return as_masked(*self._whole(value))
         value = rows_given(what, value, self.settings.face)
         if not isinstance(value, np.ndarray):
