@@ -45,9 +45,16 @@ class Receiving:
         self._dest, self._source = dest, source
         self._done = 0
         self._as_they_are = as_they_are and source is not None and have_same_type(dest, source)
-        theirs, ours = (None if one is None else names_by_code(one) for one in (source, dest))
+        theirs = None if source is None else names_by_code(source)
+        ours = names_by_code(dest)
         self._theirs = theirs if ours is not None and theirs != ours else None
         self._ours = {} if ours is None else {name: code for code, name in ours.items()}
+        pairs = sorted((self._theirs or {0: b""}).items())
+        self._table = (
+            np.asarray([code for code, _ in pairs], np.int64),
+            np.asarray([self._ours.get(name, 0) for _, name in pairs], np.int64),
+            np.asarray([bool(self._theirs) and name in self._ours for _, name in pairs], np.bool_),
+        )
 
     def __call__(self, column: Column, mask: AnyArray | None) -> tuple[Column, AnyArray | None]:
         """
@@ -105,13 +112,10 @@ class Receiving:
         return selection.take(column, np.where(mask, np.arange(len(mask)), np.argmax(mask)))
 
     def _recoded(self, codes: AnyArray, mask: AnyArray | None, first: int) -> AnyArray:
-        theirs = self._theirs or {}
-        found = np.zeros(len(codes), np.int64)
-        known = np.zeros(len(codes), np.bool_)
-        for code, name in theirs.items():
-            if name in self._ours:
-                here = codes == code
-                found[here], known[here] = self._ours[name], True
+        theirs, (named, new, has) = self._theirs or {}, self._table
+        place = np.minimum(np.searchsorted(named, codes), len(named) - 1)
+        known = (named[place] == codes) & has[place]
+        found: AnyArray = np.where(known, new[place], 0)
         if not known.all():
             at = _there(int(np.argmin(known)), mask)
             code = int(codes[at])

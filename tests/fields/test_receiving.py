@@ -153,3 +153,14 @@ def test_the_data_of_text(table):
     other = table.create_fixed_string("z", 3)
     other.data.write(field.data)
     assert said(other) == [b"a", None, b""]
+
+
+def test_many_categories(table):
+    """They are looked up, and not one after the other."""
+    names = [f"name {number}" for number in range(20_000)]
+    field = table.create_categorical("x", "int32", {name: i for i, name in enumerate(names)})
+    target = table.create_categorical("y", "int32", {name: -i for i, name in enumerate(names)})
+    rows = np.arange(0, 20_000, 700, dtype=np.int32)
+    field.data.write(rows)
+    field.apply_index(np.arange(len(rows)), target=target)
+    assert (target.data[:] == -rows).all()
