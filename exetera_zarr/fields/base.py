@@ -28,8 +28,9 @@ from exetera_zarr.fields.given import TIMES, in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.answers import answers
 from exetera_zarr.fields.missing.keys import key_source
-from exetera_zarr.fields.missing.masked import masked_of
+from exetera_zarr.fields.missing.masked import chosen_masked, masked_of
 from exetera_zarr.fields.missing.present_spans import over_present
+from exetera_zarr.fields.receiving import Receiving, have_same_type
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.row_gather import RowNumbers
+    from exetera_zarr.engine.streams.workspace import Workspace
     from exetera_zarr.faces import Face
     from exetera_zarr.fields.rows import Read
     from exetera_zarr.settings import Settings
@@ -62,6 +64,7 @@ __all__ = ["Field", "column_of", "of_all_rows"]
 
 ENCODING_VERSION = 1
 DEFAULT_CHUNKSIZE = 1 << 20
+_STEP = 1 << 20
 _ALONE = (str, bytes, *TIMES)
 """Values that are one, whatever they can be taken apart to."""
 
@@ -291,16 +294,14 @@ class Field(Statistical, Rows):
             The field cannot hold a value exactly.
         """
         exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
+        of_bytes = isinstance(values, RawData) and values.field.indexed
+        if exact and isinstance(values, (RawData, StringData)) and not of_bytes:
+            values = values.field  # with its names, and what is missing of it
         given, values = values, in_a_row(values, where, missing=exact)
         if exact and isinstance(given, Field):
-            if self.type_name == given.type_name == "categorical":
-                given = self.operand(given, operator.eq)  # by the names, whatever the codes
             length, read = companions.masked_reader(given)
-            values, there = read(0, length)
-            found = self._encoded(companions.in_place_of_missing(values, there), dtype, where)
-            # Of another type what is missing may look different: NaN, and not 0.
-            found = np.asarray(companions.in_place_of_missing(found, there))
-            return found, None if dtype.kind == "f" else there
+            found, there = Receiving(self, given, as_they_are=False)(*read(0, length))
+            return np.asarray(found), None if dtype.kind == "f" else there
         if not exact:
             return self._made_to_fit(values, dtype, where), None
         values, mask = split_missing(values)
@@ -336,6 +337,10 @@ class Field(Statistical, Rows):
             fitted = as_values(values, dtype, where, exact=False)
             let_pass(self.settings, f"made numbers fit {dtype.name}", where, fitted.size)
             return fitted
+
+    def exact(self, column: Column) -> AnyArray:
+        """Rows of any type as this field stores them; DataError for what it cannot hold."""
+        return self._encoded(column, self.dtype_of_rows, self.phrase())
 
     def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         return as_values(values, dtype, where)
@@ -830,7 +835,8 @@ class Field(Statistical, Rows):
             Bool, or numbers of which all but zero keep; as long as the field. What is missing
             keeps no row.
         target
-            Field of the same type whose rows are replaced by the result.
+            Field whose rows are replaced by the result, as ``data.write`` would write it:
+            categories by their names, all else exactly. Strings go to a field of the same type.
         in_place
             Replace the field's own rows.
 
@@ -838,11 +844,16 @@ class Field(Statistical, Rows):
         -------
         Field
             `target`, the field itself, or a new field in memory.
+
+        Raises
+        ------
+        DataError
+            The target cannot hold a value; it is as it was.
         """
         with workspace(self.settings) as work:
             with about(self.phrase):
                 rows = filters.filter_rows(filter_to_apply, len(self), work, self.face)
-            return self._deliver_rows(rows, target, in_place)
+            return self._deliver_rows(rows, target, in_place, work)
 
     def apply_index(
         self, index_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -865,7 +876,7 @@ class Field(Statistical, Rows):
         with workspace(self.settings) as work:
             with about(self.phrase):
                 rows = filters.index_rows(index_to_apply, len(self), work, self.face)
-            return self._deliver_rows(rows, target, in_place)
+            return self._deliver_rows(rows, target, in_place, work)
 
     def apply_spans_first(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
@@ -891,8 +902,13 @@ class Field(Statistical, Rows):
         """The greatest value of each span, strings by their bytes; else as in `apply_filter`."""
         return self._over_spans("max", spans_to_apply, target, in_place)
 
-    def _deliver_rows(self, rows: RowNumbers, target: Field | None, in_place: bool) -> Field:
+    def _deliver_rows(
+        self, rows: RowNumbers, target: Field | None, in_place: bool, work: Workspace
+    ) -> Field:
         """Put chosen rows where the caller wants them, and what is missing of them as well."""
+        if self._is_of_another_type(target):
+            parts = chosen_masked(masked_of(self), rows, work)
+            return self._deliver_exactly(parts, target, in_place, work)
         companion = self.validity
         result = self.deliver(filters.chosen(self, rows), target, in_place)
         result.say_present(None if companion is None else filters.chosen(companion, rows))
@@ -933,6 +949,9 @@ class Field(Statistical, Rows):
         with workspace(self.settings) as work:
             column = masked_of(self)
             results, mask = over_present(what, self._spans(given), column, work)
+            if self._is_of_another_type(target):
+                parts = _with_mask(results, mask)
+                return self._deliver_exactly(parts, target, in_place, work)
             result = self.deliver(results, target, in_place)
             by_itself = mask is None or companions.holds_nan(column.empty)
             result.say_present(None if mask is None or by_itself else [mask])
@@ -949,20 +968,65 @@ class Field(Statistical, Rows):
         Raises
         ------
         ValueError
-            Both a target and in place, or a target of another type.
+            Both a target and in place, or a target that cannot hold such rows.
         """
+        target = self._target(target, in_place)
+        target.replace(columns)
+        return target
+
+    def _target(self, target: Field | None, in_place: bool) -> Field:
         if in_place and target is not None:
             raise ArgumentError("give a target or in_place=True, not both")
         if in_place:
-            target = self
-        elif target is None:
-            target = self.memory_like()
-        elif not isinstance(target, Field):
+            return self
+        if target is None:
+            return self.memory_like()
+        if not isinstance(target, Field):
             raise ArgumentTypeError(f"the target is a {type(target).__name__}, not a field")
-        elif target.indexed != self.indexed:
+        if target.indexed != self.indexed:
             raise DataError(f"{target.phrase()} cannot hold the rows of {self.phrase()}")
-        target.replace(columns)
         return target
+
+    def _is_of_another_type(self, target: Field | None) -> bool:
+        """Whether what is written to a target has to be made to fit it, exactly."""
+        if not isinstance(target, Field) or not self.face.writes_exactly:
+            return False
+        return not have_same_type(target, self)
+
+    def _deliver_exactly(
+        self,
+        parts: Iterator[tuple[Column, AnyArray | None]],
+        target: Field | None,
+        in_place: bool,
+        work: Workspace,
+    ) -> Field:
+        """Put rows into a target of another type, as it holds them."""
+        target = self._target(target, in_place)
+        receiving, told, lacks = Receiving(target, self), work.spill(np.bool_), False
+
+        def columns() -> Iterator[Column]:
+            nonlocal lacks
+            for column, mask in parts:
+                there = companions.present(column, mask)
+                lacks = lacks or there is not None
+                told.append(np.ones(len(column), np.bool_) if there is None else there)
+                yield receiving(column, there)[0]
+
+        target.replace(columns())
+        by_itself = companions.holds_nan(target.empty_column())
+        target.say_present(told.blocks(_STEP) if lacks and not by_itself else None)
+        return target
+
+
+def _with_mask(
+    columns: Iterable[Column], mask: AnyArray | None
+) -> Iterator[tuple[Column, AnyArray | None]]:
+    """Columns, each with its part of what says which rows have a value."""
+    start = 0
+    for column in columns:
+        stop = start + len(column)
+        yield column, None if mask is None else mask[start:stop]
+        start = stop
 
 
 class _Rewritten(MemoryGroup):

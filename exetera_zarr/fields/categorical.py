@@ -88,14 +88,20 @@ class CategoricalField(Arithmetic, Field):
         Parameters
         ----------
         key_map : list of (int, int)
-            Old and new code; every code of `keys` occurs. Other values become 0.
+            Old and new code; every code of `keys` occurs.
         new_key : dict
             Code of each new name.
 
         Returns
         -------
         CategoricalField
-            In memory.
+            In memory. What is missing stays so.
+
+        Raises
+        ------
+        DataError
+            A new code has no name, or a code that occurs has no new one. In ExeTera's face such a
+            code becomes 0.
         """
         mapping = dict(key_map)
         missing = sorted(set(self.keys) - set(mapping))
@@ -105,9 +111,24 @@ class CategoricalField(Arithmetic, Field):
         result: CategoricalField = new_field(self._session, attributes)
         old = np.asarray(sorted(mapping))
         new = np.asarray([mapping[code] for code in old.tolist()])
-        for column in self.blocks():
+        if self.face.writes_exactly and (odd := _first_unnamed(new, result.keys)) is not None:
+            raise DataError(
+                f"key_map gives the code {old[odd]} of {self.phrase()} the new one {new[odd]}, for "
+                f"which new_key has no name; it has {listing(result.keys)}"
+            )
+        first = 0
+        for column, mask in self.masked_blocks():
             at = np.minimum(np.searchsorted(old, column), len(old) - 1)
-            result.append(np.where(old[at] == column, new[at], 0))
+            known = old[at] == column
+            told = known if mask is None else known | ~mask
+            if self.face.writes_exactly and not told.all():
+                row = int(np.argmin(told))
+                raise DataError(
+                    f"key_map says nothing of the code {column[row]}, which is in row "
+                    f"{first + row} of {self.phrase()}"
+                )
+            result.append_masked(np.where(known, new[at], 0), mask)
+            first += len(column)
         return result
 
 

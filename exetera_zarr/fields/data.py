@@ -423,6 +423,8 @@ class StringData(_Data):
         TypeError
             A value is not a string; nothing is written then.
         """
+        if isinstance(part, StringData):
+            part = part.field  # type: ignore[assignment]
         if isinstance(part, (pa.Array, pa.ChunkedArray)):
             self.write_arrow(part)
         elif getattr(part, "indexed", False):

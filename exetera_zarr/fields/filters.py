@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["chosen", "filter_mask", "filter_rows", "index_rows", "row_numbers", "rows_given"]
+__all__ = [
+    "chosen",
+    "filter_mask",
+    "filter_rows",
+    "index_rows",
+    "refuse_categories",
+    "row_numbers",
+    "rows_given",
+]
 
 _STEP = 1 << 20
 
@@ -106,6 +114,7 @@ def row_numbers(item: Any, length: int) -> AnyArray:
     if isinstance(item, slice):
         return np.arange(length)[item]
     if hasattr(item, "masked_blocks"):
+        refuse_categories("index", item)
         column = masked.masked_of(item)
         item = masked.as_masked(*column.read(0, column.rows))
     if hasattr(item, "to_numpy"):  # what is missing of a column of pandas is masked
@@ -187,6 +196,17 @@ def index_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumbe
     return RowNumbers(work, numbers)
 
 
+def refuse_categories(what: str, given: Any) -> None:
+    """Raise TypeError for a filter or an index of categories, whose codes say no such thing."""
+    if getattr(given, "type_name", None) == "categorical" and given.face.sees_missing:
+        instead = "compare it with a name, as in field == 'yes'"
+        if what == "index":
+            instead = "write the codes to a numeric field where they are numbers of rows"
+        raise ArgumentTypeError(
+            f"the {what} is {given.phrase()}, which holds categories: {instead}"
+        )
+
+
 def _values(what: str, given: Any, face: Face) -> tuple[int, Callable[[int, int], Any]]:
     """How many values a filter or an index has, and those from one row to another."""
     given = rows_given(what, given, face)
@@ -198,6 +218,7 @@ def _values(what: str, given: Any, face: Face) -> tuple[int, Callable[[int, int]
         raise DataError(f"the {what} is a field or an ndarray, not a {type(given).__name__}")
     if given.indexed:
         raise ArgumentTypeError(f"the {what} cannot be a field of strings")
+    refuse_categories(what, given)
     if not hasattr(given, "masked_blocks"):  # the data of a field, which is what is stored
         return given.reader()
     column = masked.masked_of(cast("Field", given))

@@ -10,6 +10,7 @@ from exetera_zarr.engine.sort import sorting
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.missing.keys import key_source
 from exetera_zarr.fields.sources import source_of, workspace
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def isin(field: Field, test_elements: Any) -> NumericField:
     Returns
     -------
     NumericField of bool
-        In memory.
+        In memory; missing where the field is.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def isin(field: Field, test_elements: Any) -> NumericField:
     if not isinstance(field, Field):
         raise DataError(f"isin is of a field, not of a {type(field).__name__}")
     result = create.numeric_in_memory(field.session, "bool")
-    result.append(field.isin(test_elements))
+    result.data.write(field.isin(test_elements))
     return result
 
 
@@ -59,7 +60,7 @@ def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
     Parameters
     ----------
     data : ndarray
-        Of numbers or bool; it is copied.
+        Of numbers or bool; it is copied. What is masked is missing.
     key
         ``{name: code}``, which makes it a categorical field.
 
@@ -68,7 +69,7 @@ def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
     UnsupportedError
         The array is of something else, such as strings.
     """
-    values = np.asarray(data)
+    values = np.asanyarray(data) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if values.dtype.kind not in "biuf" or values.ndim != 1:
         raise UnsupportedError(
             f"as_field takes one dimension of numbers, not {values.ndim} of {values.dtype}; for "
@@ -85,7 +86,7 @@ def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
 
 def argsort(field: Field, dtype: Any = None) -> NumericField:
     """
-    The row numbers that sort a field, stably; NaN comes last.
+    The row numbers that sort a field, stably; what is missing comes last.
 
     Parameters
     ----------
@@ -110,7 +111,8 @@ def argsort(field: Field, dtype: Any = None) -> NumericField:
         raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
     result = create.numeric_in_memory(field.session, dtype)
     with workspace(field.settings) as work:
-        rows = sorting.sort_rows(source_of([field]), True, work)
+        keys = key_source([field])[0][0] if field.face.sees_missing else source_of([field])
+        rows = sorting.sort_rows(keys, True, work)
         if rows is None:
             result.data.write(np.arange(len(field)))
         else:

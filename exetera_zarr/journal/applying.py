@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.incoming import Incoming
 from exetera_zarr.fields.missing.companions import add_companion, holds_nan
 from exetera_zarr.fields.missing.keys import blank_source
+from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.journal.snapshots import (
     END,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.workspace import Spill, Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
@@ -179,7 +179,7 @@ class _Run:
             return comparison.match(old, new, version, self._open_rows(), self._work)
         except comparison.RepeatedKeyError as error:
             values = {key: _one(self._incoming[key].field, error.row) for key in keys}
-            shown = ", ".join(f"{key} = {value!r}" for key, value in values.items())
+            shown = ", ".join(f"{key} = {value}" for key, value in values.items())
             frame = self._incoming[keys[0]].field.dataframe
             raise DataError(
                 f"the key {shown} occurs more than once in the snapshot "
@@ -380,9 +380,13 @@ def _presence(field: Field) -> Source:
     )
 
 
-def _one(field: Field, row: int) -> Any:
-    column: Column = field.read(row, row + 1)
-    value = column[0].as_py() if not isinstance(column, np.ndarray) else column[0].item()
+def _one(field: Field, row: int) -> str:
+    """What a key is in a row, for messages."""
+    column, mask = masked_of(field).read(row, row + 1)
+    if mask is not None:
+        return "missing"
+    value = column[0].item() if isinstance(column, np.ndarray) else column[0].as_py()
     if isinstance(field, CategoricalField):
         value = field.keys.get(value, value)
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return repr(value)

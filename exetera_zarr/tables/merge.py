@@ -19,7 +19,7 @@ from exetera_zarr.fields.missing.companions import (
     in_place_of_missing,
     link,
 )
-from exetera_zarr.fields.missing.keys import apart, key_source
+from exetera_zarr.fields.missing.keys import apart, check_comparable, key_source
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.tables.dataframe import DataFrame
 
@@ -66,7 +66,7 @@ def merge(
         Where to write; may be one of them.
     left_on, right_on
         Key of each: name of a field or the field, or a list or tuple of them. Any field type; NaN
-        equals NaN. Not used by ``cross``.
+        equals NaN. Categories go with the same categories only. Not used by ``cross``.
     left_fields, right_fields
         Names of the fields to write; all by default.
     left_suffix, right_suffix
@@ -90,6 +90,8 @@ def merge(
     ValueError
         An argument is of another form, a field does not exist, lengths differ, or a hint is wrong.
         `dest` is left as it was.
+    TypeError
+        Keys do not go together, such as numbers and categories.
 
     Notes
     -----
@@ -120,6 +122,7 @@ def merge(
             raise ArgumentError(f"{len(left_keys)} left keys for {len(right_keys)} right keys")
         _check_lengths(left, left_keys, left_names)
         _check_lengths(right, right_keys, right_names)
+        check_comparable(left_keys, right_keys)
         _refuse_different_categories(left_keys, right_keys)
     single = len(left_keys) == 1 and how != "outer"
     with workspace(dest.dataset.settings) as work:

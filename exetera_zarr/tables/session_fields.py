@@ -159,7 +159,8 @@ class FieldFunctions(Items):
             mask = np.asarray(chosen(mask))
             mask = None if mask.all() else mask
         if dest is not None:
-            (self._replace if isinstance(src, Field) else self._append)(dest, result, mask)
+            put = self._replace if isinstance(src, Field) else self._append
+            put(dest, result, mask, self._receiving(dest, src))
         return (
             as_given(result, mask, src) if isinstance(src, np.ndarray) else as_bytes(result, mask)
         )
@@ -289,7 +290,8 @@ class FieldFunctions(Items):
         if isinstance(result, np.ndarray) and what.startswith("index_of"):
             result = result.astype(starts.dtype)
         if dest is not None:
-            self._append(dest, result, mask)
+            source = None if what.startswith("index_of") else target
+            self._append(dest, result, mask, self._receiving(dest, source))
         return as_bytes(result, mask)
 
     # -- aggregation over runs of an index

@@ -15,12 +15,13 @@ from exetera_zarr.errors import ArgumentError
 from exetera_zarr.fields.base import Field, column_of
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
-from exetera_zarr.fields.filters import rows_given
+from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.filters import refuse_categories, rows_given
 from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
-from exetera_zarr.fields.missing.keys import key_source, masked_key_source
+from exetera_zarr.fields.missing.keys import check_comparable, key_source, masked_key_source
 from exetera_zarr.fields.missing.masked import Masked, as_masked, chosen_masked, masked_of
-from exetera_zarr.fields.values import as_values
+from exetera_zarr.fields.receiving import Receiving
 from exetera_zarr.storage import Group, adopted
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Items:
     def _rows(self, what: str, value: Any) -> Any:
         """Row numbers, or a filter that says which rows: none of the numbers may be missing."""
         if isinstance(value, (Field, np.ma.MaskedArray)):
+            refuse_categories(what, value)
             return as_masked(*self._whole(value))
         value = rows_given(what, value, self.settings.face)
         if not isinstance(value, np.ndarray):
@@ -128,10 +130,23 @@ class Items:
 
     def _keys(self, *sides: Sequence[Any]) -> tuple[list[Source], list[bool]]:
         """Keys of each side as the engine compares them; see `fields.missing.keys.key_source`."""
-        given = [[adopted(value) for value in values] for values in sides]
+        given = [[self._as_key(value) for value in values] for values in sides]
         if all(isinstance(value, (Field, Group)) for values in given for value in values):
             return key_source(*([self.get(value) for value in values] for values in given))
+        fields = (
+            [self.get(value) if isinstance(value, (Field, Group)) else None for value in values]
+            for values in given
+        )
+        check_comparable(*fields)
         return masked_key_source(*([self._masked(value) for value in values] for values in given))
+
+    def _as_key(self, value: Any) -> Any:
+        """What is given as a key; for the data of a field, which compare as it does, the field."""
+        value = adopted(value)
+        is_data = isinstance(value, StringData) or (
+            isinstance(value, RawData) and not value.field.indexed
+        )
+        return value.field if is_data and self._sees_missing else value
 
     def _key(self, *values: Any) -> Source:
         """The keys of one side."""
@@ -139,19 +154,30 @@ class Items:
 
     # -- out
 
-    def _append(self, dest: Field, column: Column, mask: AnyArray | None) -> None:
+    def _receiving(self, dest: Field, item: Any) -> Receiving:
+        """What makes rows of a field or an array, or others if it is None, those of a field."""
+        source = adopted(item)
+        if isinstance(source, RawData | StringData):
+            source = source.field
+        return Receiving(dest, self.get(source) if isinstance(source, Field | Group) else None)
+
+    def _append(
+        self, dest: Field, column: Column, mask: AnyArray | None, receiving: Receiving
+    ) -> None:
         """Append rows of which some may be missing; DataError for what the field cannot hold."""
         if self._sees_missing:
-            dest.append_masked(_fitting(column, mask, dest), mask)
+            dest.append_masked(*receiving(column, mask))
         else:
             dest.append(column)
 
-    def _replace(self, dest: Field, column: Column, mask: AnyArray | None) -> None:
+    def _replace(
+        self, dest: Field, column: Column, mask: AnyArray | None, receiving: Receiving
+    ) -> None:
         """Put these rows in the place of all; else the same."""
         if not self._sees_missing:
             dest.replace([column])
             return
-        dest.replace([in_place_of_missing(_fitting(column, mask, dest), mask)])
+        dest.replace([receiving(column, mask)[0]])
         by_itself = mask is None or holds_nan(dest.empty_column())
         dest.say_present(None if by_itself else [mask])
 
@@ -184,14 +210,6 @@ def joined(
         masks.append(np.ones(len(column), np.bool_) if mask is None else mask)
     mask = np.concatenate([np.ones(0, np.bool_), *masks])
     return selection.concat(columns), None if mask.all() else mask
-
-
-def _fitting(column: Column, mask: AnyArray | None, dest: Field) -> Column:
-    """Rows as a field holds them, if it can; what is missing may be anything."""
-    if not isinstance(column, np.ndarray) or dest.indexed:
-        return column
-    there = column if mask is None else np.where(mask, column, np.zeros((), column.dtype))
-    return as_values(there, dest.dtype_of_rows, dest.phrase())
 
 
 def _may_lack(value: Any) -> bool:

@@ -14,6 +14,7 @@ from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.sources import workspace
+from exetera_zarr.fields.values import as_values
 from exetera_zarr.storage import Group, adopted
 from exetera_zarr.tables.session_fields import FieldFunctions
 from exetera_zarr.tables.session_items import as_given
@@ -124,9 +125,12 @@ class JoinFunctions(FieldFunctions):
         if destination is None:
             return result
         if isinstance(destination, np.ndarray):
-            destination[...] = result
+            exact = self.settings.face.writes_exactly
+            where = "the destination of get_index"
+            destination[...] = as_values(result, destination.dtype, where) if exact else result
         else:
-            self.get(destination).append(result)
+            target = self.get(destination)
+            self._append(target, result, None, self._receiving(target, None))
         return destination
 
     def join(
@@ -174,8 +178,9 @@ class JoinFunctions(FieldFunctions):
             if writer is None:
                 return self._of_rows(values_to_join, numbers, work)
             target = self.get(writer)
+            receiving = self._receiving(target, values_to_join)
             for column, mask in self._chosen(values_to_join, numbers, work):
-                self._append(target, column, mask)
+                self._append(target, column, mask, receiving)
             return None
 
     def _fkey_rows(self, indices: Any) -> Source:
@@ -272,8 +277,9 @@ class JoinFunctions(FieldFunctions):
                 results.append(as_given(*self._joined(item, rows, work), item))
                 continue
             target = self.get(item).memory_like() if writers is None else self.get(writers[number])
+            receiving = self._receiving(target, item)
             for column, mask in self._chosen(item, rows, work):
-                self._append(target, column, mask)
+                self._append(target, column, mask, receiving)
             if writers is None:
                 results.append(target)
         return results
@@ -351,8 +357,9 @@ class JoinFunctions(FieldFunctions):
             # Of an array ExeTera makes no use.
             if row_map is not None and not isinstance(row_map, np.ndarray):
                 target = self.get(row_map)
+                receiving = self._receiving(target, None)
                 for some in chosen.blocks():
-                    target.append(np.where(some < 0, INVALID_INDEX, some))
+                    self._append(target, np.where(some < 0, INVALID_INDEX, some), None, receiving)
             return self._deliver_arrays(sources, sinks, chosen, work)
 
     def _ordered_pairs(self, left: Any, right: Any, how: How, work: Workspace) -> Generator[Pairs]:

@@ -9,6 +9,7 @@ import pytest
 
 from exetera_zarr import DataError, Session
 from exetera_zarr.errors import ResultRangeError
+from exetera_zarr.fields import argsort, as_field, isin
 
 
 @pytest.fixture(params=["memory", "local", "hdf5"])
@@ -94,3 +95,38 @@ def test_rounding_does_not_wrap(table, dtype):
         else:
             with pytest.raises(ResultRangeError):
                 round(field, digits).data[:]
+
+
+def test_remap(table):
+    """What is missing is no category, whatever the code in its place becomes."""
+    field = table.create_categorical("c", "int8", {"no": 0, "yes": 1})
+    field.data.write(["no", None, "yes", None, None])
+    other = field.remap([(0, 1), (1, 2)], {"nein": 1, "ja": 2})
+    assert values(other) == [1, None, 2, None, None]
+    assert other.value_counts() == {"nein": 1, "ja": 1}
+    assert values(other.remap([(1, 7), (2, 8)], {"a": 7, "b": 8})) == [7, None, 8, None, None]
+
+
+def test_remap_to_codes_without_a_name(table):
+    """A code that no one spoke of is no 0, which may be a category."""
+    field = table.create_categorical("c", "int8", {"no": 0, "yes": 1})
+    field.data.write(["no", None, "yes"])
+    with pytest.raises(DataError, match="the code 1 of field t/c the new one 5, for which"):
+        field.remap([(0, 1), (1, 5)], {"nein": 1, "ja": 2})
+    field.array().write(2, np.array([9], np.int8))
+    with pytest.raises(DataError, match="the code 9, which is in row 2 of field t/c"):
+        field.remap([(0, 0), (1, 1)], {"nein": 0, "ja": 1})
+    assert values(field.remap([(0, 0), (1, 1), (9, 1)], {"nein": 0, "ja": 1})) == [0, None, 1]
+
+
+def test_functions_of_fields(table):
+    """They see what is missing, as the methods do."""
+    assert values(isin(table["k"], [1])) == [True, None, False]
+    assert values(isin(table["k"], [0])) == [False, None, False]
+    field = table.create_numeric("n", "int8")
+    field.data.write([5, None, -3, None, 1])
+    assert argsort(field, "int32").data[:].tolist() == [2, 4, 0, 1, 3]
+    made = as_field(np.ma.masked_array([5, 6, 7], [False, True, False]))
+    assert values(made) == [5, None, 7]
+    coded = as_field(np.ma.masked_array([0, 9], [False, True]), {"a": 0})
+    assert values(coded) == [0, None]

@@ -175,3 +175,26 @@ def test_every_code_has_a_name(codes):
             with pytest.raises(DataError, match=f"code {wrong}, which is value {len(known)} of"):
                 field.data.write(np.array([*known, wrong, wrong], "int8"))
         assert field.data[:].tolist() == known
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda one, two: np.concatenate([one, two]),
+        lambda one, two: np.append(one, two),
+        lambda one, two: np.where(np.ones(4, bool), one, two),
+        lambda one, two: np.select([np.ones(4, bool)], [one], two),
+        lambda one, two: np.union1d(one, two.data),
+        np.intersect1d,
+        np.setdiff1d,
+        np.array_equal,
+    ],
+)
+def test_numpy_puts_no_codes_of_other_names_together(table, function):
+    """In one array a code stands for one name."""
+    other = table.create_categorical("other", "int8", {"no": 1, "yes": 0, "maybe": 2})
+    other.data.write(NAMES)
+    with pytest.raises(DataError, match="name their categories differently"):
+        function(table["cat"], other)
+    same = np.asarray(function(table["cat"], table["cat"]))
+    assert set(same.reshape(-1).tolist()) <= {0, 1, 2}

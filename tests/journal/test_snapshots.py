@@ -100,7 +100,7 @@ def test_a_repeated_key_is_told_by_its_name(dataset):
     frame = dataset.create_dataframe("a")
     frame.create_categorical("sex", "int8", {"f": 1, "m": 2}).data.write([2, 1, 2])
     frame.create_timestamp("day").data.write([math.nan] * 3)
-    with pytest.raises(DataError, match="sex = 'm', day = nan occurs more than once"):
+    with pytest.raises(DataError, match="sex = 'm', day = missing occurs more than once"):
         dataset.create_dataframe("journal").journal(frame, ["sex", "day"], 1.0)
 
 
@@ -117,3 +117,19 @@ def test_moments(dataset):
     for wrong in (None, [86_400]):
         with pytest.raises(ValueError, match="a moment is text, a datetime or POSIX seconds"):
             journal.valid_at(wrong)
+
+
+@pytest.mark.parametrize("kind", ["int8", "text", "category"])
+def test_a_repeated_key_that_is_missing(dataset, kind):
+    """What is stored in its place, such as 0, is a key that others may have."""
+    frame = dataset.create_dataframe("a")
+    field = {
+        "int8": lambda: frame.create_numeric("id", "int8"),
+        "text": lambda: frame.create_indexed_string("id"),
+        "category": lambda: frame.create_categorical("id", "int8", {"f": 0, "m": 1}),
+    }[kind]()
+    zero, one = {"int8": (0, 1), "text": ("", "a"), "category": ("f", "m")}[kind]
+    field.data.write([zero, None, one, None])
+    frame.create_timestamp("day").data.write([1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(DataError, match="the key id = missing occurs more than once"):
+        dataset.create_dataframe("b").journal(frame, "id", 5.0)

@@ -183,3 +183,38 @@ def test_what_is_no_direction(ascending, missing):
         with pytest.raises(ArgumentError, match=r"ascending is|directions for 2 sort keys"):
             table.sort_values(["condition", "row"], ascending=ascending)
         assert table["row"].data[:].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda table, by: table.apply_filter(by),
+        lambda table, by: table.apply_index(by),
+        lambda table, by: table["row"].apply_filter(by),
+        lambda table, by: table["row"].apply_index(by),
+        lambda table, by: table["row"].data[by],
+        lambda table, by: table.dataset.session.apply_filter(by, table["row"]),
+        lambda table, by: table.dataset.session.apply_index(by, table["row"]),
+        lambda table, by: table.delete(by),
+        lambda table, by: table.to_csv(io.StringIO(), row_filter=by),
+    ],
+)
+def test_categories_choose_no_rows(choose):
+    """What is not 0 is not yet true: "no" may have any code."""
+    with table_of(3) as table:
+        field = table.create_categorical("condition", "int8", {"yes": 0, "no": 1})
+        field.data.write(["yes", "no", "no"])
+        with pytest.raises(TypeError, match="field t/condition, which holds categories"):
+            choose(table, field)
+        assert table["row"].data[:].tolist() == [0, 1, 2]
+        chosen = table["row"].apply_filter(field == "yes")
+        assert chosen.data[:].tolist() == [0]
+
+
+def test_categories_choose_rows_in_exeteras_face():
+    with Session(row_block=3, exetera=True) as session:
+        table = session.open_dataset(f"memory://{uuid.uuid4()}", "w", "d").create_dataframe("t")
+        field = table.create_categorical("condition", "int8", {"yes": 0, "no": 1})
+        field.data.write(np.array([0, 1, 1]))
+        assert field.apply_filter(field).data[:].tolist() == [1, 1]
+        assert field.apply_index(field).data[:].tolist() == [0, 1, 1]

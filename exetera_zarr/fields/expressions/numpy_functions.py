@@ -9,10 +9,11 @@ import numpy as np
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.missing.answers import answers
 from exetera_zarr.fields.missing.companions import any_missing, holds_nan
+from exetera_zarr.fields.missing.keys import check_comparable
 from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["call"]
 
@@ -74,6 +75,21 @@ _OF_VALUES = {
 }
 """Those whose result does not depend on the order, and which are of the values that there are."""
 _OF_CONDITIONS = {np.compress, np.extract, np.where}
+_TOGETHER = {
+    np.append,
+    np.array_equal,
+    np.array_equiv,
+    np.concatenate,
+    np.hstack,
+    np.intersect1d,
+    np.searchsorted,
+    np.select,
+    np.setdiff1d,
+    np.setxor1d,
+    np.union1d,
+    np.where,
+}
+"""Those that compare the values of what they are given, or put them in one row."""
 _TAKING_NAN = {
     np.all,
     np.any,
@@ -119,10 +135,23 @@ def call(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if function in _TAKING_NAN:
         for one in args[:1] if function in _OF_CONDITIONS else (*args, *kwargs.values()):
             _refuse_nan(function, one)
+    if function in _TOGETHER:
+        check_comparable(*([field] for field in _categorical((*args, *kwargs.values()))))
     if function in _RECKONING:
         args = tuple(_wide(one) for one in args)
         kwargs = {name: _wide(value) for name, value in kwargs.items()}
     return function(*_plain(args), **{name: _plain(value) for name, value in kwargs.items()})
+
+
+def _categorical(values: Any) -> Iterator[Any]:
+    """The fields of categories among what is given, and in lists of that."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _categorical(value)
+            continue
+        field = getattr(value, "field", value) if isinstance(value, Rows) else None
+        if getattr(field, "type_name", None) == "categorical":
+            yield field
 
 
 def _first_by_place(args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

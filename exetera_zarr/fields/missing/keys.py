@@ -8,6 +8,7 @@ float says by itself, as NaN, that it is missing.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.sort.sorting import directions_of
 from exetera_zarr.engine.streams.source import Source, side_by_side
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.missing.companions import (
     any_missing,
@@ -25,7 +26,9 @@ from exetera_zarr.fields.missing.companions import (
     masked_reader,
 )
 from exetera_zarr.fields.missing.masked import Masked, masked_of
+from exetera_zarr.fields.receiving import names_by_code
 from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fieldtypes import label_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +42,7 @@ __all__ = [
     "apart",
     "blank_source",
     "blanked",
+    "check_comparable",
     "directions",
     "key_source",
     "masked_key_source",
@@ -61,9 +65,79 @@ def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
         Of each side.
     split : list of bool
         For each key, whether a column before it says that it is missing.
+
+    Raises
+    ------
+    TypeError, DataError
+        Those of two sides do not go together; see `check_comparable`.
     """
+    check_comparable(*sides)
     split = [any(_is_split(field) for field in fields) for fields in zip(*sides, strict=True)]
     return [_side(fields, split) for fields in sides], split
+
+
+def check_comparable(*sides: Sequence[Field | None]) -> None:
+    """
+    Refuse keys that `==` does not compare: a category is its name, and no number.
+
+    Parameters
+    ----------
+    sides
+        The keys of each table, as many on each side; None for what is no field.
+
+    Raises
+    ------
+    TypeError
+        Categories beside something else.
+    DataError
+        Categories of which one code stands for two names, or one name has two codes.
+    """
+    for fields in zip(*sides, strict=True):
+        given = [field for field in fields if field is not None]
+        for one, other in combinations(given, 2):
+            if one.face.sees_missing and other.face.sees_missing:
+                _check_pair(one, other)
+
+
+def _check_pair(one: Field, other: Field) -> None:
+    ours, theirs = names_by_code(one), names_by_code(other)
+    if ours is None and theirs is None:
+        return
+    if ours is not None and theirs is not None:
+        codes = {name: code for code, name in ours.items()}
+        for code, name in theirs.items():
+            if ours.get(code, name) != name or codes.get(name, code) != code:
+                raise DataError(
+                    f"{one.phrase()} and {other.phrase()} name their categories differently: "
+                    f"{_shown(ours)} and {_shown(theirs)}; remap one of them first"
+                )
+        return
+    category, plain = (one, other) if theirs is None else (other, one)
+    if plain.of_numbers:
+        what, hint = (
+            "number",
+            (
+                "where its codes are meant, write them to a numeric field and give that; where the "
+                "numbers are codes of these categories, write them to a field like "
+                f"{category.phrase()}"
+            ),
+        )
+    else:
+        what, hint = (
+            "text",
+            (
+                f"write the text to a field of the categories of {category.phrase()}, such as "
+                "create_like() makes, and give that"
+            ),
+        )
+    raise ArgumentTypeError(
+        f"the keys {one.phrase()} ({one.fieldtype}) and {other.phrase()} ({other.fieldtype}) do "
+        f"not go together: a category is one of its field, and no {what}: {hint}"
+    )
+
+
+def _shown(names: dict[int, bytes]) -> dict[int, str]:
+    return {code: label_text(name) for code, name in names.items()}
 
 
 def _is_split(field: Field) -> bool:
