@@ -392,6 +392,115 @@ def test_numpy_does_not_wrap_whole_numbers_of_fields():
     assert np.diff(in_memory("float64", [0.5, 2.0])).tolist() == [1.5]
 
 
+SMALL, BYTES, HUGE = [100, -5, 127, 3], [200, 6, 1, 255], [2**63, 2**63, 2, 3]
+FLAGS = [True, True, False, True]
+OF_NUMPY = {
+    "where": (lambda i, u, q, b: np.where(i > 0, i, 300), [100, 300, 127, 3]),
+    "where negative": (lambda i, u, q, b: np.where(u > 5, u, -1), [200, 6, -1, 255]),
+    "where stored": (lambda i, u, q, b: np.where(b, i.data[:], 300), [100, -5, 300, 3]),
+    "where of both": (lambda i, u, q, b: np.where(i > 0, q, i), [2**63, -5, 2, 3]),
+    "select": (lambda i, u, q, b: np.select([u > 5], [u], -1), [200, 6, -1, 255]),
+    "choose": (lambda i, u, q, b: np.choose(b, [300, i]), [100, -5, 300, 3]),
+    "clip": (lambda i, u, q, b: np.clip(i, 0, 300), [100, 0, 127, 3]),
+    "insert": (lambda i, u, q, b: np.insert(i, 0, 300), [300, *SMALL]),
+    "append": (lambda i, u, q, b: np.append(i, 300), [*SMALL, 300]),
+    "concatenate": (lambda i, u, q, b: np.concatenate([i, q]), [*SMALL, *HUGE]),
+    "union1d": (lambda i, u, q, b: np.union1d(i, q), [-5, 2, 3, 100, 127, 2**63]),
+    "round": (lambda i, u, q, b: np.round(i, -1), [100, 0, 130, 0]),
+    "around": (lambda i, u, q, b: np.around(a=i, decimals=-1), [100, 0, 130, 0]),
+    "round of bool": (lambda i, u, q, b: np.round(b), [1, 1, 0, 1]),
+    "einsum": (lambda i, u, q, b: np.einsum("i,i", i, i), 26163),
+    "einsum beyond": (lambda i, u, q, b: np.einsum("i,i", q, q), 2 * 2**126 + 13),
+    "tensordot": (lambda i, u, q, b: np.tensordot(i, i, 1), 26163),
+    "kron": (lambda i, u, q, b: np.kron(i, [2, 1])[4:6], [254, 127]),
+    "trapezoid": (lambda i, u, q, b: np.trapezoid(i), 173.5),
+    "sum from": (lambda i, u, q, b: np.sum(q, initial=5), 2**64 + 10),
+    "sum where": (lambda i, u, q, b: np.sum(q, where=b), 2**64 + 3),
+    "sum in floats": (lambda i, u, q, b: np.sum(i, dtype=float), 225.0),
+    "sum of a list": (lambda i, u, q, b: np.sum([i, u], axis=0), [300, 1, 128, 258]),
+    "cumsum": (lambda i, u, q, b: np.cumsum(q), [2**63, 2**64, 2**64 + 2, 2**64 + 5]),
+    "cumprod": (lambda i, u, q, b: np.cumprod(q)[:2], [2**63, 2**126]),
+    "prod": (lambda i, u, q, b: np.prod(q), 6 * 2**126),
+    "polyval": (lambda i, u, q, b: np.polyval([1] + [0] * 7, i), [v**7 for v in SMALL]),
+    "dot of bool": (lambda i, u, q, b: np.dot(b, b), 3),
+    "vdot of bool": (lambda i, u, q, b: np.vdot(b, b), 3),
+    "inner of bool": (lambda i, u, q, b: np.inner(b, b), 3),
+    "dot with a number": (lambda i, u, q, b: np.dot(i, 300), [300 * v for v in SMALL]),
+    "diff of bool": (lambda i, u, q, b: np.diff(b), [0, -1, 1]),
+    "diff twice": (lambda i, u, q, b: np.diff(i, 2, prepend=-128), [-333, 237, -256]),
+    "percentile of bool": (lambda i, u, q, b: np.percentile(b, 25), 0.75),
+    "quantile of bool": (lambda i, u, q, b: np.quantile(b, 0.5), 1.0),
+    "ptp of bool": (lambda i, u, q, b: np.ptp(b), 1),
+    "ediff1d of bool": (lambda i, u, q, b: np.ediff1d(b), [0, -1, 1]),
+    "bincount of uint64": (lambda i, u, q, b: np.bincount(q.apply_filter(q < 5)), [0, 0, 1, 1]),
+    "max from": (lambda i, u, q, b: np.max(i, initial=300), 300),
+    "std by place": (lambda i, u, q, b: np.std(i, 0), float(np.std(SMALL))),
+    "isin": (lambda i, u, q, b: np.isin([2**63, -5], q), [True, False]),
+    "searchsorted": (lambda i, u, q, b: np.searchsorted(i.apply_filter(i > 99), 300), 2),
+}
+
+
+@pytest.mark.parametrize("name", OF_NUMPY)
+def test_functions_of_numpy_are_right_for_small_types_and_large_numbers(name):
+    function, wanted = OF_NUMPY[name]
+    pairs = (("int8", SMALL), ("uint8", BYTES), ("uint64", HUGE), ("bool", FLAGS))
+    found = function(*(in_memory(*pair) for pair in pairs))
+    found = found.tolist() if hasattr(found, "tolist") else found
+    assert found == wanted
+    assert type(found) is type(wanted)
+
+
+NOT_OF_NUMPY = {
+    "unknown": (lambda i, t: np.piecewise(i, [i.data[:] > 0], [300]), "field.data[:]"),
+    "padded": (lambda i, t: np.pad(i, 1, constant_values=300), "field.data[:]"),
+    "an own function": (lambda i, t: np.apply_along_axis(np.sum, 0, i), "field.data[:]"),
+    "full_like": (lambda i, t: np.full_like(i, 300), "field.data[:]"),
+    "a small type": (lambda i, t: np.sum(i, dtype="int8"), "such options"),
+    "a small type by place": (lambda i, t: np.cumsum(i, 0, "int8"), "no dtype="),
+    "out": (lambda i, t: np.dot(i, i, np.zeros(1)), "no out="),
+    "codes": (lambda i, t: np.diff(t["cat"]), "codes"),
+    "text": (lambda i, t: np.diff(t["fixed"]), "of numbers"),
+    "conditions that are none": (lambda i, t: np.select([i], [i]), "numpy.select"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_OF_NUMPY)
+def test_functions_of_numpy_that_are_not_known_to_be_right_are_refused(table, name):
+    function, part = NOT_OF_NUMPY[name]
+    with pytest.raises(ArgumentTypeError) as raised:
+        function(in_memory("int8", SMALL), table)
+    assert part in str(raised.value)
+
+
+def test_numpy_rounds_no_whole_numbers_beside_fractions():
+    large, real = in_memory("int64", [2**60 + 1, 5]), in_memory("float32", [0.5, 1.0])
+    with pytest.raises(ResultRangeError, match="rounded"):
+        np.where(large > 9, large, 0.5)
+    assert np.where(large > 9, 1, real).dtype == np.float32
+    assert np.where(large > 9, 1e300, real).tolist() == [1e300, 1.0]
+
+
+def test_numpy_drops_no_mask_beside_a_field(table):
+    given = np.ma.masked_array([1, 7, 3], [True, False, False])
+    for wrong in (
+        lambda: np.where(table["big"].notna(), given, 0),
+        lambda: np.concatenate([table["n"].fillna(0), given]),
+    ):
+        with pytest.raises(DataError, match="masked"):
+            wrong()
+    assert np.isclose(table["n"].fillna(7), given).tolist() == [None, True, True]
+    assert (~np.isclose(table["n"].fillna(7), given)).filled().tolist() == [False] * 3
+
+
+def test_numpy_reckons_with_fields_of_exeteras_face_as_with_arrays():
+    with Session(exetera=True) as s:
+        made = s.open_dataset("memory://to-the-letter", "w", "d").create_dataframe("t")
+        made.create_numeric("i", "int8").data.write([100, 100])
+        assert np.cumprod(made["i"], dtype="int8").tolist() == [100, 16]
+        assert np.pad(made["i"], 1).tolist() == [0, 100, 100, 0]
+        assert np.dot(made["i"], made["i"]) == 32
+
+
 WRITING = {
     "putmask": lambda f: np.putmask(f, np.array([True, False, True]), 9),
     "place": lambda f: np.place(f, np.array([True, False, True]), [9]),
