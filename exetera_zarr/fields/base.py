@@ -247,6 +247,12 @@ class Field(Statistical, Rows):
         for start, stop in source.cuts():
             yield read(start, stop)
 
+    def masked_rows(self) -> tuple[Column, AnyArray | None]:
+        """All rows, and which of them have a value; None for all."""
+        length, read = companions.masked_reader(self)
+        found: tuple[Column, AnyArray | None] = read(0, length)
+        return found
+
     def append_masked(self, column: Column, mask: AnyArray | None, *, blank: bool = True) -> None:
         """
         Append rows of which some may be missing.
@@ -291,12 +297,13 @@ class Field(Statistical, Rows):
             The field cannot hold a value exactly.
         """
         exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
+        if exact and isinstance(values, (RawData, StringData)):
+            values = values.as_rows()
         given, values = values, in_a_row(values, where, missing=exact)
         if exact and isinstance(given, Field):
             if self.type_name == given.type_name == "categorical":
                 given = self.operand(given, operator.eq)  # by the names, whatever the codes
-            length, read = companions.masked_reader(given)
-            values, there = read(0, length)
+            values, there = given.masked_rows()
             found = self._encoded(companions.in_place_of_missing(values, there), dtype, where)
             # Of another type what is missing may look different: NaN, and not 0.
             found = np.asarray(companions.in_place_of_missing(found, there))

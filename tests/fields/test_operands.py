@@ -10,6 +10,8 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -705,6 +707,102 @@ def test_texts_and_times_of_pandas_are_written(table):
     assert shown(table["fixed"])[3:] == [b"c", None]
     assert shown(table["cat"])[3:] == [1, None]
     assert shown(table["time"])[3:] == [1577836800.0, None, None]
+
+
+TEXT_ARRAYS = {
+    "a list": ["c", None, ""],
+    "Arrow": pa.array(["c", None, ""]),
+    "Arrow, large": pa.array(["c", None, ""], pa.large_string()),
+    "Arrow, bytes": pa.array([b"c", None, b""]),
+    "Arrow, a view": pa.array(["c", None, ""], pa.string_view()),
+    "Arrow, of a dictionary": pa.array(["c", None, ""]).dictionary_encode(),
+    "Arrow, in chunks": pa.chunked_array([["c", None], [""]]),
+    "polars": pl.Series(["c", None, ""]),
+    "numpy, None": np.array(["c", None, ""], np.dtypes.StringDType(na_object=None)),
+    "numpy, NaN": np.array(["c", np.nan, ""], np.dtypes.StringDType(na_object=np.nan)),
+    "pandas": pd.Series(["c", None, ""], dtype="string"),
+}
+
+
+@pytest.mark.parametrize("form", TEXT_ARRAYS)
+def test_missing_text_of_an_array_is_missing(table, form):
+    for name, wanted in (("text", ["c", None, ""]), ("fixed", [b"c", None, b""])):
+        table[name].data.write(TEXT_ARRAYS[form])
+        assert shown(table[name])[3:] == wanted
+    assert table["text"].isin(TEXT_ARRAYS[form])[3:].tolist() == [True, None, True]
+    assert shown(table["text"].apply_index([3, 4, 5]) == TEXT_ARRAYS[form]) == [
+        True,
+        None,
+        True,
+    ]
+
+
+NUMBER_ARRAYS = {
+    "Arrow": pa.array([1, None, 0]),
+    "Arrow, in chunks": pa.chunked_array([[1, None], [0]]),
+    "polars": pl.Series([1, None, 0]),
+}
+
+
+@pytest.mark.parametrize("form", NUMBER_ARRAYS)
+def test_missing_numbers_of_an_array_are_missing(table, form):
+    for name in ("n", "big", "flag", "real", "cat", "time"):
+        table[name].data.write(NUMBER_ARRAYS[form])
+        assert shown(table[name])[3:] == [1, None, 0]
+    assert shown(in_memory("int64", pa.array([2**53 + 1, None]))) == [2**53 + 1, None]
+    assert shown(in_memory("int8", pa.nulls(2))) == [None, None]
+    table["time"].data.write(pa.array([5, None], pa.timestamp("s")))
+    assert shown(table["time"])[6:] == [5.0, None]
+
+
+WRITTEN_FROM = {
+    "text": ["text", "fixed"],
+    "fixed": ["fixed", "text"],
+    "n": ["n", "flag"],
+    "real": ["real", "n", "half"],
+    "cat": ["cat"],
+    "time": ["time", "real"],
+    "flag": ["flag"],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_FROM)
+@pytest.mark.parametrize("of_data", [False, True])
+def test_a_field_and_its_data_are_written_with_what_is_missing(table, name, of_data):
+    for source in WRITTEN_FROM[name]:
+        made = table[name].memory_like()
+        made.data.write_part(table[source].data if of_data else table[source])
+        made.data.write(table[source].data if of_data else table[source])
+        assert made.isna().data[:].tolist() == table[source].isna().data[:].tolist() * 2
+        for row in np.flatnonzero(made.notna()):
+            there = table[source].data[int(row) % 3]
+            found = made.data[int(row)]
+            assert _text(found) == _text(there)
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def test_data_that_is_put_in_place_is_missing_where_it_was(table):
+    table["big"].data[:] = table["n"].data
+    assert shown(table["big"]) == shown(table["n"])
+
+
+def test_offsets_of_strings_are_written_as_the_numbers_that_they_are(table):
+    made = in_memory("int64", [])
+    made.data.write(table["text"].indices)
+    assert made.data[:].tolist() == [0, 1, 1, 2]
+
+
+def test_text_of_exeteras_face_is_written_from_data_as_it_is():
+    with Session(exetera=True) as s:
+        made = s.open_dataset("memory://from-data", "w", "d").create_dataframe("t")
+        for name in ("a", "b"):
+            made.create_indexed_string(name)
+        made["a"].data.write(pa.array(["x", None]))
+        made["b"].data.write(made["a"].data)
+        assert made["b"].data[:] == ["x", ""]
 
 
 @pytest.mark.parametrize("name", ["n", "text", "cat"])
