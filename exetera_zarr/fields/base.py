@@ -741,7 +741,8 @@ class Field(Statistical, Rows):
         found, there = [np.empty(0, np.bool_)], [np.empty(0, np.bool_)]
         for column, mask in self.masked_blocks():
             found.append(self._among(column, wanted))
-            there.append(np.ones(len(column), np.bool_) if mask is None else mask)
+            known = np.ones(len(column), np.bool_)
+            there.append(known if mask is None or not self.face.sees_missing else mask)
         result: AnyArray = answers(np.concatenate(found), np.concatenate(there))
         return result
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr import Session
+from exetera_zarr import Session, fields
 from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, RowError
 from support.missing import brought
 
@@ -621,6 +621,15 @@ def test_isin(table, form):
     assert table["big"].isin(FORMS[form]([2**53])).tolist() == [False, None, False]
 
 
+def test_isin_of_exeteras_face_knows_no_missing_values():
+    with Session(exetera=True) as s:
+        made = s.open_dataset("memory://nan-isin", "w", "d").create_dataframe("t")
+        made.create_numeric("x", "float64").data.write([1.0, np.nan, 2.0])
+        found = made["x"].isin([1.0])
+        assert type(found) is np.ndarray
+        assert (~found).tolist() == [False, True, True]
+
+
 def test_isin_of_other_types(table):
     other = table.create_categorical("other", "int8", {"yes": 0, "maybe": 1})
     other.data.write(["yes", "maybe", "maybe"])
@@ -707,6 +716,42 @@ def test_texts_and_times_of_pandas_are_written(table):
     assert shown(table["fixed"])[3:] == [b"c", None]
     assert shown(table["cat"])[3:] == [1, None]
     assert shown(table["time"])[3:] == [1577836800.0, None, None]
+
+
+def test_functions_over_fields_see_what_is_missing(table):
+    assert fields.argsort(in_memory("int8", [1, None, -5]), "int32").data[:].tolist() == [2, 0, 1]
+    assert fields.argsort(table["text"], "int64").data[:].tolist() == [0, 2, 1]
+    assert fields.argsort(table["time"], "int64").data[:].tolist() == [2, 0, 1]
+    for name, value in (("n", 1), ("cat", "no"), ("real", 0.1), ("text", "a")):
+        found = fields.isin(table[name], [value])
+        assert shown(found) == [True, None, False]
+        assert shown(~found) == [False, None, True]
+
+
+AS_FIELDS = {
+    "masked": (np.ma.masked_array([1, 2], [0, 1]), [1, None], "int64"),
+    "masked, small": (np.ma.masked_array(np.int8([1, 2]), [1, 1]), [None, None], "int8"),
+    "a list": ([1, None, 2**53 + 1], [1, None, 2**53 + 1], "int64"),
+    "all missing": ([None, None], [None, None], "float64"),
+    "pandas": (pd.array([1, None], dtype="Int8"), [1, None], "int8"),
+    "Arrow": (pa.array([1, None]), [1, None], "int64"),
+    "plain": (np.float32([0.5, np.nan]), [0.5, None], "float32"),
+    "a field": (in_memory("int8", [1, None]), [1, None], "int8"),
+    "its data": (in_memory("int8", [1, None]).data, [1, None], "int8"),
+}
+
+
+@pytest.mark.parametrize("form", AS_FIELDS)
+def test_an_array_as_a_field_has_what_is_missing(form):
+    given_values, wanted, dtype = AS_FIELDS[form]
+    found = fields.as_field(given_values)
+    assert shown(found) == wanted
+    assert found.data.dtype == dtype
+
+
+def test_an_array_as_a_field_of_categories_has_what_is_missing():
+    found = fields.as_field(np.ma.masked_array(np.int8([0, 1]), [0, 1]), {"no": 0, "yes": 1})
+    assert shown(found) == [0, None]
 
 
 TEXT_ARRAYS = {
