@@ -7,6 +7,7 @@ import math
 import operator
 import pickle
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -890,3 +891,46 @@ def test_spread_of_groups_of_large_numbers(ordered):
         wanted = [np.std(small[keys == key], ddof=1) for key in range(7)]
         np.testing.assert_allclose(found["v_std"].data[:], wanted, rtol=1e-12)
         np.testing.assert_allclose(found["v_var"].data[:], np.square(wanted), rtol=1e-12)
+
+
+SPREAD = {
+    "whole": ("int64", [10**15 + n for n in range(50)]),
+    "whole, small": ("int8", [*range(-25, 25)]),
+    "whole, unsigned": ("uint64", [2**63 + n for n in range(50)]),
+    "whole, of all sizes": ("int64", [(-1) ** n * 10 ** (n % 18) for n in range(50)]),
+    "bool": ("bool", [n % 5 == 0 for n in range(50)]),
+    "near": ("float64", [1e15 + n % 7 for n in range(50)]),
+    "nearer": ("float64", [1.5e9 + (n % 5) / 1024 for n in range(50)]),
+    "apart": ("float64", [1e12 * (n % 3) + n / 8 for n in range(50)]),
+    "some missing": ("float64", [None if n % 4 == 0 else 1e15 + n for n in range(50)]),
+    "float32": ("float32", [2.0**23 + n % 3 for n in range(50)]),
+    "equal": ("float64", [0.1] * 50),
+}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("name", SPREAD)
+def test_spread_is_as_exact_in_groups_as_of_a_field(name, ordered):
+    dtype, values = SPREAD[name]
+    keys = np.arange(50, dtype="int8") % 3
+    if ordered:
+        order = np.argsort(keys, kind="stable")
+        keys, values = keys[order], [values[row] for row in order]
+    with Session(row_block=8) as s:
+        ds = s.open_dataset("memory://exact-spread", "w", "d")
+        table = ds.create_dataframe("t")
+        table.create_numeric("k", "int8").data.write(keys)
+        table.create_numeric("v", dtype).data.write(values)
+        table.groupby("k").agg({"v": ["std", "var"]}, ddf=(found := ds.create_dataframe("g")))
+        wanted = [_variance(values, keys == key) for key in range(3)]
+        np.testing.assert_allclose(found["v_var"].data[:], wanted, rtol=1e-12, atol=1e-30)
+        np.testing.assert_allclose(found["v_std"].data[:], np.sqrt(wanted), rtol=1e-12, atol=1e-15)
+        assert table["v"].var() == pytest.approx(_variance(values, keys >= 0), rel=1e-12, abs=1e-30)
+
+
+def _variance(values, chosen):
+    kept = [Fraction(v) for v, one in zip(values, chosen, strict=True) if one and v is not None]
+    if isinstance(values[1], float):
+        kept = [Fraction(float(v)) for v in kept]
+    mean = sum(kept) / len(kept)
+    return float(sum((v - mean) ** 2 for v in kept) / (len(kept) - 1))
