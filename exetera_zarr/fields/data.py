@@ -40,6 +40,17 @@ def _of_field(function: Any) -> Any:
     return method
 
 
+def _no_sum(self: Any, other: Any) -> Any:
+    """Operators that reckon: those of arrays and fields work it out, for others there are two."""
+    if hasattr(other, "__array_ufunc__") and not isinstance(other, _Data):
+        return NotImplemented
+    raise ArgumentTypeError(
+        f"{self!r} is no array to reckon with: write the field itself, as in field + 1, which "
+        "neither wraps around nor forgets what is missing, or field.data[:] for an array of what "
+        "is stored"
+    )
+
+
 def _positions(item: Any, length: int, field: Field) -> AnyArray:
     """Row numbers of a mask, or of an array or list of row numbers (negative ones from the end)."""
     with about(field.phrase):
@@ -74,6 +85,10 @@ class _Data(Rows):
 
     __hash__ = object.__hash__
     __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_sum
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_sum
+    __pow__ = __rpow__ = _no_sum
 
     def comparable(self) -> Field:
         """What stands for the data in a comparison: the field, if these are its values."""

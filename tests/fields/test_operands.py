@@ -260,6 +260,12 @@ def test_expressions(table, name):
     assert shown(expression(table)) == wanted
 
 
+def rows_of_time(table, values):
+    other = table.dataset.create_dataframe("times")
+    other.create_timestamp("at")
+    other.append({"at": values})
+
+
 REFUSED = {
     "masked alone": (lambda t: t["n"] == np.ma.masked, ArgumentTypeError, "isna()"),
     "NA alone": (lambda t: t["n"] + pd.NA, ArgumentTypeError, "nothing is equal to NA"),
@@ -303,6 +309,42 @@ REFUSED = {
         RowError,
         "position 1 is missing",
     ),
+    "a truth value in time": (lambda t: t["time"] == True, ArgumentTypeError, "points"),  # noqa: E712
+    "truth values in time": (lambda t: t["time"] > [True, 1, 2], ArgumentTypeError, "points"),
+    "a flag in time": (lambda t: t["time"] == t["flag"], ArgumentTypeError, "points"),
+    "isin of truth": (lambda t: t["time"].isin([True]), ArgumentTypeError, "points"),
+    "truth written": (lambda t: t["time"].data.write([True]), ArgumentTypeError, "points"),
+    "truth, array": (lambda t: t["time"].data.write(np.array([True])), TypeError, "points"),
+    "truth, mixed": (lambda t: t["time"].data.write([5.0, None, True]), TypeError, "points"),
+    "truth, in place": (lambda t: t["time"].data.__setitem__(0, True), TypeError, "points"),
+    "a flag written": (lambda t: t["time"].data.write(t["flag"]), ArgumentTypeError, "points"),
+    "truth appended": (lambda t: rows_of_time(t, [True]), DataError, "give a date"),
+    "nanoseconds": (
+        lambda t: t["time"].data.write([5, 1577836800000000000]),
+        DataError,
+        "value 1 of those given, 1.5778368e+18, is none of them: write numpy.asarray(values, 'date",
+    ),
+    "milliseconds in place": (
+        lambda t: t["time"].data.__setitem__(0, 1577836800000),
+        DataError,
+        "'datetime64[ms]' for milliseconds",
+    ),
+    "nanoseconds of a field": (
+        lambda t: t["time"].data.write(in_memory("int64", [1577836800000000000])),
+        DataError,
+        "years 1 to 9999",
+    ),
+    "nanoseconds appended": (
+        lambda t: rows_of_time(t, [1577836800000000000]),
+        DataError,
+        "'at' is 1577836800000000000, which",
+    ),
+    "data + 1": (lambda t: t["n"].data + 1, ArgumentTypeError, "field + 1"),
+    "2 * data": (lambda t: 2 * t["n"].data, ArgumentTypeError, "field.data[:]"),
+    "data - data": (lambda t: t["n"].data - t["n"].data, ArgumentTypeError, "field + 1"),
+    "text + text": (lambda t: t["text"] + "x", ArgumentTypeError, "[text + 'x' for text in"),
+    "fixed + text": (lambda t: t["fixed"] + "x", ArgumentTypeError, "[text + 'x' for text in"),
+    "text + fixed": (lambda t: "x" + t["fixed"], ArgumentTypeError, "[text + 'x' for text in"),
     "isin Decimal": (lambda t: t["n"].isin([Decimal(1)]), ArgumentTypeError, "a Decimal"),
     "isin lists": (lambda t: t["n"].isin([[1, 3]]), ArgumentTypeError, "not lists of them"),
     "isin text": (lambda t: t["n"].isin(t["text"]), ArgumentTypeError, "holds numbers"),
@@ -717,6 +759,28 @@ def test_texts_and_times_of_pandas_are_written(table):
     assert shown(table["fixed"])[3:] == [b"c", None]
     assert shown(table["cat"])[3:] == [1, None]
     assert shown(table["time"])[3:] == [1577836800.0, None, None]
+
+
+def test_moments_of_any_year_that_a_file_has_are_copied(table):
+    """Older releases wrote what they were given."""
+    table["time"].append(np.array([1.5e18]))
+    made = table["time"].memory_like()
+    made.data.write(table["time"])
+    made.data.write(table["time"].data)
+    assert made.data[:][[3, 7]].tolist() == [1.5e18] * 2
+    made.data.write([np.inf, -62135596800.0, 253402300799.0])
+    with Session(exetera=True) as s:
+        lenient = s.open_dataset("memory://years", "w", "d").create_dataframe("t")
+        lenient.create_timestamp("at").data.write([1577836800000000000, True])
+        assert lenient["at"].data[:].tolist() == [1577836800000000000, 1.0]
+        assert (lenient["at"] == True).data[:].tolist() == [False, True]  # noqa: E712
+
+
+def test_data_beside_arrays_and_fields_is_reckoned_with(table):
+    stored = table["n"].data[:]
+    assert (table["n"].data + np.int8([1, 1, 1])).tolist() == (stored + 1).tolist()
+    assert (np.int8([1, 1, 1]) + table["n"].data).tolist() == (stored + 1).tolist()
+    assert shown(table["n"].data + table["n"]) == shown(table["n"] + table["n"].data)
 
 
 def test_functions_over_fields_see_what_is_missing(table):
