@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr import fieldtypes
+from exetera_zarr import fields, fieldtypes
 from exetera_zarr.errors import ArgumentTypeError, DataError, UnsupportedError
 from exetera_zarr.fields import (
     Field,
     argsort,
-    as_field,
     base,
     categorical,
     create,
@@ -69,6 +68,11 @@ __all__ = [
     "numeric_field_constructor",
     "timestamp_field_constructor",
 ]
+
+
+def as_field(data: Any, key: Mapping[Any, Any] | None = None) -> Field:
+    """An array as a field in memory, as of `exetera_zarr.fields`, but of what is under a mask."""
+    return fields.as_field(np.asarray(data), key)
 
 
 class _Name(type):

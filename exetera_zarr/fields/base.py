@@ -250,6 +250,12 @@ class Field(Statistical, Rows):
         for start, stop in source.cuts():
             yield read(start, stop)
 
+    def masked_rows(self) -> tuple[Column, AnyArray | None]:
+        """All rows, and which of them have a value; None for all."""
+        length, read = companions.masked_reader(self)
+        found: tuple[Column, AnyArray | None] = read(0, length)
+        return found
+
     def append_masked(self, column: Column, mask: AnyArray | None, *, blank: bool = True) -> None:
         """
         Append rows of which some may be missing.
@@ -294,9 +300,8 @@ class Field(Statistical, Rows):
             The field cannot hold a value exactly.
         """
         exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
-        of_bytes = isinstance(values, RawData) and values.field.indexed
-        if exact and isinstance(values, (RawData, StringData)) and not of_bytes:
-            values = values.field  # with its names, and what is missing of it
+        if exact and isinstance(values, (RawData, StringData)):
+            values = values.as_rows()  # with its names, and what is missing of it
         given, values = values, in_a_row(values, where, missing=exact)
         if exact and isinstance(given, Field):
             length, read = companions.masked_reader(given)
@@ -739,7 +744,8 @@ class Field(Statistical, Rows):
         found, there = [np.empty(0, np.bool_)], [np.empty(0, np.bool_)]
         for column, mask in self.masked_blocks():
             found.append(self._among(column, wanted))
-            there.append(np.ones(len(column), np.bool_) if mask is None else mask)
+            known = np.ones(len(column), np.bool_)
+            there.append(known if mask is None or not self.face.sees_missing else mask)
         result: AnyArray = answers(np.concatenate(found), np.concatenate(there))
         return result
 

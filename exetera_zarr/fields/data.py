@@ -17,7 +17,7 @@ from exetera_zarr.fields.rows import Rows
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.indexed_string import IndexedStringField
@@ -38,6 +38,17 @@ def _of_field(function: Any) -> Any:
         return function(self.comparable(), other)
 
     return method
+
+
+def _no_sum(self: Any, other: Any) -> Any:
+    """Operators that reckon: those of arrays and fields work it out, for others there are two."""
+    if hasattr(other, "__array_ufunc__") and not isinstance(other, _Data):
+        return NotImplemented
+    raise ArgumentTypeError(
+        f"{self!r} is no array to reckon with: write the field itself, as in field + 1, which "
+        "neither wraps around nor forgets what is missing, or field.data[:] for an array of what "
+        "is stored"
+    )
 
 
 def _positions(item: Any, length: int, field: Field) -> AnyArray:
@@ -75,9 +86,17 @@ class _Data(Rows):
     __hash__ = object.__hash__
     __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
 
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_sum
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_sum
+    __pow__ = __rpow__ = _no_sum
+
     def comparable(self) -> Field:
         """What stands for the data in a comparison: the field, if these are its values."""
         raise NotImplementedError
+
+    def as_rows(self) -> Rows:
+        """What stands for the data where it is written to another field: as in a comparison."""
+        return self.comparable()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if any(isinstance(one, _Data) for one in options.get("out", ())):
@@ -136,6 +155,10 @@ class RawData(_Data):
                 f"the {self._role} of {self._field.phrase()} are compared as an array: add [:]"
             )
         return self._field
+
+    def as_rows(self) -> Rows:
+        """The field; offsets and bytes of strings are an array."""
+        return self if self._role != "values" or self._field.indexed else self._field
 
     def array(self) -> Array:
         """The storage array, as it is now."""
@@ -403,18 +426,29 @@ class StringData(_Data):
         Parameters
         ----------
         column
-            Any string or binary type; a null becomes the empty string.
+            Any string or binary type; a null is missing, in ExeTera's face the empty string.
         """
-        self._field.append(strings.as_strings(column))
+        with about(self._field.phrase):
+            texts = strings.as_strings(column)
+        mask = np.asarray(column.is_valid(), np.bool_) if column.null_count else None
+        self._append(texts, mask)
 
-    def write_part(self, part: Iterable[str], move_mem: bool = False) -> None:
+    def _append(self, column: Any, mask: AnyArray | None) -> None:
+        if mask is None or not self._field.face.sees_missing:
+            self._field.extend_companion(len(column))
+            self._field.append(column)
+        else:
+            self._field.append_masked(blank_missing(column, mask), mask)
+
+    def write_part(self, part: Any, move_mem: bool = False) -> None:
         """
         Append strings.
 
         Parameters
         ----------
         part
-            A field, an array or another iterable of str.
+            A field, its data, an array or another iterable of str. What is missing of it is
+            missing here, but in ExeTera's face.
         move_mem
             Accepted for ExeTera's sake; there is nothing to move.
 
@@ -424,11 +458,13 @@ class StringData(_Data):
             A value is not a string; nothing is written then.
         """
         if isinstance(part, StringData):
-            part = part.field  # type: ignore[assignment]
+            part = part.field
+        elif isinstance(part, RawData) and self._field.face.sees_missing:
+            part = part.as_rows()
         if isinstance(part, (pa.Array, pa.ChunkedArray)):
             self.write_arrow(part)
         elif getattr(part, "indexed", False):
-            for column, mask in part.masked_blocks():  # type: ignore[attr-defined]
+            for column, mask in part.masked_blocks():
                 if mask is None:
                     self._field.extend_companion(len(column))
                     self._field.append(column)
@@ -438,11 +474,7 @@ class StringData(_Data):
             part, mask = self._split(part)
             with about(self._field.phrase):
                 column = strings.encode(part)
-            if mask is None:
-                self._field.extend_companion(len(column))
-                self._field.append(column)
-            else:
-                self._field.append_masked(blank_missing(column, mask), mask)
+            self._append(column, mask)
 
     def _split(self, part: Any) -> tuple[Any, AnyArray | None]:
         """Strings, and which of them there are; in ExeTera's face None is no string."""
@@ -451,13 +483,16 @@ class StringData(_Data):
                 f"{self._field.phrase()} takes a list, or another iterable, of str, not {part!r}"
             )
         missing = self._field.face.sees_missing
+        if missing and hasattr(part, "masked_blocks"):
+            found: tuple[Any, AnyArray | None] = part.masked_rows()
+            return found
         given = in_a_row(part, self._field.phrase(), missing=missing)
         if not missing:
             return given, None
         found, mask = split_missing(given)
         return ([""] * len(mask) if mask is not None and not mask.any() else found), mask
 
-    def write(self, part: Iterable[str]) -> None:
+    def write(self, part: Any) -> None:
         """Append strings, and `complete`."""
         self.write_part(part)
         self.complete()

@@ -10,8 +10,10 @@ from exetera_zarr.engine.sort import sorting
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field
-from exetera_zarr.fields.missing.keys import key_source
-from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.given import in_a_row, number_array, split_missing
+from exetera_zarr.fields.missing.keys import directions, key_source
+from exetera_zarr.fields.sources import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,7 @@ def isin(field: Field, test_elements: Any) -> NumericField:
     Returns
     -------
     NumericField of bool
-        In memory; missing where the field is.
+        In memory; missing where the value is.
 
     Raises
     ------
@@ -60,7 +62,8 @@ def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
     Parameters
     ----------
     data : ndarray
-        Of numbers or bool; it is copied. What is masked is missing.
+        Of numbers or bool; it is copied. What is masked is missing, as is None in a list, and what
+        is missing of a field or a column of pandas or Arrow.
     key
         ``{name: code}``, which makes it a categorical field.
 
@@ -69,7 +72,7 @@ def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
     UnsupportedError
         The array is of something else, such as strings.
     """
-    values = np.asanyarray(data) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+    values, mask = _given(data)
     if values.dtype.kind not in "biuf" or values.ndim != 1:
         raise UnsupportedError(
             f"as_field takes one dimension of numbers, not {values.ndim} of {values.dtype}; for "
@@ -80,13 +83,28 @@ def as_field(data: AnyArray, key: Mapping[Any, Any] | None = None) -> Field:
         field = create.numeric_in_memory(None, values.dtype)
     else:
         field = create.categorical_in_memory(None, values.dtype, key)
-    field.data.write(values)
+    field.data.write(values if mask is None else np.ma.masked_array(values, ~mask))
     return field
+
+
+def _given(data: Any) -> tuple[AnyArray, AnyArray | None]:
+    """An array, and which of its values there are; None for all."""
+    if isinstance(data, (RawData, StringData)):
+        data = data.as_rows()
+    if isinstance(data, Field):
+        column, mask = data.masked_rows()
+        return np.asarray(column), mask
+    values, mask = split_missing(in_a_row(data, "as_field"))
+    if mask is not None and not mask.any():
+        dtype = data.dtype if isinstance(data, np.ma.MaskedArray) else np.dtype(object)
+        values = np.zeros(mask.shape, dtype if dtype.kind in "biuf" else np.float64)
+    array = number_array(values)
+    return (array if array.dtype.kind != "O" else np.asarray(values)), mask
 
 
 def argsort(field: Field, dtype: Any = None) -> NumericField:
     """
-    The row numbers that sort a field, stably; what is missing comes last.
+    The row numbers that sort a field, stably; what is missing, as NaN is, comes last.
 
     Parameters
     ----------
@@ -111,8 +129,8 @@ def argsort(field: Field, dtype: Any = None) -> NumericField:
         raise DataError(f"argsort is of a field, not of a {type(field).__name__}")
     result = create.numeric_in_memory(field.session, dtype)
     with workspace(field.settings) as work:
-        keys = key_source([field])[0][0] if field.face.sees_missing else source_of([field])
-        rows = sorting.sort_rows(keys, True, work)
+        (keys,), split = key_source([field])
+        rows = sorting.sort_rows(keys, directions(True, split), work)
         if rows is None:
             result.data.write(np.arange(len(field)))
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from exetera_zarr.errors import DataError
 
@@ -26,6 +27,7 @@ __all__ = [
 TIMES = (dt.date, dt.timedelta, np.datetime64, np.timedelta64)
 """Dates, moments and durations."""
 _EXACT_IN_FLOAT = 1 << 53
+_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 def in_a_row(values: Any, where: str, *, missing: bool = True) -> Any:
@@ -39,18 +41,23 @@ def in_a_row(values: Any, where: str, *, missing: bool = True) -> Any:
     where
         The field that they meet, for messages.
     missing
-        Whether what is missing of a column of pandas is masked; else it is as numpy has it.
+        Whether what is missing of a column of pandas or Arrow, or of an array of text, is masked;
+        else it is as numpy has it.
 
     Returns
     -------
     ndarray, list or scalar
-        A masked array where a column of pandas has missing values that numpy has no sign for.
+        A masked array where such a column has missing values that numpy has no sign for.
     """
     values = getattr(values, "data", values) if hasattr(values, "fieldtype") else values
     if isinstance(values, np.ma.MaskedArray):
         return values
     if missing and _is_of_pandas(values):
         return _of_pandas(values)
+    if missing and (isinstance(values, (pa.Array, pa.ChunkedArray)) or _gives_arrow(values)):
+        return _of_arrow(values)
+    if missing and isinstance(values, np.ndarray) and values.dtype.kind == "T":
+        return _of_text(values)
     if hasattr(values, "__array__"):
         return np.asarray(values)
     if isinstance(values, Mapping):
@@ -80,6 +87,33 @@ def _of_pandas(values: Any) -> AnyArray:
     else:
         array = np.asarray(values, object)
     return np.ma.masked_array(array, gone) if gone.any() else array
+
+
+def _gives_arrow(values: object) -> bool:
+    """Whether it is one column of a library that hands its own to others by Arrow's interface."""
+    return all(hasattr(values, name) for name in ("__arrow_c_stream__", "dtype"))
+
+
+def _of_arrow(values: Any) -> AnyArray:
+    """An array of Arrow, or what gives one, as one of numpy's; a masked one if it has nulls."""
+    if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+        values = pa.chunked_array(values)
+    if not values.null_count:
+        return np.asarray(values)
+    if values.type in _VIEWS:  # of which pyarrow cannot leave some out
+        values = values.cast(_VIEWS[values.type])
+    there = np.asarray(values.is_valid(), np.bool_)
+    found = np.asarray(values.drop_null())
+    array = np.zeros(len(there), found.dtype)
+    array[there] = found
+    return np.ma.masked_array(array, ~there)
+
+
+def _of_text(values: Any) -> AnyArray:
+    """An array of text of any length as one of objects: what says that there is no text is none."""
+    found = values.astype(object)
+    gone = np.asarray([type(one) is not str for one in found.reshape(-1)], np.bool_)
+    return np.ma.masked_array(found, gone.reshape(found.shape)) if gone.any() else found
 
 
 def split_missing(values: Any) -> tuple[Any, AnyArray | None]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exetera_zarr.fields.base import Field
+from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions.operands import seconds_of, time_operand
 from exetera_zarr.fields.expressions.operators import Arithmetic
+from exetera_zarr.fields.values import check_seconds
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
@@ -32,9 +34,17 @@ class TimestampField(Arithmetic, Field):
         given = [one for one in elements if one is not None]  # which no row is equal to
         return np.asarray(self.operand(given, operator.eq), np.float64)
 
+    def encoded(self, values: Any) -> tuple[AnyArray, AnyArray | None]:
+        """As of the other types; in no year that there is only where another field has it so."""
+        found, mask = super().encoded(values)
+        source = values.as_rows() if isinstance(values, (RawData, StringData)) else values
+        if self.face.writes_exactly and not isinstance(source, TimestampField):
+            check_seconds(found, self.phrase())
+        return found, mask
+
     def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         """As of the other types; dates and times in any form become seconds."""
-        if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
             return super()._encoded(values, dtype, where)
         return np.asarray(self.operand(values, operator.eq), np.float64)
 

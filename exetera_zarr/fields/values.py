@@ -14,7 +14,10 @@ from exetera_zarr.fields.given import in_a_row, is_number, number_array
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["as_fixed", "as_numbers", "as_values"]
+__all__ = ["as_fixed", "as_numbers", "as_values", "check_seconds"]
+
+_YEARS = (-62135596800, 253402300800)
+"""The seconds at which the years 1 and 10000 start."""
 
 
 def as_values(values: Any, dtype: np.dtype[Any], where: str, *, exact: bool = True) -> AnyArray:
@@ -114,6 +117,22 @@ def _inexact(array: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
         with np.errstate(all="ignore"):
             return np.asarray(np.isinf(array.astype(dtype)) & np.isfinite(array))
     return ~held(array, dtype)
+
+
+def check_seconds(values: AnyArray, where: str) -> None:
+    """
+    Raise DataError where numbers are no seconds of the years 1 to 9999; NaN and infinity are taken.
+
+    A count of milliseconds or nanoseconds is taken for seconds otherwise, of years far from now.
+    """
+    beyond = np.isfinite(values) & ~((values >= _YEARS[0]) & (values < _YEARS[1]))
+    if beyond.any():
+        at = int(np.flatnonzero(beyond.reshape(-1))[0])
+        raise DataError(
+            f"{where} holds seconds since 1970 of the years 1 to 9999; value {at} of those given, "
+            f"{values.reshape(-1)[at]!s}, is none of them: write numpy.asarray(values, "
+            "'datetime64[ns]') for nanoseconds, 'datetime64[ms]' for milliseconds"
+        )
 
 
 def as_numbers(values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:

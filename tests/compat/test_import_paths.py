@@ -258,6 +258,8 @@ def test_functions_over_fields(frame):
     for wrong in (np.array(["a"]), np.array([b"a"]), np.zeros((2, 2))):
         with pytest.raises(NotImplementedError):
             ours.as_field(wrong)
+    masked = fields.as_field(np.ma.masked_array([1, 2], [False, True]))
+    assert (masked.data[:].tolist(), masked.isna().data[:].tolist()) == ([1, 2], [False, False])
     for dtype in ("int32", "int64", "uint32"):
         order = ours.argsort(number, dtype)
         assert order.data[:].tolist() == [1, 4, 2, 0, 3]

@@ -7,14 +7,17 @@ import math
 import operator
 import pickle
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exetera_zarr import Session
+from exetera_zarr import Session, fields
 from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, RowError
 from support.missing import brought
 
@@ -257,6 +260,12 @@ def test_expressions(table, name):
     assert shown(expression(table)) == wanted
 
 
+def rows_of_time(table, values):
+    other = table.dataset.create_dataframe("times")
+    other.create_timestamp("at")
+    other.append({"at": values})
+
+
 REFUSED = {
     "masked alone": (lambda t: t["n"] == np.ma.masked, ArgumentTypeError, "isna()"),
     "NA alone": (lambda t: t["n"] + pd.NA, ArgumentTypeError, "nothing is equal to NA"),
@@ -300,6 +309,42 @@ REFUSED = {
         RowError,
         "position 1 is missing",
     ),
+    "a truth value in time": (lambda t: t["time"] == True, ArgumentTypeError, "points"),  # noqa: E712
+    "truth values in time": (lambda t: t["time"] > [True, 1, 2], ArgumentTypeError, "points"),
+    "a flag in time": (lambda t: t["time"] == t["flag"], ArgumentTypeError, "points"),
+    "isin of truth": (lambda t: t["time"].isin([True]), ArgumentTypeError, "points"),
+    "truth written": (lambda t: t["time"].data.write([True]), ArgumentTypeError, "points"),
+    "truth, array": (lambda t: t["time"].data.write(np.array([True])), TypeError, "points"),
+    "truth, mixed": (lambda t: t["time"].data.write([5.0, None, True]), TypeError, "points"),
+    "truth, in place": (lambda t: t["time"].data.__setitem__(0, True), TypeError, "points"),
+    "a flag written": (lambda t: t["time"].data.write(t["flag"]), ArgumentTypeError, "points"),
+    "truth appended": (lambda t: rows_of_time(t, [True]), DataError, "give a date"),
+    "nanoseconds": (
+        lambda t: t["time"].data.write([5, 1577836800000000000]),
+        DataError,
+        "value 1 of those given, 1.5778368e+18, is none of them: write numpy.asarray(values, 'date",
+    ),
+    "milliseconds in place": (
+        lambda t: t["time"].data.__setitem__(0, 1577836800000),
+        DataError,
+        "'datetime64[ms]' for milliseconds",
+    ),
+    "nanoseconds of a field": (
+        lambda t: t["time"].data.write(in_memory("int64", [1577836800000000000])),
+        DataError,
+        "years 1 to 9999",
+    ),
+    "nanoseconds appended": (
+        lambda t: rows_of_time(t, [1577836800000000000]),
+        DataError,
+        "'at' is 1577836800000000000, which",
+    ),
+    "data + 1": (lambda t: t["n"].data + 1, ArgumentTypeError, "field + 1"),
+    "2 * data": (lambda t: 2 * t["n"].data, ArgumentTypeError, "field.data[:]"),
+    "data - data": (lambda t: t["n"].data - t["n"].data, ArgumentTypeError, "field + 1"),
+    "text + text": (lambda t: t["text"] + "x", ArgumentTypeError, "[text + 'x' for text in"),
+    "fixed + text": (lambda t: t["fixed"] + "x", ArgumentTypeError, "[text + 'x' for text in"),
+    "text + fixed": (lambda t: "x" + t["fixed"], ArgumentTypeError, "[text + 'x' for text in"),
     "isin Decimal": (lambda t: t["n"].isin([Decimal(1)]), ArgumentTypeError, "a Decimal"),
     "isin lists": (lambda t: t["n"].isin([[1, 3]]), ArgumentTypeError, "not lists of them"),
     "isin text": (lambda t: t["n"].isin(t["text"]), ArgumentTypeError, "holds numbers"),
@@ -390,6 +435,115 @@ def test_numpy_does_not_wrap_whole_numbers_of_fields():
     assert np.ptp(large) == 2**64 - 1
     assert np.ptp(in_memory("int8", [-128, None, 127])) == 255
     assert np.diff(in_memory("float64", [0.5, 2.0])).tolist() == [1.5]
+
+
+SMALL, BYTES, HUGE = [100, -5, 127, 3], [200, 6, 1, 255], [2**63, 2**63, 2, 3]
+FLAGS = [True, True, False, True]
+OF_NUMPY = {
+    "where": (lambda i, u, q, b: np.where(i > 0, i, 300), [100, 300, 127, 3]),
+    "where negative": (lambda i, u, q, b: np.where(u > 5, u, -1), [200, 6, -1, 255]),
+    "where stored": (lambda i, u, q, b: np.where(b, i.data[:], 300), [100, -5, 300, 3]),
+    "where of both": (lambda i, u, q, b: np.where(i > 0, q, i), [2**63, -5, 2, 3]),
+    "select": (lambda i, u, q, b: np.select([u > 5], [u], -1), [200, 6, -1, 255]),
+    "choose": (lambda i, u, q, b: np.choose(b, [300, i]), [100, -5, 300, 3]),
+    "clip": (lambda i, u, q, b: np.clip(i, 0, 300), [100, 0, 127, 3]),
+    "insert": (lambda i, u, q, b: np.insert(i, 0, 300), [300, *SMALL]),
+    "append": (lambda i, u, q, b: np.append(i, 300), [*SMALL, 300]),
+    "concatenate": (lambda i, u, q, b: np.concatenate([i, q]), [*SMALL, *HUGE]),
+    "union1d": (lambda i, u, q, b: np.union1d(i, q), [-5, 2, 3, 100, 127, 2**63]),
+    "round": (lambda i, u, q, b: np.round(i, -1), [100, 0, 130, 0]),
+    "around": (lambda i, u, q, b: np.around(a=i, decimals=-1), [100, 0, 130, 0]),
+    "round of bool": (lambda i, u, q, b: np.round(b), [1, 1, 0, 1]),
+    "einsum": (lambda i, u, q, b: np.einsum("i,i", i, i), 26163),
+    "einsum beyond": (lambda i, u, q, b: np.einsum("i,i", q, q), 2 * 2**126 + 13),
+    "tensordot": (lambda i, u, q, b: np.tensordot(i, i, 1), 26163),
+    "kron": (lambda i, u, q, b: np.kron(i, [2, 1])[4:6], [254, 127]),
+    "trapezoid": (lambda i, u, q, b: np.trapezoid(i), 173.5),
+    "sum from": (lambda i, u, q, b: np.sum(q, initial=5), 2**64 + 10),
+    "sum where": (lambda i, u, q, b: np.sum(q, where=b), 2**64 + 3),
+    "sum in floats": (lambda i, u, q, b: np.sum(i, dtype=float), 225.0),
+    "sum of a list": (lambda i, u, q, b: np.sum([i, u], axis=0), [300, 1, 128, 258]),
+    "cumsum": (lambda i, u, q, b: np.cumsum(q), [2**63, 2**64, 2**64 + 2, 2**64 + 5]),
+    "cumprod": (lambda i, u, q, b: np.cumprod(q)[:2], [2**63, 2**126]),
+    "prod": (lambda i, u, q, b: np.prod(q), 6 * 2**126),
+    "polyval": (lambda i, u, q, b: np.polyval([1] + [0] * 7, i), [v**7 for v in SMALL]),
+    "dot of bool": (lambda i, u, q, b: np.dot(b, b), 3),
+    "vdot of bool": (lambda i, u, q, b: np.vdot(b, b), 3),
+    "inner of bool": (lambda i, u, q, b: np.inner(b, b), 3),
+    "dot with a number": (lambda i, u, q, b: np.dot(i, 300), [300 * v for v in SMALL]),
+    "diff of bool": (lambda i, u, q, b: np.diff(b), [0, -1, 1]),
+    "diff twice": (lambda i, u, q, b: np.diff(i, 2, prepend=-128), [-333, 237, -256]),
+    "percentile of bool": (lambda i, u, q, b: np.percentile(b, 25), 0.75),
+    "quantile of bool": (lambda i, u, q, b: np.quantile(b, 0.5), 1.0),
+    "ptp of bool": (lambda i, u, q, b: np.ptp(b), 1),
+    "ediff1d of bool": (lambda i, u, q, b: np.ediff1d(b), [0, -1, 1]),
+    "bincount of uint64": (lambda i, u, q, b: np.bincount(q.apply_filter(q < 5)), [0, 0, 1, 1]),
+    "max from": (lambda i, u, q, b: np.max(i, initial=300), 300),
+    "std by place": (lambda i, u, q, b: np.std(i, 0), float(np.std(SMALL))),
+    "isin": (lambda i, u, q, b: np.isin([2**63, -5], q), [True, False]),
+    "searchsorted": (lambda i, u, q, b: np.searchsorted(i.apply_filter(i > 99), 300), 2),
+}
+
+
+@pytest.mark.parametrize("name", OF_NUMPY)
+def test_functions_of_numpy_are_right_for_small_types_and_large_numbers(name):
+    function, wanted = OF_NUMPY[name]
+    pairs = (("int8", SMALL), ("uint8", BYTES), ("uint64", HUGE), ("bool", FLAGS))
+    found = function(*(in_memory(*pair) for pair in pairs))
+    found = found.tolist() if hasattr(found, "tolist") else found
+    assert found == wanted
+    assert type(found) is type(wanted)
+
+
+NOT_OF_NUMPY = {
+    "unknown": (lambda i, t: np.piecewise(i, [i.data[:] > 0], [300]), "field.data[:]"),
+    "padded": (lambda i, t: np.pad(i, 1, constant_values=300), "field.data[:]"),
+    "an own function": (lambda i, t: np.apply_along_axis(np.sum, 0, i), "field.data[:]"),
+    "full_like": (lambda i, t: np.full_like(i, 300), "field.data[:]"),
+    "a small type": (lambda i, t: np.sum(i, dtype="int8"), "such options"),
+    "a small type by place": (lambda i, t: np.cumsum(i, 0, "int8"), "no dtype="),
+    "out": (lambda i, t: np.dot(i, i, np.zeros(1)), "no out="),
+    "codes": (lambda i, t: np.diff(t["cat"]), "codes"),
+    "text": (lambda i, t: np.diff(t["fixed"]), "of numbers"),
+    "conditions that are none": (lambda i, t: np.select([i], [i]), "numpy.select"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_OF_NUMPY)
+def test_functions_of_numpy_that_are_not_known_to_be_right_are_refused(table, name):
+    function, part = NOT_OF_NUMPY[name]
+    with pytest.raises(ArgumentTypeError) as raised:
+        function(in_memory("int8", SMALL), table)
+    assert part in str(raised.value)
+
+
+def test_numpy_rounds_no_whole_numbers_beside_fractions():
+    large, real = in_memory("int64", [2**60 + 1, 5]), in_memory("float32", [0.5, 1.0])
+    with pytest.raises(ResultRangeError, match="rounded"):
+        np.where(large > 9, large, 0.5)
+    assert np.where(large > 9, 1, real).dtype == np.float32
+    assert np.where(large > 9, 1e300, real).tolist() == [1e300, 1.0]
+
+
+def test_numpy_drops_no_mask_beside_a_field(table):
+    given = np.ma.masked_array([1, 7, 3], [True, False, False])
+    for wrong in (
+        lambda: np.where(table["big"].notna(), given, 0),
+        lambda: np.concatenate([table["n"].fillna(0), given]),
+    ):
+        with pytest.raises(DataError, match="masked"):
+            wrong()
+    assert np.isclose(table["n"].fillna(7), given).tolist() == [None, True, True]
+    assert (~np.isclose(table["n"].fillna(7), given)).filled().tolist() == [False] * 3
+
+
+def test_numpy_reckons_with_fields_of_exeteras_face_as_with_arrays():
+    with Session(exetera=True) as s:
+        made = s.open_dataset("memory://to-the-letter", "w", "d").create_dataframe("t")
+        made.create_numeric("i", "int8").data.write([100, 100])
+        assert np.cumprod(made["i"], dtype="int8").tolist() == [100, 16]
+        assert np.pad(made["i"], 1).tolist() == [0, 100, 100, 0]
+        assert np.dot(made["i"], made["i"]) == 32
 
 
 WRITING = {
@@ -510,6 +664,15 @@ def test_isin(table, form):
     assert table["big"].isin(FORMS[form]([2**53])).tolist() == [False, None, False]
 
 
+def test_isin_of_exeteras_face_knows_no_missing_values():
+    with Session(exetera=True) as s:
+        made = s.open_dataset("memory://nan-isin", "w", "d").create_dataframe("t")
+        made.create_numeric("x", "float64").data.write([1.0, np.nan, 2.0])
+        found = made["x"].isin([1.0])
+        assert type(found) is np.ndarray
+        assert (~found).tolist() == [False, True, True]
+
+
 def test_isin_of_other_types(table):
     other = table.create_categorical("other", "int8", {"yes": 0, "maybe": 1})
     other.data.write(["yes", "maybe", "maybe"])
@@ -598,6 +761,160 @@ def test_texts_and_times_of_pandas_are_written(table):
     assert shown(table["time"])[3:] == [1577836800.0, None, None]
 
 
+def test_moments_of_any_year_that_a_file_has_are_copied(table):
+    """Older releases wrote what they were given."""
+    table["time"].append(np.array([1.5e18]))
+    made = table["time"].memory_like()
+    made.data.write(table["time"])
+    made.data.write(table["time"].data)
+    assert made.data[:][[3, 7]].tolist() == [1.5e18] * 2
+    made.data.write([np.inf, -62135596800.0, 253402300799.0])
+    with Session(exetera=True) as s:
+        lenient = s.open_dataset("memory://years", "w", "d").create_dataframe("t")
+        lenient.create_timestamp("at").data.write([1577836800000000000, True])
+        assert lenient["at"].data[:].tolist() == [1577836800000000000, 1.0]
+        assert (lenient["at"] == True).data[:].tolist() == [False, True]  # noqa: E712
+
+
+def test_data_beside_arrays_and_fields_is_reckoned_with(table):
+    stored = table["n"].data[:]
+    assert (table["n"].data + np.int8([1, 1, 1])).tolist() == (stored + 1).tolist()
+    assert (np.int8([1, 1, 1]) + table["n"].data).tolist() == (stored + 1).tolist()
+    assert shown(table["n"].data + table["n"]) == shown(table["n"] + table["n"].data)
+
+
+def test_functions_over_fields_see_what_is_missing(table):
+    assert fields.argsort(in_memory("int8", [1, None, -5]), "int32").data[:].tolist() == [2, 0, 1]
+    assert fields.argsort(table["text"], "int64").data[:].tolist() == [0, 2, 1]
+    assert fields.argsort(table["time"], "int64").data[:].tolist() == [2, 0, 1]
+    for name, value in (("n", 1), ("cat", "no"), ("real", 0.1), ("text", "a")):
+        found = fields.isin(table[name], [value])
+        assert shown(found) == [True, None, False]
+        assert shown(~found) == [False, None, True]
+
+
+AS_FIELDS = {
+    "masked": (np.ma.masked_array([1, 2], [0, 1]), [1, None], "int64"),
+    "masked, small": (np.ma.masked_array(np.int8([1, 2]), [1, 1]), [None, None], "int8"),
+    "a list": ([1, None, 2**53 + 1], [1, None, 2**53 + 1], "int64"),
+    "all missing": ([None, None], [None, None], "float64"),
+    "pandas": (pd.array([1, None], dtype="Int8"), [1, None], "int8"),
+    "Arrow": (pa.array([1, None]), [1, None], "int64"),
+    "plain": (np.float32([0.5, np.nan]), [0.5, None], "float32"),
+    "a field": (in_memory("int8", [1, None]), [1, None], "int8"),
+    "its data": (in_memory("int8", [1, None]).data, [1, None], "int8"),
+}
+
+
+@pytest.mark.parametrize("form", AS_FIELDS)
+def test_an_array_as_a_field_has_what_is_missing(form):
+    given_values, wanted, dtype = AS_FIELDS[form]
+    found = fields.as_field(given_values)
+    assert shown(found) == wanted
+    assert found.data.dtype == dtype
+
+
+def test_an_array_as_a_field_of_categories_has_what_is_missing():
+    found = fields.as_field(np.ma.masked_array(np.int8([0, 1]), [0, 1]), {"no": 0, "yes": 1})
+    assert shown(found) == [0, None]
+
+
+TEXT_ARRAYS = {
+    "a list": ["c", None, ""],
+    "Arrow": pa.array(["c", None, ""]),
+    "Arrow, large": pa.array(["c", None, ""], pa.large_string()),
+    "Arrow, bytes": pa.array([b"c", None, b""]),
+    "Arrow, a view": pa.array(["c", None, ""], pa.string_view()),
+    "Arrow, of a dictionary": pa.array(["c", None, ""]).dictionary_encode(),
+    "Arrow, in chunks": pa.chunked_array([["c", None], [""]]),
+    "polars": pl.Series(["c", None, ""]),
+    "numpy, None": np.array(["c", None, ""], np.dtypes.StringDType(na_object=None)),
+    "numpy, NaN": np.array(["c", np.nan, ""], np.dtypes.StringDType(na_object=np.nan)),
+    "pandas": pd.Series(["c", None, ""], dtype="string"),
+}
+
+
+@pytest.mark.parametrize("form", TEXT_ARRAYS)
+def test_missing_text_of_an_array_is_missing(table, form):
+    for name, wanted in (("text", ["c", None, ""]), ("fixed", [b"c", None, b""])):
+        table[name].data.write(TEXT_ARRAYS[form])
+        assert shown(table[name])[3:] == wanted
+    assert table["text"].isin(TEXT_ARRAYS[form])[3:].tolist() == [True, None, True]
+    assert shown(table["text"].apply_index([3, 4, 5]) == TEXT_ARRAYS[form]) == [
+        True,
+        None,
+        True,
+    ]
+
+
+NUMBER_ARRAYS = {
+    "Arrow": pa.array([1, None, 0]),
+    "Arrow, in chunks": pa.chunked_array([[1, None], [0]]),
+    "polars": pl.Series([1, None, 0]),
+}
+
+
+@pytest.mark.parametrize("form", NUMBER_ARRAYS)
+def test_missing_numbers_of_an_array_are_missing(table, form):
+    for name in ("n", "big", "flag", "real", "cat", "time"):
+        table[name].data.write(NUMBER_ARRAYS[form])
+        assert shown(table[name])[3:] == [1, None, 0]
+    assert shown(in_memory("int64", pa.array([2**53 + 1, None]))) == [2**53 + 1, None]
+    assert shown(in_memory("int8", pa.nulls(2))) == [None, None]
+    table["time"].data.write(pa.array([5, None], pa.timestamp("s")))
+    assert shown(table["time"])[6:] == [5.0, None]
+
+
+WRITTEN_FROM = {
+    "text": ["text", "fixed"],
+    "fixed": ["fixed", "text"],
+    "n": ["n", "flag"],
+    "real": ["real", "n", "half"],
+    "cat": ["cat"],
+    "time": ["time", "real"],
+    "flag": ["flag"],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_FROM)
+@pytest.mark.parametrize("of_data", [False, True])
+def test_a_field_and_its_data_are_written_with_what_is_missing(table, name, of_data):
+    for source in WRITTEN_FROM[name]:
+        made = table[name].memory_like()
+        made.data.write_part(table[source].data if of_data else table[source])
+        made.data.write(table[source].data if of_data else table[source])
+        assert made.isna().data[:].tolist() == table[source].isna().data[:].tolist() * 2
+        for row in np.flatnonzero(made.notna()):
+            there = table[source].data[int(row) % 3]
+            found = made.data[int(row)]
+            assert _text(found) == _text(there)
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def test_data_that_is_put_in_place_is_missing_where_it_was(table):
+    table["big"].data[:] = table["n"].data
+    assert shown(table["big"]) == shown(table["n"])
+
+
+def test_offsets_of_strings_are_written_as_the_numbers_that_they_are(table):
+    made = in_memory("int64", [])
+    made.data.write(table["text"].indices)
+    assert made.data[:].tolist() == [0, 1, 1, 2]
+
+
+def test_text_of_exeteras_face_is_written_from_data_as_it_is():
+    with Session(exetera=True) as s:
+        made = s.open_dataset("memory://from-data", "w", "d").create_dataframe("t")
+        for name in ("a", "b"):
+            made.create_indexed_string(name)
+        made["a"].data.write(pa.array(["x", None]))
+        made["b"].data.write(made["a"].data)
+        assert made["b"].data[:] == ["x", ""]
+
+
 @pytest.mark.parametrize("name", ["n", "text", "cat"])
 def test_a_field_that_was_cleared_takes_other_rows(table, name):
     field = table[name]
@@ -638,3 +955,46 @@ def test_spread_of_groups_of_large_numbers(ordered):
         wanted = [np.std(small[keys == key], ddof=1) for key in range(7)]
         np.testing.assert_allclose(found["v_std"].data[:], wanted, rtol=1e-12)
         np.testing.assert_allclose(found["v_var"].data[:], np.square(wanted), rtol=1e-12)
+
+
+SPREAD = {
+    "whole": ("int64", [10**15 + n for n in range(50)]),
+    "whole, small": ("int8", [*range(-25, 25)]),
+    "whole, unsigned": ("uint64", [2**63 + n for n in range(50)]),
+    "whole, of all sizes": ("int64", [(-1) ** n * 10 ** (n % 18) for n in range(50)]),
+    "bool": ("bool", [n % 5 == 0 for n in range(50)]),
+    "near": ("float64", [1e15 + n % 7 for n in range(50)]),
+    "nearer": ("float64", [1.5e9 + (n % 5) / 1024 for n in range(50)]),
+    "apart": ("float64", [1e12 * (n % 3) + n / 8 for n in range(50)]),
+    "some missing": ("float64", [None if n % 4 == 0 else 1e15 + n for n in range(50)]),
+    "float32": ("float32", [2.0**23 + n % 3 for n in range(50)]),
+    "equal": ("float64", [0.1] * 50),
+}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("name", SPREAD)
+def test_spread_is_as_exact_in_groups_as_of_a_field(name, ordered):
+    dtype, values = SPREAD[name]
+    keys = np.arange(50, dtype="int8") % 3
+    if ordered:
+        order = np.argsort(keys, kind="stable")
+        keys, values = keys[order], [values[row] for row in order]
+    with Session(row_block=8) as s:
+        ds = s.open_dataset("memory://exact-spread", "w", "d")
+        table = ds.create_dataframe("t")
+        table.create_numeric("k", "int8").data.write(keys)
+        table.create_numeric("v", dtype).data.write(values)
+        table.groupby("k").agg({"v": ["std", "var"]}, ddf=(found := ds.create_dataframe("g")))
+        wanted = [_variance(values, keys == key) for key in range(3)]
+        np.testing.assert_allclose(found["v_var"].data[:], wanted, rtol=1e-12, atol=1e-30)
+        np.testing.assert_allclose(found["v_std"].data[:], np.sqrt(wanted), rtol=1e-12, atol=1e-15)
+        assert table["v"].var() == pytest.approx(_variance(values, keys >= 0), rel=1e-12, abs=1e-30)
+
+
+def _variance(values, chosen):
+    kept = [Fraction(v) for v, one in zip(values, chosen, strict=True) if one and v is not None]
+    if isinstance(values[1], float):
+        kept = [Fraction(float(v)) for v in kept]
+    mean = sum(kept) / len(kept)
+    return float(sum((v - mean) ** 2 for v in kept) / (len(kept) - 1))

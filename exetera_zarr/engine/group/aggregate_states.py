@@ -37,6 +37,8 @@ _LOW = (1 << _HALF) - 1
 _PAIR = np.array([0, 2])
 #: A power of two: what is not tiny loses nothing by it, and so many of the greatest have a sum.
 _SMALL = 2.0**-64
+#: Up to this the difference of two floats is one.
+_DIFFER = 2.0**1000
 
 #: Aggregates whose result is of the column's own type.
 LIKE = frozenset({"min", "max", "first", "last"})
@@ -215,8 +217,9 @@ class Variance(Partial):
     """
     The variance with ``n - 1``, or its root; NaNs do not count.
 
-    The state is the number of values, the first of them where they are whole numbers of 64 bits,
-    which a float may not hold, else 0; their mean above that; and the sum of squares around it.
+    The state is the number of values; the first of them where they are floats, or whole numbers of
+    64 bits, which a float may not hold, else 0; their mean above that, where a float has digits
+    enough for it; and the sum of squares around it.
     These are joined as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
     computing sample variances" (1979).
     """
@@ -226,10 +229,13 @@ class Variance(Partial):
 
     def of(self, bounds: IntArray, col: Column, /) -> State:
         counts = _counts(bounds, col, skip=True)
-        pivots = np.zeros(len(counts), np.int64)
+        pivots: npt.NDArray[Any] = np.zeros(len(counts), np.int64)
         if is_wide(col.dtype):
             pivots = col[bounds[:-1]]
             values = differences(col, np.repeat(pivots, np.diff(bounds)))
+        elif col.dtype.kind == "f":
+            pivots = _first_finite(col, bounds)
+            values = col - np.repeat(pivots, np.diff(bounds))
         else:
             values = col.astype(np.float64)
         missing = np.isnan(values)
@@ -257,6 +263,20 @@ class Variance(Partial):
         with np.errstate(all="ignore"):
             found = np.where(count > 1, squares / np.maximum(count - 1, 1), np.nan)
             return np.sqrt(found) if self._root else found
+
+
+def _first_finite(col: npt.NDArray[Any], bounds: IntArray) -> npt.NDArray[np.float64]:
+    """The first number of each span; 0 where there is none, or numbers are too large to differ."""
+    found = np.zeros(len(bounds) - 1, np.float64)
+    if len(col) == 0:
+        return found
+    finite = np.isfinite(col)
+    if not finite.any() or float(np.abs(col[finite]).max()) > _DIFFER:
+        return found
+    rows = np.minimum.reduceat(np.where(finite, np.arange(len(col)), len(col)), bounds[:-1])
+    there = rows < len(col)
+    found[there] = col[rows[there]]
+    return found
 
 
 def is_wide(dtype: np.dtype[Any]) -> bool:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from exetera_zarr.engine.columns.types import Column, is_strings
 from exetera_zarr.engine.duckdb.codec import Code, code_of, key_code, numbers_of, to_arrow
 from exetera_zarr.engine.duckdb.feed import feeding
-from exetera_zarr.engine.group.aggregate_states import LIKE, NUMERIC, is_wide, result_of
+from exetera_zarr.engine.group.aggregate_states import LIKE, NUMERIC, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["CannotHashError", "Parts", "Wanted", "hashed_groups", "sorted_blocks"]
 
 _CHUNK = 1 << 18
-_SPREADS = {"std": "stddev_samp", "var": "var_samp"}
+_SPREADS = ("std", "var")
+#: By how much numbers may be larger than their spread: so many of the 53 bits of a result are lost.
+_FAR = 1 << 20
 
 #: Column among the values and name of an aggregate.
 Wanted: TypeAlias = tuple[int, str]
@@ -39,11 +41,16 @@ class CannotHashError(Exception):
 
 @dataclass
 class _Inputs:
-    """What DuckDB gets: keys, values as they are, values with null for NaN, row numbers."""
+    """
+    What DuckDB gets: keys, values, row numbers.
+
+    Values are as they are, or have null for NaN, or are how far they are above the first of all.
+    """
 
     keys: list[Code]
     raw: dict[int, Code] = field(default_factory=dict)
     skipping: dict[int, np.dtype[Any]] = field(default_factory=dict)
+    above: dict[int, float | None] = field(default_factory=dict)
     rows: bool = False
 
     def key_names(self) -> list[str]:
@@ -54,6 +61,7 @@ class _Inputs:
         fields = list(zip(self.key_names(), types, strict=True))
         fields += [(f"v{number}", code.types[0]) for number, code in self.raw.items()]
         fields += [(f"s{n}", pa.from_numpy_dtype(dtype)) for n, dtype in self.skipping.items()]
+        fields += [(f"d{n}", pa.float64()) for n in self.above]
         return pa.schema([*fields, ("r", pa.int64())] if self.rows else fields)
 
     def blocks(self, source: Source) -> Generator[list[pa.Array]]:
@@ -75,9 +83,21 @@ class _Inputs:
             missing = np.isnan(values[number])
             valid = ~missing if missing.any() else None
             arrays.append(to_arrow(values[number].astype(dtype, copy=False), valid))
+        arrays += [self._above_first(number, values[number]) for number in self.above]
         if self.rows:
             arrays.append(to_arrow(np.arange(start, start + len(columns[0]))))
         return arrays
+
+    def _above_first(self, number: int, column: Column) -> pa.Array:
+        """Floats above the first one, since those that are far from 0 have no digits for a mean."""
+        floats = np.asarray(column).astype(np.float64)
+        if self.above[number] is None:
+            finite = floats[np.isfinite(floats)]
+            self.above[number] = float(finite[0]) if len(finite) else None
+        with np.errstate(all="ignore"):
+            floats = floats - (self.above[number] or 0.0)
+        missing = np.isnan(floats)
+        return to_arrow(floats, ~missing if missing.any() else None)
 
     def decode_keys(self, arrays: Sequence[pa.Array]) -> list[Column]:
         columns, at = [], 0
@@ -125,8 +145,9 @@ def hashed_groups(
     names = inputs.key_names()
     columns = [f"a{i}" for i in range(len(terms))]
     results = [f"{term} AS {name}" for term, name in zip(terms, columns, strict=True)]
-    wide = [n for n, name in wanted if name in _SPREADS and is_wide(values[n].dtype)]
-    results += [f"greatest(max(v{n}), -min(v{n}::HUGEINT)) AS w{n}" for n in sorted(set(wide))]
+    far = sorted(inputs.above)
+    results += [f"greatest(max(d{n}), -min(d{n})) AS w{n}, var_samp(d{n}) AS y{n}" for n in far]
+    results += [f"max(d{n}) > min(d{n}) AS x{n}" for n in far]
     select = f"SELECT {', '.join([*names, *results])} FROM rows GROUP BY {', '.join(names)}"  # noqa: S608 - all ours
     with feeding(work) as feeder:
         con = feeder.connection
@@ -141,7 +162,7 @@ def hashed_groups(
         ) as error:
             raise CannotHashError from error
         spread = [f"a{i}" for i, (_, name) in enumerate(wanted) if name in _SPREADS]
-        if spread and (_overflows(con, spread) or _rounds(con, wide)):
+        if spread and (_overflows(con, spread) or _far_apart(con, far)):
             raise CannotHashError
         chosen = ", ".join([*names, *columns])
         found = con.sql(f"SELECT {chosen} FROM groups ORDER BY {', '.join(names)}")  # noqa: S608 - all ours
@@ -163,12 +184,25 @@ def _overflows(con: duckdb.DuckDBPyConnection, spread: Sequence[str]) -> bool:
     return found is not None
 
 
-def _rounds(con: duckdb.DuckDBPyConnection, wide: Sequence[int]) -> bool:
-    """Whether there are whole numbers that a float, which DuckDB makes of them, may not hold."""
-    return any(
-        con.execute(f"SELECT 1 FROM groups WHERE w{n} > {1 << 53} LIMIT 1").fetchone()  # noqa: S608 - all ours
-        for n in wide
-    )
+def _far_apart(con: duckdb.DuckDBPyConnection, columns: Sequence[int]) -> bool:
+    """Whether numbers of a group are much nearer to each other than to the first of all."""
+    far = " OR ".join(f"(x{n} AND w{n} > {_FAR} * sqrt(y{n}))" for n in columns)
+    if not far:
+        return False
+    return con.execute(f"SELECT 1 FROM groups WHERE {far} LIMIT 1").fetchone() is not None  # noqa: S608 - all ours
+
+
+def _spread(name: str, value: str) -> str:
+    """A spread of whole numbers, exact but for the last division: by their sums, in 128 bits."""
+    number = f"{value}::HUGEINT"
+    total, count = f"sum({number})", "count(*)::HUGEINT"
+    middle = f"({total} // {count})"
+    squares = f"(sum({number} * {number}) - 2 * {middle} * {total} + {count} * {middle} * {middle})"
+    rest = f"({total} - {count} * {middle})"
+    found = f"({count} * {squares} - {rest} * {rest})::DOUBLE"
+    variance = f"{found} / (count(*)::DOUBLE * (count(*) - 1))"
+    found = f"sqrt({variance})" if name == "std" else variance
+    return f"CASE WHEN count(*) > 1 THEN {found} END"
 
 
 def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> str:
@@ -178,6 +212,9 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
     empty = values[number]
     floats = not is_strings(empty) and empty.dtype.kind == "f"
     if floats and (name in NUMERIC or name == "nunique"):
+        if name in _SPREADS:
+            inputs.above.setdefault(number)
+            return f"{'stddev' if name == 'std' else 'var'}_samp(d{number})"
         inputs.skipping[number] = empty.dtype.newbyteorder("=")
         value = f"s{number}"
     else:
@@ -201,7 +238,7 @@ def _term(inputs: _Inputs, number: int, name: str, values: Sequence[Column]) -> 
             return f"coalesce(median({value}::DOUBLE), 'nan'::DOUBLE)"
         case "nunique":
             return f"count(DISTINCT {value})"
-    return f"{_SPREADS[name]}({value})"
+    return _spread(name, value)
 
 
 def _decode(

@@ -223,6 +223,8 @@ def time_operand(field: Field, other: Any, function: Callable[..., Any]) -> Any:
     if other is None:
         return number_operand(field, other, function)
     _not_nothing(field, other)
+    if field.face.sees_missing and _is_of_bool(other):
+        raise ArgumentTypeError(_mismatch(field, other, hint))
     if _is_duration(other):
         if function in COMPARISONS:
             raise ArgumentTypeError(_mismatch(field, other, hint))
@@ -245,6 +247,8 @@ def _seconds(field: Field, function: Callable[..., Any], hint: str, values: Any)
     array = np.asarray(values)
     if array.dtype.kind == "M":
         return _seconds_of_array(array)
+    if field.face.sees_missing and (array.dtype.kind == "b" or _has_bool(values)):
+        raise ArgumentTypeError(_mismatch(field, values, hint))
     given = array.reshape(-1).tolist() if array.dtype.kind in "UO" else []
     if array.dtype.kind == "m" or (given and all(map(_is_duration, given))):
         if function in COMPARISONS:
@@ -254,6 +258,21 @@ def _seconds(field: Field, function: Callable[..., Any], hint: str, values: Any)
         found = [seconds_of(field, one) for one in given]
         return np.asarray(found, np.float64).reshape(array.shape)
     return np.asarray(_plain_numbers(field, values, function, hint))
+
+
+def _is_of_bool(value: Any) -> bool:
+    if isinstance(value, Rows):
+        return value.of_numbers and value.dtype_of_rows.kind == "b"
+    return isinstance(value, (bool, np.bool_))
+
+
+def _has_bool(values: Any) -> bool:
+    """Whether there is a truth value among others, of which numpy would make a number."""
+    of_objects = isinstance(values, np.ndarray) and values.dtype.kind == "O"
+    given = values.reshape(-1) if of_objects else values
+    return (of_objects or isinstance(values, (list, tuple))) and any(
+        isinstance(one, (bool, np.bool_)) for one in given
+    )
 
 
 def _is_duration(value: object) -> bool:

@@ -144,15 +144,18 @@ def variance(field: Field, ddof: int) -> float:
     # Whole numbers are first brought near zero, where a float holds them.
     pivot = number // found if isinstance(number, int) else 0
     middle = (number - pivot * found) / found
-    squares = []
+    squares, rests = [], []
     with np.errstate(all="ignore"):
         for column in present_blocks(field):
             values = np.asarray(column)
             values = differences(values, np.asarray(pivot, values.dtype))
-            squares.append(float(np.square(values - middle).sum()))
-    return (math.fsum(squares) if all(map(math.isfinite, squares)) else sum(squares)) / (
-        found - ddof
-    )
+            values = values - middle
+            rests.append(float(values.sum()))
+            squares.append(float(np.square(values).sum()))
+    if not all(map(math.isfinite, squares)):
+        return sum(squares) / (found - ddof)
+    # What is left of the sum is how far the middle, which was rounded, is from the mean.
+    return max(math.fsum([*squares, -(math.fsum(rests) ** 2) / found]), 0.0) / (found - ddof)
 
 
 def extreme(field: Field, what: Literal["min", "max"]) -> Any:

@@ -13,7 +13,7 @@ from exetera_zarr.errors import DataError, listing
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.expressions.operands import seconds_of
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing, present
-from exetera_zarr.fields.values import as_values
+from exetera_zarr.fields.values import as_values, check_seconds
 from exetera_zarr.fieldtypes import label_bytes, label_text
 from exetera_zarr.tables.rows.values import Values, texts_of_labels
 from exetera_zarr.texts import visible
@@ -166,14 +166,20 @@ def _seconds(field: Field, values: Values) -> AnyArray:
         case "moments":
             return np.asarray(values.data, np.float64)
         case "numbers" if values.data.dtype.kind != "b":
-            return as_values(_present(values.data, values.mask), np.dtype("f8"), field.phrase())
+            found = as_values(_present(values.data, values.mask), np.dtype("f8"), field.phrase())
+            check_seconds(found, field.phrase())
+            return found
         case "labels":
             return _seconds(field, texts_of_labels(values))
         case "texts":
             return _seconds_of_texts(field, values)
         case "objects":
             data = _present(values.data, values.mask)
-            return np.asarray([seconds_of(field, one) for one in data], np.float64)
+            if any(isinstance(one, (bool, np.bool_)) for one in data):
+                raise DataError("no point in time")
+            found = np.asarray([seconds_of(field, one) for one in data], np.float64)
+            check_seconds(found, field.phrase())
+            return found
     raise DataError("no point in time")
 
 
