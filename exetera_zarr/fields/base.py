@@ -24,18 +24,18 @@ from exetera_zarr.errors import (
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions import numpy_functions
-from exetera_zarr.fields.given import TIMES, in_a_row, is_number, split_missing
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.answers import answers
 from exetera_zarr.fields.missing.keys import key_source
 from exetera_zarr.fields.missing.masked import chosen_masked, masked_of
 from exetera_zarr.fields.missing.present_spans import over_present
-from exetera_zarr.fields.receiving import Receiving, have_same_type
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
 from exetera_zarr.fields.statistics.methods import Statistical
-from exetera_zarr.fields.values import as_values
+from exetera_zarr.fields.writing.given import TIMES, in_a_row, is_number, split_missing
+from exetera_zarr.fields.writing.receiving import Receiving, have_same_type
+from exetera_zarr.fields.writing.values import as_values
 from exetera_zarr.fieldtypes import (
     TYPE_ATTRIBUTES,
     array_dtypes,

@@ -12,8 +12,8 @@ import pyarrow as pa
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
 from exetera_zarr.fields.filters import row_numbers
-from exetera_zarr.fields.given import in_a_row, split_missing
 from exetera_zarr.fields.rows import Rows
+from exetera_zarr.fields.writing.given import in_a_row, split_missing
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:

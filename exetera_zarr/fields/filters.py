@@ -9,10 +9,10 @@ import numpy as np
 from exetera_zarr.engine.columns import selection
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import ArgumentTypeError, DataError, RowError
-from exetera_zarr.fields.given import in_a_row, split_missing
 from exetera_zarr.fields.missing import masked
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fields.writing.given import in_a_row, split_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

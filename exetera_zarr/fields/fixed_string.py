@@ -9,7 +9,7 @@ import numpy as np
 from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.expressions.text import Text
-from exetera_zarr.fields.values import as_fixed
+from exetera_zarr.fields.writing.values import as_fixed
 from exetera_zarr.settings import let_pass
 
 if TYPE_CHECKING:

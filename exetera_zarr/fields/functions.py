@@ -11,9 +11,9 @@ from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
-from exetera_zarr.fields.given import in_a_row, number_array, split_missing
 from exetera_zarr.fields.missing.keys import directions, key_source
 from exetera_zarr.fields.sources import workspace
+from exetera_zarr.fields.writing.given import in_a_row, number_array, split_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.expressions.operands import number_operand
 from exetera_zarr.fields.expressions.operators import Bitwise
-from exetera_zarr.fields.values import as_numbers
+from exetera_zarr.fields.writing.values import as_numbers
 from exetera_zarr.fieldtypes import dtype_to_str, numeric_attributes
 
 __all__ = ["NumericField"]

@@ -11,7 +11,7 @@ from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.expressions.operands import seconds_of, time_operand
 from exetera_zarr.fields.expressions.operators import Arithmetic
-from exetera_zarr.fields.values import check_seconds
+from exetera_zarr.fields.writing.values import check_seconds
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray

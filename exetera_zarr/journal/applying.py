@@ -16,11 +16,11 @@ from exetera_zarr.engine.streams.source import Source, prefetched
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields import create
 from exetera_zarr.fields.categorical import CategoricalField
-from exetera_zarr.fields.incoming import Incoming
 from exetera_zarr.fields.missing.companions import add_companion, holds_nan
 from exetera_zarr.fields.missing.keys import blank_source
 from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.sources import source_of, workspace
+from exetera_zarr.fields.writing.incoming import Incoming
 from exetera_zarr.journal.snapshots import (
     END,
     VALID_FROM,

@@ -17,11 +17,11 @@ from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.create import is_field_group, wrap
 from exetera_zarr.fields.data import RawData, StringData
 from exetera_zarr.fields.filters import refuse_categories, rows_given
-from exetera_zarr.fields.given import split_missing
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing
 from exetera_zarr.fields.missing.keys import check_comparable, key_source, masked_key_source
 from exetera_zarr.fields.missing.masked import Masked, as_masked, chosen_masked, masked_of
-from exetera_zarr.fields.receiving import Receiving
+from exetera_zarr.fields.writing.given import split_missing
+from exetera_zarr.fields.writing.receiving import Receiving
 from exetera_zarr.storage import Group, adopted
 
 if TYPE_CHECKING:

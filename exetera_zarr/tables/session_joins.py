@@ -14,7 +14,7 @@ from exetera_zarr.engine.streams.row_gather import RowNumbers, both_sides
 from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.sources import workspace
-from exetera_zarr.fields.values import as_values
+from exetera_zarr.fields.writing.values import as_values
 from exetera_zarr.storage import Group, adopted
 from exetera_zarr.tables.session_fields import FieldFunctions
 from exetera_zarr.tables.session_items import as_given

@@ -11,11 +11,11 @@ import numpy as np
 from exetera_zarr.errors import ArgumentTypeError, DataError
 from exetera_zarr.fields.expressions import known_functions as known
 from exetera_zarr.fields.expressions import wide_arrays
-from exetera_zarr.fields.given import number_array
 from exetera_zarr.fields.missing.answers import answers
 from exetera_zarr.fields.missing.companions import any_missing, holds_nan
 from exetera_zarr.fields.missing.keys import check_comparable
 from exetera_zarr.fields.rows import Rows
+from exetera_zarr.fields.writing.given import number_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

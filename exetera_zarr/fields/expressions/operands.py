@@ -12,7 +12,8 @@ import numpy as np
 from exetera_zarr import moments
 from exetera_zarr.errors import ArgumentTypeError, DataError, ResultRangeError, listing
 from exetera_zarr.fields.expressions.operators import COMPARISONS
-from exetera_zarr.fields.given import (
+from exetera_zarr.fields.rows import Rows
+from exetera_zarr.fields.writing.given import (
     TIMES,
     in_a_row,
     is_number,
@@ -20,7 +21,6 @@ from exetera_zarr.fields.given import (
     number_array,
     split_missing,
 )
-from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fieldtypes import label_bytes, label_text
 from exetera_zarr.texts import visible
 

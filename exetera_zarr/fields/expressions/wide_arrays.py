@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from exetera_zarr.errors import ResultRangeError
-from exetera_zarr.fields.given import number_array
+from exetera_zarr.fields.writing.given import number_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -26,8 +26,8 @@ from exetera_zarr.fields.missing.companions import (
     masked_reader,
 )
 from exetera_zarr.fields.missing.masked import Masked, masked_of
-from exetera_zarr.fields.receiving import names_by_code
 from exetera_zarr.fields.sources import source_of
+from exetera_zarr.fields.writing.receiving import names_by_code
 from exetera_zarr.fieldtypes import label_text
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from exetera_zarr.errors import DataError, listing
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.expressions.operands import seconds_of
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing, present
-from exetera_zarr.fields.values import as_values, check_seconds
+from exetera_zarr.fields.writing.values import as_values, check_seconds
 from exetera_zarr.fieldtypes import label_bytes, label_text
 from exetera_zarr.tables.rows.values import Values, texts_of_labels
 from exetera_zarr.texts import visible

@@ -15,7 +15,7 @@ from exetera_zarr import moments
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
-from exetera_zarr.fields.given import is_nothing, is_number, number_array
+from exetera_zarr.fields.writing.given import is_nothing, is_number, number_array
 from exetera_zarr.fieldtypes import label_bytes
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from exetera_zarr.engine.columns.membership import held
 from exetera_zarr.errors import ArgumentTypeError, DataError
-from exetera_zarr.fields.given import in_a_row, is_number, number_array
+from exetera_zarr.fields.writing.given import in_a_row, is_number, number_array
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
