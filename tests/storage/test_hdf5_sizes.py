@@ -121,7 +121,7 @@ def names_in(path):
         return sorted(file["t"])
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(5_000, marks=slow)])
+@pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=slow)])
 @pytest.mark.parametrize("written", ["now", "before"])
 def test_many_fields_of_a_file_that_is_there(path, monkeypatch, written, count):
     """Added, rewritten, renamed in a chain, made anew and deleted, also in files of the past."""

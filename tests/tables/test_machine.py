@@ -336,7 +336,7 @@ def check_runs(place: Any, runs: int, steps: int) -> None:
 
 def test_any_order_of_changes(place):
     """Whatever is done to tables, they are as the model, now, after a commit and in versions."""
-    check_runs(place, {"local": 80, "s3": 6}.get(place.backend, 30), 50)
+    check_runs(place, {"local": 40, "s3": 5}.get(place.backend, 20), 50)
 
 
 @pytest.mark.slow

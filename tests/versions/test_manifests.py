@@ -147,18 +147,18 @@ def test_tables_made_one_by_one_are_written_a_few_times_each(tmp_path):
     with Session() as s:
         ds = s.open_dataset(place, "r+", "d", durability="none")
         ds.retain(1, 0)
-        for number in range(200):
+        for number in range(100):
             put(ds, f"table{number}", [1])
             ds.commit()
     store, total, longest = LocalStore(place), 0, 0
-    for number in range(1, 201):
+    for number in range(1, 101):
         found = manifests.manifest(store, number)
         # Not the names of the tables, which every version has.
         total += len(found.data) - len(json.dumps(found.facts["tables"]))
         longest = max(longest, len(found.over))
     whole = len((place / "zarr.json").read_bytes())
     assert longest <= math.log2(whole)
-    assert total < whole * math.log2(200)
+    assert total < whole * math.log2(100)
 
 
 def test_requests(place):
