@@ -143,24 +143,18 @@ def by_rows(matches: Matches, work: Workspace) -> Matches:
 
 def _sorted_by(keys: Spill, spills: Sequence[Spill], work: Workspace) -> Sequence[Spill]:
     """Sequences of row numbers in the order in which one of them ascends."""
-    order = sorting.sort_rows(_source_of(keys), True, work)
+    order = sorting.sort_rows(Source.of_row_numbers(keys), True, work)
     if order is None:
         return spills
     found = []
     for spill in spills:
         sorted_one = work.spill(np.int64, _SHARE)
-        for numbers in RowNumbers(work, order).of(_source_of(spill)):
+        for numbers in RowNumbers(work, order).of(Source.of_row_numbers(spill)):
             sorted_one.append(numbers)
         found.append(sorted_one)
     for spill in (*spills, order):
         spill.close()
     return found
-
-
-def _source_of(numbers: Spill) -> Source:
-    return Source(
-        len(numbers), [np.zeros(0, np.int64)], lambda start, stop: [numbers.read(start, stop)]
-    )
 
 
 class RepeatedKeyError(ArgumentError):
@@ -193,9 +187,7 @@ def _numbers(places: Spill, rows: RowNumbers | None, work: Workspace) -> Spill:
     """The row numbers at some places of an order."""
     if rows is None:
         return places
-    source = Source(
-        len(rows), [np.zeros(0, np.int64)], lambda start, stop: [rows.read(start, stop)]
-    )
+    source = Source.of_row_numbers(rows)
     found = work.spill(np.int64, _SHARE)
     for numbers in RowNumbers(work, places).of(source):
         found.append(numbers)

@@ -302,11 +302,10 @@ class Field(Statistical, Rows):
         exact, where, dtype = self.face.writes_exactly, self.phrase(), self.dtype_of_rows
         if exact and isinstance(values, (RawData, StringData)):
             values = values.as_rows()  # with its names, and what is missing of it
-        given, values = values, in_a_row(values, where, missing=exact)
-        if exact and isinstance(given, Field):
-            length, read = companions.masked_reader(given)
-            found, there = Receiving(self, given, as_they_are=False)(*read(0, length))
+        if exact and isinstance(values, Field):
+            found, there = Receiving(self, values, as_they_are=False)(*values.masked_rows())
             return np.asarray(found), None if dtype.kind == "f" else there
+        values = in_a_row(values, where, missing=exact)
         if not exact:
             return self._made_to_fit(values, dtype, where), None
         values, mask = split_missing(values)
@@ -328,7 +327,7 @@ class Field(Statistical, Rows):
             first = 0 if mask is None else int(np.argmax(mask))
             if not first:
                 raise
-            # In the place of what is missing is the first value that there is: it is told of that.
+            # What is missing was given the first value that exists: the error is about that one.
             said = str(error).replace("value 0 of those", f"value {first} of those", 1)
             raise type(error)(said) from error
 

@@ -239,7 +239,7 @@ class RawData(_Data):
             companion.data[item] = True if mask is None else mask
 
     def _as_many(self, values: AnyArray, count: int) -> AnyArray:
-        """A value for each of so many rows; DataError if there are neither as many nor one."""
+        """A value for each of `count` rows; DataError if there is neither that many nor one."""
         if values.ndim > 1 or (values.ndim == 1 and len(values) not in (1, count)):
             raise DataError(f"{values.size} values for {count} rows of {self._field.phrase()}")
         return values if values.shape == (count,) else np.broadcast_to(values, count)

@@ -84,10 +84,7 @@ def _of_objects(values: Any) -> AnyArray:
 
 def filter_mask(given: Any, length: int, face: Face) -> BoolArray:
     """For which rows a filter is true; parameters and errors are those of `filter_rows`."""
-    size, read = _values("filter", given, face)
-    if size != length:
-        raise RowError(f"the filter has {size} rows, the data has {length}")
-    return selection.as_mask(read(0, length), length)
+    return selection.as_mask(_filter(given, length, face)(0, length), length)
 
 
 def row_numbers(item: Any, length: int) -> AnyArray:
@@ -115,8 +112,7 @@ def row_numbers(item: Any, length: int) -> AnyArray:
         return np.arange(length)[item]
     if hasattr(item, "masked_blocks"):
         refuse_categories("index", item)
-        column = masked.masked_of(item)
-        item = masked.as_masked(*column.read(0, column.rows))
+        item = masked.as_masked(*item.masked_rows())
     if hasattr(item, "to_numpy"):  # what is missing of a column of pandas is masked
         item = in_a_row(item, "an index")
     index = item if isinstance(item, np.ma.MaskedArray) else np.asarray(item)
@@ -154,9 +150,7 @@ def filter_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumb
     IndexError, TypeError, ValueError
         The filter has another length, is of strings, or is no field or array.
     """
-    size, read = _values("filter", given, face)
-    if size != length:
-        raise RowError(f"the filter has {size} rows, the data has {length}")
+    read = _filter(given, length, face)
     numbers = work.spill(np.int64)
     for start in range(0, length, _STEP):
         stop = min(start + _STEP, length)
@@ -187,7 +181,7 @@ def index_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumbe
         A row does not exist, or the index is not of integers, or is no field or array.
     """
     given = rows_given("index", given, face)
-    size, read = _values("index", given, face)
+    size, read = _values("index", given)
     if isinstance(given, np.ndarray):
         return RowNumbers(work, selection.as_rows(given, length))
     numbers = work.spill(np.int64)
@@ -207,9 +201,16 @@ def refuse_categories(what: str, given: Any) -> None:
         )
 
 
-def _values(what: str, given: Any, face: Face) -> tuple[int, Callable[[int, int], Any]]:
+def _filter(given: Any, length: int, face: Face) -> Callable[[int, int], Any]:
+    """What reads a filter from one row to another."""
+    size, read = _values("filter", rows_given("filter", given, face))
+    if size != length:
+        raise RowError(f"the filter has {size} rows, the data has {length}")
+    return read
+
+
+def _values(what: str, given: Any) -> tuple[int, Callable[[int, int], Any]]:
     """How many values a filter or an index has, and those from one row to another."""
-    given = rows_given(what, given, face)
     if isinstance(given, np.ndarray):
         if given.ndim != 1:
             raise DataError(f"the {what} has one dimension, not {given.ndim}")

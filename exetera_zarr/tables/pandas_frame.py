@@ -11,7 +11,6 @@ from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.streams.row_gather import RowNumbers
 from exetera_zarr.errors import about
 from exetera_zarr.fields.filters import row_numbers
-from exetera_zarr.fields.missing.companions import masked_reader
 from exetera_zarr.fields.missing.masked import chosen_masked, masked_of
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.storage import together
@@ -57,9 +56,7 @@ def pandas_frame(
 def _read(field: Field, rows: RowNumbers | None, work: Workspace) -> tuple[Column, AnyArray | None]:
     """All rows of a field, or some, and which of them have a value."""
     if rows is None:
-        length, read = masked_reader(field)
-        whole: tuple[Column, AnyArray | None] = read(0, length)
-        return whole
+        return field.masked_rows()
     parts = list(chosen_masked(masked_of(field), rows, work))
     column = selection.concat([field.empty_column(), *(part for part, _ in parts)])
     masks = [np.ones(len(part), np.bool_) if mask is None else mask for part, mask in parts]

@@ -143,10 +143,9 @@ class Items:
     def _as_key(self, value: Any) -> Any:
         """What is given as a key; for the data of a field, which compare as it does, the field."""
         value = adopted(value)
-        is_data = isinstance(value, StringData) or (
-            isinstance(value, RawData) and not value.field.indexed
-        )
-        return value.field if is_data and self._sees_missing else value
+        if isinstance(value, (RawData, StringData)) and self._sees_missing:
+            return value.as_rows()
+        return value
 
     def _key(self, *values: Any) -> Source:
         """The keys of one side."""

@@ -34,6 +34,7 @@ __all__ = [
     "exceeds",
     "from_arrow",
     "from_fixed",
+    "holds_strings",
     "is_text",
     "isin",
     "lengths",
@@ -56,7 +57,6 @@ _STRING_LIKE = (
     pa.types.is_string_view,
     pa.types.is_binary_view,
     pa.types.is_fixed_size_binary,
-    pa.types.is_null,
 )
 
 
@@ -161,7 +161,7 @@ def as_strings(arr: pa.Array | pa.ChunkedArray) -> pa.LargeBinaryArray:
         raise ArgumentTypeError(f"{type(arr).__name__} is not an Arrow array of strings")
     if pa.types.is_dictionary(arr.type):
         arr = arr.dictionary_decode()
-    if not any(test(arr.type) for test in _STRING_LIKE):
+    if not (holds_strings(arr.type) or pa.types.is_null(arr.type)):
         raise ArgumentTypeError(f"an Arrow array of {arr.type} does not hold strings")
     if pa.types.is_large_string(arr.type):
         arr = arr.view(_BINARY)
@@ -253,6 +253,11 @@ def _encode_one(position: int, item: Any) -> bytes:
     if isinstance(item, bytes):
         return item
     raise ArgumentTypeError(f"element {position} is {type(item).__name__}, not str")
+
+
+def holds_strings(kind: pa.DataType) -> bool:
+    """Whether arrays of that type of Arrow hold text or bytes."""
+    return any(test(kind) for test in _STRING_LIKE)
 
 
 def is_text(arr: pa.LargeBinaryArray) -> bool:

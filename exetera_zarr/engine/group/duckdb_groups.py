@@ -26,7 +26,7 @@ __all__ = ["CannotHashError", "Parts", "Wanted", "hashed_groups", "sorted_blocks
 
 _CHUNK = 1 << 18
 _SPREADS = ("std", "var")
-#: By how much numbers may be larger than their spread: so many of the 53 bits of a result are lost.
+#: How many times larger than their spread numbers may be, which costs a result 20 of its 53 bits.
 _FAR = 1 << 20
 
 #: Column among the values and name of an aggregate.

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,15 @@ __all__ = ["Source", "prefetched", "side_by_side"]
 _T = TypeVar("_T")
 ROWS = 1 << 20
 ROOM = 256 << 20
+
+
+class _Numbers(Protocol):
+    """A spill, or what else keeps row numbers."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> IntArray:
+        """Those from one position to another."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,13 @@ class Source:
             step,
             room,
             joint_offsets([partial(_window, offsets) for offsets in texts]),
+        )
+
+    @classmethod
+    def of_row_numbers(cls, numbers: _Numbers) -> Source:
+        """Row numbers that are kept somewhere, as a column of int64."""
+        return cls(
+            len(numbers), [np.zeros(0, np.int64)], lambda start, stop: [numbers.read(start, stop)]
         )
 
     @property

@@ -165,17 +165,6 @@ def _called(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 # -- what a field answers itself
 
 
-def _categorical(values: Any) -> Iterator[Any]:
-    """The fields of categories among what is given, and in lists of that."""
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _categorical(value)
-            continue
-        field = getattr(value, "field", value) if isinstance(value, Rows) else None
-        if getattr(field, "type_name", None) == "categorical":
-            yield field
-
-
 def _first_by_place(args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The arguments with that which a function is about in the first place, if it has a name."""
     name = next((name for name in ("a", "x", "element") if name in kwargs), None)
@@ -431,6 +420,14 @@ def _of_numbers(value: Any) -> Any:
 
 
 # -- what is refused
+
+
+def _categorical(values: Iterable[Any]) -> Iterator[Any]:
+    """The fields of categories among what is given, and in lists of that."""
+    for value in _leaves(values):
+        field = getattr(value, "field", value) if isinstance(value, Rows) else None
+        if getattr(field, "type_name", None) == "categorical":
+            yield field
 
 
 def _check_numbers(function: Any, value: Any) -> None:

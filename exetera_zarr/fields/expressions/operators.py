@@ -18,7 +18,6 @@ from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ExeteraError, ResultRangeError
 from exetera_zarr.fields.expressions import exact_integers
 from exetera_zarr.fields.missing.companions import both, masked_reader, present
-from exetera_zarr.fields.missing.masked import masked_of
 from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:
@@ -311,7 +310,7 @@ def _deciding(
     lead = cast("Field", field)
     if not lead.of_numbers or not lead.stored:
         return lambda *_: None
-    column = masked_of(lead)
+    companion = lead.validity
 
     def decided(start: int, stop: int) -> list[Part] | None:
         known = lead.extremes(start, stop)
@@ -320,7 +319,7 @@ def _deciding(
         found = _decides(function, np.array(known, lead.dtype_of_rows), number)
         if found is None:
             return None
-        mask = None if column.mask is None else np.asarray(column.mask.read(start, stop)[0])
+        mask = None if companion is None else np.asarray(companion.read(start, stop))
         values = np.full(stop - start, found)
         return [(values if mask is None else values & mask, mask)]
 

@@ -11,7 +11,8 @@ from exetera_zarr.engine.columns import strings
 from exetera_zarr.errors import DataError
 from exetera_zarr.fields.categorical import CategoricalField
 from exetera_zarr.fields.missing.keys import blank_source
-from exetera_zarr.fieldtypes import categorical_attributes, label_bytes, label_text
+from exetera_zarr.fields.writing.receiving import names_by_code
+from exetera_zarr.fieldtypes import categorical_attributes, label_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,7 +58,9 @@ class Incoming:
             self._join_keys(field, dest)
 
     def _join_keys(self, field: CategoricalField, dest: CategoricalField) -> None:
-        theirs, ours = _names(field), _names(dest)
+        theirs, ours = names_by_code(field), names_by_code(dest)
+        assert theirs is not None
+        assert ours is not None
         if theirs == ours:
             return
         codes = {name: code for code, name in ours.items()}
@@ -116,10 +119,6 @@ def _holds(dest: Field, field: Field) -> bool:
         return bool(theirs.kind in "iub")
     wide = theirs.kind in "iu" and theirs.itemsize == 8
     return bool(np.can_cast(theirs, ours)) and not wide
-
-
-def _names(field: CategoricalField) -> dict[int, bytes]:
-    return {code: label_bytes(name) for code, name in field.keys.items()}
 
 
 def _free(used: set[int]) -> int:

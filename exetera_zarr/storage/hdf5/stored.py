@@ -133,7 +133,7 @@ class Packing:
 
 
 def _inflated_size(data: bytes, most: int) -> int:
-    """Bytes that a stream of zlib comes to, of which no more are looked at than are asked for."""
+    """Bytes that a zlib stream inflates to; no more of them than are asked for are looked at."""
     stream, size = zlib.decompressobj(), 0
     for start in range(0, len(data), _PIECE):
         left = data[start : start + _PIECE]

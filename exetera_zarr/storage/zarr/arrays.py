@@ -400,8 +400,8 @@ class DraftArray:
 
     def _stored_zones(self) -> zones.Zones | None:
         """The zones of the committed array; None where it has none that can be read."""
-        stored = self.stored
-        if stored is None or stored.chunk != self.block or not self._has_zones(stored):
+        stored = self._with_zones()
+        if stored is None:
             return None
         if self._zones is None or self._zones[0] != stored.path:
             found, chunks = None, -(-stored.length // stored.chunk)
@@ -414,20 +414,21 @@ class DraftArray:
 
     def check_zones(self) -> None:
         """CorruptDataError where the committed array should have zones that cannot be read."""
-        stored = self.stored
-        if stored is None or stored.chunk != self.block or not self._has_zones(stored):
-            return
-        if self._stored_zones() is None:
+        stored = self._with_zones()
+        if stored is not None and self._stored_zones() is None:
             key = zones.zones_key(stored.path)
             raise CorruptDataError(
                 f"{self.context.store.url}/{key} is missing or damaged, so that comparisons read "
                 "all chunks"
             )
 
-    @staticmethod
-    def _has_zones(stored: StoredArray) -> bool:
+    def _with_zones(self) -> StoredArray | None:
+        """The committed array, if its document says that it has zones."""
+        stored = self.stored
+        if stored is None or stored.chunk != self.block:
+            return None
         said = stored.document["attributes"].get("zones")
-        return type(said) is int and said == zones.FORMAT
+        return stored if type(said) is int and said == zones.FORMAT else None
 
     def zoned(self, target: StoredArray) -> bool:
         """Whether that array of a version will have zones."""

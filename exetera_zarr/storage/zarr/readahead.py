@@ -125,7 +125,7 @@ class ReadAhead:
         size
             Bytes that each has, about.
         most
-            Bytes of which no more are taken.
+            No more bytes than this are taken of any.
         """
         pool = concurrency.pool(self._store.concurrency, "ahead")
         for key in keys:

@@ -9,10 +9,9 @@ import numpy as np
 from exetera_zarr.errors import ArgumentError, DataError, listing
 from exetera_zarr.fields.container import normal
 from exetera_zarr.fields.missing.companions import (
-    BY_LINK,
-    can_be_companion,
     companion_names,
     holds_nan,
+    without_meaning,
 )
 from exetera_zarr.fieldtypes import label_bytes, label_text
 from exetera_zarr.settings import let_pass
@@ -140,9 +139,8 @@ class Columns:
         """Create the fields that the table lacks, by the first block; no row has a value so far."""
         for name in self._new:
             attributes = self._given.attributes(self._columns[name], block[1][self._columns[name]])
+            attributes = dict(without_meaning(name, attributes))  # in either face
             field = self._fields[name] = self._table.create_field(name, attributes)
-            if name.endswith(("_valid", "_set")) and can_be_companion(attributes):
-                field.group.update_attributes({BY_LINK: True})  # it says nothing by its name
             append_missing(field, self._rows)
             if field.type_name == "categorical":
                 self._open.append(name)

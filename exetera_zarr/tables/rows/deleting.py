@@ -72,9 +72,7 @@ def _is_condition(given: Any, length: int) -> bool:
 
 
 def _ascending(rows: RowNumbers, work: Workspace) -> RowNumbers:
-    numbers = Source(
-        len(rows), [np.zeros(0, np.int64)], lambda start, stop: [rows.read(start, stop)]
-    )
+    numbers = Source.of_row_numbers(rows)
     order = sorting.sort_rows(numbers, True, work)
     if order is None:
         return rows

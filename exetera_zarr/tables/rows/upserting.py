@@ -192,20 +192,12 @@ class _Run:
             with Workspace(self._work.memory // _PART, self._work.spill_dir) as part:
                 differs = _Column(self._table[name], staged.masked, matches, part).bring_up()
                 if differs is not None:
-                    changed = self._either(changed, differs)
+                    before, changed = changed, _either(changed, differs, self._work)
+                    if before is not None:
+                        before.close()
         if changed is None:
             return 0
         return sum(int(np.count_nonzero(some)) for some in changed.blocks(_STEP))
-
-    def _either(self, first: Spill | None, second: Spill) -> Spill:
-        found = self._work.spill(np.bool_, _TOLD)
-        for start in range(0, len(second), _STEP):
-            stop = min(start + _STEP, len(second))
-            some = second.read(start, stop)
-            found.append(some if first is None else some | first.read(start, stop))
-        if first is not None:
-            first.close()
-        return found
 
     # -- new rows
 
@@ -254,7 +246,7 @@ class _Column:
         differs = self._differing(blanked(self._old), blanked(self._new))
         if told is not None:
             # What is stored where a value was missing may be anything.
-            differs = told if differs is None else self._either(told, differs)
+            differs = told if differs is None else _either(told, differs, self._work)
         if differs is None:
             return None
         self._write_values(*self._rows(differs))
@@ -265,13 +257,6 @@ class _Column:
     def _differing(self, old: Source, new: Source) -> Spill | None:
         found = changes.changed([(old, new, changes.Tolerance())], self._matches, self._work)
         return found if any(some.any() for some in found.blocks(_STEP)) else None
-
-    def _either(self, first: Spill, second: Spill) -> Spill:
-        found = self._work.spill(np.bool_, _TOLD)
-        for start in range(0, len(first), _STEP):
-            stop = min(start + _STEP, len(first))
-            found.append(first.read(start, stop) | second.read(start, stop))
-        return found
 
     def _rows(self, differs: Spill) -> tuple[Spill, Spill]:
         """The rows of the field that differ, ascending, and those that were given for them."""
@@ -313,6 +298,16 @@ class _Column:
                 column = selection.take(both, places)
                 done += len(here)
             yield column
+
+
+def _either(first: Spill | None, second: Spill, work: Workspace) -> Spill:
+    """Where one of two sequences of bool, or the only one, is true; kept where `work` keeps it."""
+    found = work.spill(np.bool_, _TOLD)
+    for start in range(0, len(second), _STEP):
+        stop = min(start + _STEP, len(second))
+        some = second.read(start, stop)
+        found.append(some if first is None else some | first.read(start, stop))
+    return found
 
 
 def _put(field: Field, rows: Spill, columns: Iterator[Column]) -> None:

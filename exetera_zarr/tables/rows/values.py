@@ -29,16 +29,6 @@ __all__ = ["Kind", "Values", "of_array", "of_arrow", "of_field", "of_objects"]
 
 Kind: TypeAlias = Literal["numbers", "moments", "texts", "labels", "objects", "nothing", "others"]
 
-_TEXTS = (
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_string_view,
-    pa.types.is_binary_view,
-    pa.types.is_fixed_size_binary,
-)
-
 
 @dataclass(frozen=True)
 class Values:
@@ -196,7 +186,7 @@ def of_arrow(array: pa.Array | pa.ChunkedArray) -> Values:
     if pa.types.is_dictionary(kind):
         return _of_dictionary(array)
     mask = _mask_of(array)
-    if any(is_kind(kind) for is_kind in _TEXTS):
+    if strings.holds_strings(kind):
         return Values("texts", strings.as_strings(array), mask)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
         data = _plain(array)
@@ -241,7 +231,7 @@ def _moments(array: pa.Array) -> AnyArray:
 
 def _of_dictionary(array: pa.DictionaryArray) -> Values:
     values = array.dictionary
-    if not any(is_kind(values.type) for is_kind in _TEXTS):
+    if not strings.holds_strings(values.type):
         return of_arrow(array.dictionary_decode())
     mask = _mask_of(array.indices)
     codes = _plain(array.indices).astype(np.int64)
