@@ -2,6 +2,8 @@
 #   make demo    import a year of real flights, answer a question, draw the answer
 #   make quick   the heart of the test suite, on one Python
 #   make test    the whole test suite, on every supported Python that is here
+#   make browser the notebooks in JupyterLab, in the Chromium that is here; screenshots in .tox/browser
+#   make docs    the documentation as a site, in docs-site
 #   make bench   the benchmarks; BENCH=columns, tables, import, cloud and so on says which
 # PYTHON=python3.12 make ... picks the interpreter; ARGS="..." adds options to the command.
 
@@ -13,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_OUTPUT := demo-output
 
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test bench clean
+.PHONY: help demo quick test browser docs bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -29,6 +31,12 @@ test: PYENV_BINS = $(shell command -v pyenv >/dev/null && pyenv versions --bare 
     | sed -En "s|^3\.1[1-9]\.[0-9]+$$|:$$(pyenv root)/versions/&/bin|p" | tr -d '\n')
 test: $(VENV)/.test
 	PATH="$$PATH$(PYENV_BINS)" $(BIN)/tox run $(ARGS)
+
+browser: $(VENV)/.test
+	$(BIN)/tox run -e browser $(ARGS)
+
+docs: $(VENV)/.test
+	$(BIN)/tox run -e docs $(ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(or $(BENCH),columns) $(ARGS)
@@ -59,4 +67,4 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.created
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUTPUT) .tox dist
+	rm -rf $(VENV) $(DEMO_OUTPUT) .tox dist docs-site

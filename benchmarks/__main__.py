@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import cloud, columns, convert, imports, journal, peers, tables
+from benchmarks import cloud, cluster, columns, convert, imports, journal, peers, scale, tables
+from benchmarks.appends import command as appends
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (cloud, columns, convert, imports, journal, tables, peers):
+    for command in (
+        appends,
+        cloud,
+        cluster,
+        columns,
+        convert,
+        imports,
+        journal,
+        scale,
+        tables,
+        peers,
+    ):
         command.add_command(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -52,6 +52,7 @@ class Outcome:
     peak: int = 0
     error: str = ""
     digest: Any = None
+    laps: Any = None
 
 
 @dataclass

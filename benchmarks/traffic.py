@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from benchmarks.contest import Contestant, Outcome, Work, run_worker
 from benchmarks.contestants.bucket import Bucket
-from support.proxy import FaultProxy
-from support.rules import Exchange
+from support.proxy import FaultProxy, fault_proxy
+from support.rules import Exchange, latency
 
 
 @dataclass(frozen=True)
@@ -136,3 +139,50 @@ class BucketWork(Work):
             if str(self.small_inputs) in unquote(f"{exchange.path}?{exchange.query}")
         ]
         return log[max(small, default=0) :]
+
+
+class Distance:
+    """
+    A proxy in a process of its own, which is not held up by what else this one does.
+
+    Parameters
+    ----------
+    connection
+        To the process.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.endpoint: str = connection.recv()
+
+    def requests(self, start: float, end: float) -> list[Exchange]:
+        """Those that came within a time, by the clock that all processes have in common."""
+        self._connection.send((start, end))
+        found: list[Exchange] = self._connection.recv()
+        return found
+
+
+@contextmanager
+def distance(upstream: str, seconds: float) -> Iterator[Distance]:
+    """Run a proxy that holds every request back for so long, each for itself."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_hold_back, args=(there, upstream, seconds), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield Distance(here)
+    finally:
+        here.close()  # by which the process ends
+        process.join()
+
+
+def _hold_back(connection: Connection, upstream: str, seconds: float) -> None:
+    with fault_proxy(upstream, latency(seconds)) as proxy:
+        connection.send(proxy.endpoint)
+        while True:
+            try:
+                start, end = connection.recv()
+            except EOFError:
+                return
+            connection.send([e for e in list(proxy.log) if start <= e.started <= end])

@@ -34,6 +34,7 @@ from exetera_zarr.errors import (
     UnsupportedError,
     VersionNotFoundError,
 )
+from exetera_zarr.fields.expressions.cutting import cut, qcut
 from exetera_zarr.settings import size_in_bytes
 from exetera_zarr.storage.options import OpenOptions
 from exetera_zarr.storage.remote.credentials import set_credentials
@@ -47,9 +48,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from exetera_zarr.io.arrow.frames import scan
     from exetera_zarr.io.csv.text import CsvError
     from exetera_zarr.io.importer import import_csv, import_tables
+    from exetera_zarr.io.propose.discovery import propose_schema
     from exetera_zarr.io.schema.load import load_schema
+    from exetera_zarr.storage.base import VersionLike
     from exetera_zarr.storage.options import Durability, Mode
 
 __all__ = [
@@ -78,11 +82,15 @@ __all__ = [
     "UnsupportedError",
     "VersionNotFoundError",
     "__version__",
+    "cut",
     "import_csv",
     "import_tables",
     "load_schema",
     "merge",
     "open_dataset",
+    "propose_schema",
+    "qcut",
+    "scan",
     "set_credentials",
 ]
 
@@ -95,7 +103,7 @@ def open_dataset(
     storage_options: Mapping[str, Any] | None = None,
     durability: Durability = "fsync",
     single_writer: bool = False,
-    version: int | None = None,
+    version: VersionLike | None = None,
     external: bool = False,
     cache: str | os.PathLike[str] | None = None,
     cache_size: float | str = "10GB",
@@ -141,15 +149,27 @@ def open_dataset(
 _LATER = {
     "CsvError": "exetera_zarr.io.csv.text",
     "import_csv": "exetera_zarr.io.importer",
+    "scan": "exetera_zarr.io.arrow.frames",
     "import_tables": "exetera_zarr.io.importer",
     "load_schema": "exetera_zarr.io.schema.load",
+    "propose_schema": "exetera_zarr.io.propose.discovery",
+}
+# What pandas and Polars call by these names.
+_INSTEAD = {
+    "read_csv": "import_csv(dataset, 'table', 'file.csv')",
+    "read_parquet": "dataset.from_parquet('table', 'file.parquet')",
+    "read_sql": "dataset.sql('select ...')",
+    "concat": "table.append(rows)",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    why = f"module {__name__!r} has no attribute {name!r}"
+    if name in _INSTEAD:
+        why += f": write {_INSTEAD[name]}"
+    raise AttributeError(why)
 
 
 def __dir__() -> list[str]:

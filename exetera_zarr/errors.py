@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "AccessorError",
     "ArgumentError",
     "ArgumentTypeError",
     "CommitStateUnknownError",
@@ -113,6 +114,10 @@ class ArgumentError(ExeteraError, ValueError):
 
 class ArgumentTypeError(ExeteraError, TypeError):
     """An argument is of a type that the function does not take, or does not go with the others."""
+
+
+class AccessorError(ArgumentTypeError, AttributeError):
+    """``field.dt`` or ``field.str`` was asked of a field whose values have no such parts."""
 
 
 class RowError(DataError, IndexError):

@@ -45,9 +45,16 @@ class Face:
     refuses_ragged
         Committing a table whose fields have different lengths gives a warning, and grouping or
         merging it is an error; else only using fields of different lengths together is.
+    chooses_by_item
+        ``df[condition]`` and ``df[["a", "b"]]`` choose rows and columns; ``field[3]``,
+        ``field[:5]``, ``unique`` and a loop over a field read its values as a person does. Else a
+        table takes names alone, and only ``field.data`` has rows.
     shares_reads
         A dataset opened for reading shows the draft of a writer in the same process; else it shows
         what is committed.
+    assigns_values
+        ``df[name] = values`` takes values in any form, and replaces a field of that name; else it
+        takes a field, and only under a new name.
     """
 
     name: str
@@ -61,7 +68,9 @@ class Face:
     assignment_renames: bool
     lenient_imports: bool
     refuses_ragged: bool
+    chooses_by_item: bool
     shares_reads: bool
+    assigns_values: bool
 
 
 NATIVE = Face(
@@ -76,7 +85,9 @@ NATIVE = Face(
     assignment_renames=False,
     lenient_imports=False,
     refuses_ragged=True,
+    chooses_by_item=True,
     shares_reads=False,
+    assigns_values=True,
 )
 EXETERA = Face(
     name="exetera",
@@ -90,5 +101,7 @@ EXETERA = Face(
     assignment_renames=True,
     lenient_imports=True,
     refuses_ragged=False,
+    chooses_by_item=False,
     shares_reads=True,
+    assigns_values=False,
 )

@@ -8,6 +8,7 @@ writing have a line read as something else. Whatever is printed, logged or raise
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from typing import Any, Final
 
@@ -59,10 +60,22 @@ def json_text(value: Any, *, indent: int | None = 2) -> str:
     indent
         Likewise.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_of_json(value), indent=indent, ensure_ascii=False, allow_nan=False)
     if text.isprintable():
         return text
     return "".join(_json_escaped(c) if _is_unsafe(c) and c != "\n" else c for c in text)
+
+
+def _of_json(value: Any) -> Any:
+    """A value in which infinity and NaN, which JSON has not, are the texts ``inf`` and ``nan``."""
+    if isinstance(value, dict):
+        return {key: _of_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_of_json(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_unsafe(character: str) -> bool:

@@ -53,6 +53,7 @@ TOO = {
     "conversion.test_converting": ("hdf5",),
     "storage.test_conformance": ("seaweedfs", "gcs"),
     "storage.test_store": ("seaweedfs", "gcs"),
+    "tables.test_codebook": ("hdf5",),
     "tables.test_machine": ("hdf5",),
     "tables.test_tables": ("hdf5",),
     "tables.test_verbs": ("hdf5",),
@@ -62,9 +63,11 @@ TOO = {
 NOT_QUICK = (
     "cli.test_command",
     "cloud",
+    "cluster",
     "compat.test_import_paths",
     "compat.test_older_scripts",
     "compat.test_programs",
+    "on_dask",
     "conversion.test_converting.test_a_move_within_a_store_that_fails_leaves_nothing",
     "engine.test_aggregate.test_both_ways_give_the_same",
     "engine.test_long_strings.test_they_are_grouped_as_keys_and_as_values",
@@ -89,6 +92,7 @@ NOT_QUICK = (
     "storage.test_requests",
     "storage.test_strangers",
     "storage.test_zones.test_comparisons_are_those_of_the_values",
+    "tables.test_difference.test_tables_by_key",
     "tables.test_join_functions.test_indices_are_those_of_dictionaries",
     "tables.test_machine",
     "tables.test_memory",
@@ -101,6 +105,7 @@ NOT_QUICK = (
     "test_systems",
     "test_texts.test_the_command",
     "versions.test_appends.test_an_append_that_fails_at_any_call",
+    "versions.test_erasing",
     "versions.test_faults",
     "versions.test_full_disk",
     "versions.test_interruptions",
@@ -109,8 +114,10 @@ NOT_QUICK = (
     "versions.test_power_loss",
     "versions.test_processes",
     "versions.test_protocol_model",
+    "versions.test_releases.test_any_history_of_changes_restorations_tags_and_expiry",
     "versions.test_revealing",
     "versions.test_schedules",
+    "versions.test_writers",
 )
 
 # Rooms and tests in which a case of many runs on one back end, and each back end has its turn: what
@@ -120,9 +127,31 @@ BY_TURNS = (
     "fields",
     "io",
     "journal",
+    "on_dask",
     "storage.test_conformance.test_arrays_are_kept",
     "tables",
 )
+# Tests of so many requests that a server in Python takes most of the suite's time for them. On
+# local disks and in memory they are part of it; `-m slow` runs them on servers, where `cloud` has
+# tests of the same kinds in fewer requests.
+MANY_REQUESTS = (
+    "compat.test_programs.test_a_program_makes_the_tables_that_exetera_makes",
+    "conversion.test_converting.test_there_and_back",
+    "tables.test_codebook.test_every_operation_keeps_it",
+    "tables.test_verbs.test_a_stream_that_breaks_off_leaves_nothing",
+    "tables.test_verbs.test_rows_as_they_were_make_no_version",
+    "versions.test_appends.test_a_column_that_has_left_a_pack_keeps_out_of_the_joined_one",
+    "versions.test_appends.test_a_verb_that_fails_at_any_call",
+    "versions.test_appends.test_an_append_that_fails_at_any_call",
+    "versions.test_erasing.test_a_draft_from_before_cannot_bring_somebody_back",
+    "versions.test_erasing.test_a_field_is_erased_from_all_versions",
+    "versions.test_erasing.test_a_person_is_erased_and_every_release_stays",
+    "versions.test_erasing.test_rows_choose_whose_rows_go",
+    "versions.test_erasing.test_somebody_else_commits_meanwhile",
+    "versions.test_writers.test_any_verbs_of_three_writers",
+)
+SLOWEST = 3600
+"""Seconds that a slow test may take; pyproject.toml says it of the others."""
 _PLACES = ("place", "table", "exetera_table", "away")
 """Fixtures whose parameter is a back end."""
 
@@ -151,6 +180,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="the heart of the suite: local, few examples, without servers and other processes",
     )
+    parser.addoption(
+        "--screenshots", help="a folder to which the tests in a browser write what they see"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -161,6 +193,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     take_turns(items)
+    if config.getoption("--backends") is None:
+        spare_servers(items)
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOWEST))
     # The longest tests come first, so that processes which share them end at about the same time.
     items.sort(key=lambda item: not is_one_of(item, ("versions", "storage.test_ending")))
     if not config.getoption("--quick"):
@@ -168,6 +205,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if not is_quick(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if is_quick(item)]
+
+
+def spare_servers(items: list[pytest.Item]) -> None:
+    """
+    Mark as slow what a server in Python takes long for, and local disks and memory prove as well.
+
+    Of the rooms that know nothing of where tables are, every fourth test goes to the server.
+    """
+    count = 0
+    for item in items:
+        if item.get_closest_marker("s3") is None:
+            continue
+        by_turns = is_one_of(item, BY_TURNS) and not item.get_closest_marker("slow")
+        count += by_turns
+        if is_one_of(item, MANY_REQUESTS) or (by_turns and count % 4):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

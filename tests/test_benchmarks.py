@@ -21,7 +21,11 @@ pytest.importorskip("obstore", reason="the benchmarks need the extra 'bench'")
 sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import cloud, contest, covid_csv, inputs, journal, results, standings, tables
+from benchmarks.appends import command as appends
+from benchmarks.appends import crowds, upserts
+from benchmarks.contestants import growing
 from benchmarks.contestants.bucket import Bucket, Shape
+from benchmarks.contestants.growing_ours import Ours
 from benchmarks.results import Check, Column
 from benchmarks.traffic import Traffic
 from exetera_zarr import Session
@@ -201,3 +205,70 @@ def test_a_benchmark_in_a_bucket(tmp_path):
     assert "Error" not in report
     (ours,) = [line for line in report.splitlines() if line.startswith("| exetera_zarr")]
     assert "| 2 GET, 1 LIST |" in ours
+
+
+def test_a_table_grows_as_it_should(tmp_path):
+    """What ours is timed at, on the disk: rows of several days, a compaction, and one day of it."""
+    table = Ours(growing.Place(str(tmp_path / "t.zarr")), row_block=100)
+    shape = Shape(3, 300)
+    table.create(growing.by_day(shape))
+    more = growing.by_day(Shape(3, 50))
+    table.append(more)
+    expected = np.concatenate([shape.table()["c001"], more["c001"]])
+    days = np.concatenate([growing.by_day(shape)["day"], more["day"]])
+    for step in (lambda: None, table.compact, table.vacuum):
+        step()
+        assert table.read(["c001"])["c001"].tolist() == expected.tolist()
+        found = table.read(["c001"], day=int(days[7]))["c001"]
+        assert found.tolist() == expected[days == days[7]].tolist()
+    assert table.history() >= 3
+
+
+@pytest.mark.parametrize("changed", [tuple(upserts.KINDS), upserts.SOME], ids=["all", "some"])
+def test_an_upsert_gives_what_is_expected(tmp_path, changed):
+    """All types, in two orders; the file of what is expected is made without ours."""
+    upserts.write(tmp_path / "rows.parquet", np.random.default_rng(0).permutation(1000), seed=1)
+    upserts.expect(tmp_path, 1000, changed)
+    table = Ours(growing.Place(str(tmp_path / "t.zarr")), memory_limit="1GB")
+    table.load(tmp_path / "rows.parquet")
+    table.upsert(tmp_path / "changes.parquet")
+    table.export(tmp_path / "found.parquet")
+    found, expected = tmp_path / "found.parquet", tmp_path / "expected.parquet"
+    assert results.difference(Check(upserts.COLUMNS), expected, found, in_order=False) == ""
+    first = pq.read_table(tmp_path / "rows.parquet")["id"].to_pylist()
+    assert pq.read_table(found)["id"].to_pylist()[:1000] == first
+
+
+def test_batches_that_were_torn_are_found_out(tmp_path):
+    """One has a row of another within it, one is there twice, and one has lost its end."""
+    one, two, three, four = (growing.batch_of(writer, 5, 3) for writer in (1, 2, 3, 4))
+    rows = {
+        name: np.concatenate([one[name], two[name][:1], three[name][:1], two[name][1:]])
+        for name in one
+    }
+    rows = {name: np.concatenate([rows[name], *[four[name]] * 2, three[name][:2]]) for name in rows}
+    np.savez(tmp_path / "found.npz", **rows)
+    assert crowds.batches_in(tmp_path / "found.npz", 3) == {(1, 5)}
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+@pytest.mark.skipif(sys.platform != "linux", reason="SeaweedFS is there for Linux")
+def test_the_benchmark_of_appends(tmp_path):
+    """A tiny one of all that there is; peers that are absent are named."""
+    parser = ArgumentParser()
+    appends.add_command(parser.add_subparsers())
+    size = (
+        "columns=3 rows=50 chunks=2 appended=10 repeats=1 latency=0.001 "
+        "day-columns=3 day-rows=100 day-appended=5 days=3 upsert-rows=2000 "
+        "commits=3 peer-commits=3 crowd=2 batches=2 day-table-columns=3 day-table-rows=3000"
+    )
+    options = [f"--{one}" for one in size.split()]
+    arguments: Namespace = parser.parse_args(["appends", *options, f"--out={tmp_path}/r.md"])
+    arguments.run(arguments)
+    report = (tmp_path / "r.md").read_text()
+    assert "ArcticDB absent" in report
+    assert "other values" not in report
+    assert "Error" not in report
+    lines = [line for line in report.splitlines() if line.startswith("| exetera_zarr")]
+    assert len(lines) == 14

@@ -2,56 +2,90 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
-import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import exetera_zarr
 
 ROOT = Path(__file__).parent.parent
-SCHEMA = Path("examples/flights/schema.json")
+WITHOUT = """
+import sys
+for name in {absent!r}:
+    sys.modules[name] = None  # as where it is not installed
+exec(compile(sys.stdin.read(), "README.md", "exec"), {{"__name__": "__main__"}})
+"""
 
 
-def python_blocks() -> list[str]:
+def blocks(language: str) -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if name == language]
 
 
-def write_flights(path: Path) -> None:
-    """Three flights of two planes, one of them cancelled, in the columns of the schema."""
-    schema = json.loads((ROOT / SCHEMA).read_text(encoding="utf-8"))
-    names = list(schema["schema"]["flights"]["fields"])
-    common = dict.fromkeys(names, "1") | {
-        "carrier": "AA",
-        "dest": "MIA",
-        "origin": "JFK",
-        "time_hour": "2013-01-01T10:00:00Z",
-    }
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        for plane, delay in (("N2", "7"), ("N1", "NA"), ("N1", "4")):
-            writer.writerow(common | {"tailnum": plane, "dep_delay": delay})
+def modules_of_extras() -> list[str]:
+    """What is there only for those who asked for it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    named = [
+        re.split(r"[^\w-]", one)[0].replace("-", "_")
+        for extra in ("s3", "gcs", "hdf5", "pandas", "dask", "cli", "plots")
+        for one in extras[extra]
+    ]
+    return [*named, "polars", "IPython"]
 
 
-def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ten lines import, filter, sort, group and keep their answer."""
-    (tmp_path / SCHEMA).parent.mkdir(parents=True)
-    shutil.copy(ROOT / SCHEMA, tmp_path / SCHEMA)
-    write_flights(tmp_path / "flights.csv")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(python_blocks()[0], "README.md", "exec"), {})
+def run_without_extras(code: str, folder: Path) -> str:
+    """What it prints, in a process for which none of the extras is installed."""
+    found = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(absent=modules_of_extras())],
+        input=code,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    return found.stdout
+
+
+def test_the_ten_lines_end_with_the_table_that_is_shown(tmp_path: Path) -> None:
+    """In an empty folder, with the package alone; and once more beside what they left there."""
+    code, shown = blocks("python")[0], blocks("")[0]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    for _ in range(2):
+        assert run_without_extras(code, tmp_path) == shown
     with exetera_zarr.Session() as session:
-        by_plane = session.open_dataset("results.zarr", "r", "results")["by_plane"]
-        assert by_plane["tailnum"].data[:].tolist() == [b"N1", b"N2"]
-        assert np.array_equal(by_plane["dep_delay_mean"].data[:], [4.0, 7.0])
+        study = session.open_dataset(tmp_path / "study.zarr", "r", "study")
+        assert list(study.keys()) == ["people", "visits"]
+        assert study["visits"]["change"].tolist() == [None, -1.5, None, None]
 
 
-@pytest.mark.parametrize("block", python_blocks())
+def test_the_smoke_test_runs_them_where_nothing_else_is_installed() -> None:
+    """`tox -e minimal` has no extras at all."""
+    from smoke import ten_lines
+
+    assert ten_lines() == blocks("python")[0]
+
+
+@pytest.mark.parametrize("block", blocks("python"))
 def test_every_example_is_python(block: str) -> None:
     compile(block, "README.md", "exec")
+
+
+def test_names_of_pandas_say_what_to_write() -> None:
+    with pytest.raises(AttributeError, match=r"write import_csv\(dataset, 'table', 'file.csv'\)"):
+        _ = exetera_zarr.read_csv
+
+
+def test_without_pandas_there_is_a_sentence(tmp_path: Path) -> None:
+    code = blocks("python")[0] + (
+        "    try:\n        visits.to_pandas()\n"
+        "    except NotImplementedError as error:\n        print(error)\n"
+    )
+    assert "pip install 'exetera-zarr[pandas]'" in run_without_extras(code, tmp_path)

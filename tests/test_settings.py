@@ -38,9 +38,9 @@ def test_the_limit_of_a_job_counts(tmp_path, monkeypatch, own, limited):
     path.write_text("300000000\n")
     monkeypatch.setattr(settings, "_CGROUPS", str(tmp_path))
     monkeypatch.setattr(settings, "_OWN_CGROUPS", str(tmp_path / "cgroup"))
-    assert settings.physical_memory() == 300_000_000
+    assert settings.physical_memory.__wrapped__() == 300_000_000
     path.write_text("max\n")
-    assert settings.physical_memory() > 300_000_000
+    assert settings.physical_memory.__wrapped__() > 300_000_000
 
 
 def test_a_spill_folder_that_cannot_be_used_is_told_at_once(tmp_path):

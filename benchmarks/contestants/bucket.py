@@ -95,7 +95,7 @@ class Shape:
         """Names of so many columns, spread over the table."""
         return self.names[:: max(self.columns // count, 1)][:count]
 
-    def table(self) -> dict[str, npt.NDArray[np.int32]]:
+    def table(self, seed: int = 0) -> dict[str, npt.NDArray[np.int32]]:
         """Its columns; cheap to make, since that is timed where a table is written."""
-        base = np.random.default_rng(0).integers(0, 1 << BITS, self.rows, dtype="int32")
+        base = np.random.default_rng(seed).integers(0, 1 << BITS, self.rows, dtype="int32")
         return {name: base + np.int32(number) for number, name in enumerate(self.names)}

@@ -30,7 +30,7 @@ def read(
         table = dataset["table"]
         if k == 1:
             return {names[0]: table[names[0]].data[:]}
-        frame = table.to_pandas(col_filter=names)
+        frame = table.to_pandas(col_filter=names, types="raw")
         return {name: frame[name] for name in names}
 
 

@@ -10,12 +10,15 @@ import typer
 
 from exetera_zarr.cli.options import (
     AsJson,
+    Author,
     DatasetPlace,
+    Message,
     StorageOptions,
     counted,
     opened,
     parse_storage_options,
     print_json,
+    session_by,
 )
 from exetera_zarr.cli.reporting import tell
 
@@ -43,8 +46,8 @@ def append(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="CSV (also .gz and the like), .parquet, or .arrow and .feather: paths, patterns "
-            "or URLs.",
+            help="CSV (also .gz and the like), .parquet, .arrow, .feather, .sav, .zsav, .dta, "
+            ".xpt or .sas7bdat: paths, patterns or URLs.",
         ),
     ],
     key: Annotated[
@@ -76,6 +79,8 @@ def append(
         OnNew,
         typer.Option(help="For columns that the table lacks: an error, or a field is added."),
     ] = OnNew.ERROR,
+    message: Message = None,
+    author: Author = None,
     as_json: AsJson = False,
     storage_option: StorageOptions = None,
     source_storage_option: Annotated[
@@ -94,11 +99,10 @@ def append(
     On an error, or Ctrl-C, nothing is appended.
     """
     from exetera_zarr.io.appending import append_files
-    from exetera_zarr.tables.session import Session
 
     began = time.monotonic()
     sources = parse_storage_options(source_storage_option, "--source-storage-option")
-    with Session() as session:
+    with session_by(author, message) as session:
         found = opened(session, dataset, "r+", storage_option)
         done = append_files(
             found.get_dataframe(table),

@@ -9,13 +9,18 @@ import typer
 from exetera_zarr._version import __version__
 from exetera_zarr.cli import PROGRAM, reporting, run
 from exetera_zarr.cli.appending import append
+from exetera_zarr.cli.codebook import codebook
 from exetera_zarr.cli.convert import convert
+from exetera_zarr.cli.doctor import doctor
+from exetera_zarr.cli.exporting import export, sql
 from exetera_zarr.cli.head import head
 from exetera_zarr.cli.importing import import_files
 from exetera_zarr.cli.info import info
 from exetera_zarr.cli.journal import journal
 from exetera_zarr.cli.schema import schema
-from exetera_zarr.cli.versions import compact, history, vacuum, verify
+from exetera_zarr.cli.versions.keeping import compact, history, vacuum, verify
+from exetera_zarr.cli.versions.purge import purge
+from exetera_zarr.cli.versions.releases import diff, restore, retain, tag, tags, untag
 
 __all__ = ["application"]
 
@@ -40,7 +45,11 @@ def application() -> typer.Typer:
     )
     app.callback()(_program)
     app.command("import")(reporting.reported(import_files))
-    for command in (schema, append, journal, info, head, convert, history, verify, vacuum, compact):
+    for command in (
+        *(schema, append, journal, info, head, codebook, sql, export, convert),
+        *(history, diff, tag, untag, tags, restore, retain, purge, verify, vacuum, compact),
+        doctor,
+    ):
         app.command(command.__name__)(reporting.reported(command))
     app.command("run", context_settings=run.SETTINGS)(run.run)
     return app

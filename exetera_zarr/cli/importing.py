@@ -1,4 +1,4 @@
-"""The command `import`: CSV files into new tables of a dataset."""
+"""The command `import`: files into tables of a dataset."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ import typer
 
 from exetera_zarr.cli.options import (
     AsJson,
+    Author,
+    Comment,
+    DateFormats,
+    DayFirst,
+    Decimal,
+    Encoding,
+    Message,
+    NaValues,
+    Quote,
+    Separator,
+    SkipRows,
     StorageOptions,
+    Thousands,
     counted,
+    csv_format,
     parse_choice,
     parse_inputs,
+    parse_rename,
     parse_storage_options,
     print_json,
+    session_by,
 )
 from exetera_zarr.cli.progress import progress_bars
 from exetera_zarr.cli.reporting import InterruptedAtError, UsageError, say, tell
@@ -37,19 +52,25 @@ class OnError(StrEnum):
     SKIP = "skip"
 
 
+class Mode(StrEnum):
+    """The choices of ``--mode``."""
+
+    ERROR = "error"
+    REPLACE = "replace"
+    APPEND = "append"
+
+
 def import_files(
-    schema: Annotated[
-        str,
-        typer.Option("-s", "--schema", metavar="FILE", help="JSON schema: path or URL."),
-    ],
     inputs: Annotated[
         list[str],
         typer.Option(
             "-i",
             "--inputs",
             metavar="TABLE:FILE,...",
-            help="What to import: paths or URLs, also .gz and .zst; may be repeated. A table that "
-            "occurs again, or a pattern such as '2020-*.csv', is one table of several files.",
+            help="What to import: paths or URLs of CSV files, also .gz and .zst, or of files that "
+            "end in .parquet, .feather, .arrow, .sav, .dta, .xpt or .sas7bdat; may be repeated. A "
+            "table that occurs again, or a pattern such as '2020-*.csv', is one table of several "
+            "files.",
         ),
     ],
     dataset: Annotated[
@@ -58,10 +79,26 @@ def import_files(
             "-o", "-ds", "--output", "--dataset", metavar="DATASET", help="Where to: path or URL."
         ),
     ],
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "-s",
+            "--schema",
+            metavar="FILE",
+            help="JSON schema of the CSV files: path or URL. Without, one is proposed and its "
+            "notes are printed.",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option("-w", "--overwrite", help="Replace the dataset; without, tables are added."),
     ] = False,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            help="What to do with a table that is there: an error, replace it, or append to it."
+        ),
+    ] = Mode.ERROR,
     include: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,6 +111,20 @@ def import_files(
             "-x", "--exclude", metavar="'TABLE:(A,B),...'", help="Import all but these columns."
         ),
     ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'TABLE:(OLD=NEW,...)'", help="Names of fields for those of columns."),
+    ] = None,
+    sep: Separator = None,
+    encoding: Encoding = None,
+    quotechar: Quote = None,
+    comment: Comment = None,
+    skiprows: SkipRows = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    date_format: DateFormats = None,
+    day_first: DayFirst = None,
+    na_value: NaValues = None,
     timestamp: Annotated[
         str | None,
         typer.Option(
@@ -115,23 +166,37 @@ def import_files(
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="No progress bar and no summary.")
     ] = False,
+    message: Message = None,
+    author: Author = None,
     as_json: AsJson = False,
     territories: Annotated[
         str | None, typer.Option("-te", "--territories", hidden=True, help="Ignored.")
     ] = None,
 ) -> None:
     """
-    Import CSV files as new tables, by a schema.
+    Import files as tables: CSV by a schema or one that is proposed, others as they say themselves.
 
-    All tables become one version of the dataset; on an error, or Ctrl-C, none of them does. The
-    command 'schema' proposes a schema.
+    How CSV files are written, such as --sep ';', is said here or in the schema. All tables become
+    one version of the dataset; on an error, or Ctrl-C, none of them does. The command 'schema'
+    proposes a schema.
     """
     from exetera_zarr.io import import_with_schema
     from exetera_zarr.io.csv.files import shown
-    from exetera_zarr.tables.session import Session
 
     del territories
     files = parse_inputs(inputs)
+    form = csv_format(
+        sep=sep,
+        encoding=encoding,
+        quotechar=quotechar,
+        comment=comment,
+        skiprows=skiprows,
+        decimal=decimal,
+        thousands=thousands,
+        date_formats=date_format,
+        dayfirst=day_first,
+        na_values=na_value,
+    )
     if rejects is not None and on_error is not OnError.SKIP:
         raise UsageError("--rejects is where skipped rows go: it needs --on-error skip")
     options = parse_storage_options(storage_option)
@@ -139,7 +204,7 @@ def import_files(
     # Messages call the dataset so.
     name = PurePath(dataset).name
     began = time.monotonic()
-    with Session() as session:
+    with session_by(author, message) as session:
         try:
             with progress_bars(files, quiet=quiet or as_json) as progress:
                 summary = import_with_schema(
@@ -152,6 +217,9 @@ def import_files(
                     include=parse_choice(include, "-n/--include"),
                     exclude=parse_choice(exclude, "-x/--exclude"),
                     timestamp=timestamp,
+                    mode=mode.value,
+                    rename=parse_rename(rename),
+                    **form,
                     missing="skip" if skip_missing else "error",
                     on_error="skip" if on_error is OnError.SKIP else "raise",
                     rejects=rejects,

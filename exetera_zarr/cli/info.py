@@ -17,6 +17,8 @@ from exetera_zarr.cli.options import (
     tables_of,
 )
 from exetera_zarr.cli.reporting import tell
+from exetera_zarr.tables.codebook.book import said_of_field
+from exetera_zarr.tables.overview import raw_bytes, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +75,7 @@ def describe(dataset: Dataset, table: str | None = None, *, sizes: bool = False)
         ``url``, ``version``, ``tables`` and, if there are any, ``fields`` at the top level; each
         table has ``rows`` (None where its fields differ) and ``fields``, each field ``type``,
         ``rows``, ``raw_bytes``, ``stored_bytes`` (None without `sizes`) and, if it is categorical,
-        ``categories``.
+        ``categories``. Tables and fields also have what their codebook says.
     """
     stored = dataset.stored_sizes() if sizes else {}
     tables = {name: _describe_table(dataset, name, stored) for name in tables_of(dataset, table)}
@@ -94,41 +96,47 @@ def _describe_table(
         for column, field in dataset[name].items()
     }
     lengths = {field["rows"] for field in fields.values()} or {0}
-    return {"rows": next(iter(lengths)) if len(lengths) == 1 else None, "fields": fields}
+    table = dataset[name]
+    said = {key: getattr(table, key) for key in ("label", "description", "annotations")}
+    found = {"rows": next(iter(lengths)) if len(lengths) == 1 else None}
+    return found | {k: v for k, v in said.items() if v not in (None, {})} | {"fields": fields}
 
 
 def _describe_field(field: Any, stored: int | None) -> Description:
-    arrays = field.arrays()
-    raw = sum(len(array) * array.dtype.itemsize for array in arrays.values())
     found = {
         "type": field.fieldtype,
-        "rows": field.rows_of(arrays),
-        "raw_bytes": raw,
+        "rows": len(field),
+        "raw_bytes": raw_bytes(field),
         "stored_bytes": stored,
     }
     if field.fieldtype.startswith("categorical"):
         found["categories"] = {
             name.decode("utf-8", "replace"): value for value, name in field.keys.items()
         }
-    return found
+    said = said_of_field(field)
+    if codes := said.get("missing_codes"):
+        said["missing_codes"] = [list(pair) for pair in codes.items()]
+    return found | said
 
 
 def _lines(found: Description) -> Iterator[str]:
     """Lay out a description as a tree."""
     yield f"{found['url']}  (version {found['version']})"
-    groups = [(name, table["rows"], table["fields"]) for name, table in found["tables"].items()]
+    groups = list(found["tables"].items())
     if "fields" in found:
-        groups.append(("(top level)", None, found["fields"]))
+        groups.append(("(top level)", {"rows": None, "fields": found["fields"]}))
     if not groups:
         yield "no tables"
-    for name, rows, fields in groups:
+    for name, table in groups:
+        rows, fields = table["rows"], table["fields"]
         counts = [counted(len(fields), "field")]
         if rows is not None:
             counts.insert(0, counted(rows, "row"))
         counts.append(f"{size(_total(fields, 'raw_bytes'))} raw")
         if any(field["stored_bytes"] is not None for field in fields.values()):
             counts.append(f"{size(_total(fields, 'stored_bytes'))} stored")
-        yield f"{name}: {', '.join(counts)}"
+        label = f"  {table['label']}" if "label" in table else ""
+        yield f"{name}: {', '.join(counts)}{label}"
         yield from _field_lines(fields, with_rows=rows is None)
 
 
@@ -142,18 +150,12 @@ def _field_lines(fields: Mapping[str, Description], *, with_rows: bool) -> Itera
         parts.append(f"{size(field['raw_bytes']):>10}")
         if field["stored_bytes"] is not None:
             parts.append(f"{size(field['stored_bytes']):>10} stored")
+        if "label" in field:
+            parts.append(field["label"])
+        if "unit" in field:
+            parts.append(f"[{field['unit']}]")
         yield f"  {'  '.join(parts)}".rstrip()
 
 
 def _total(fields: Mapping[str, Description], key: str) -> int:
     return sum(field[key] or 0 for field in fields.values())
-
-
-def size(count: int) -> str:
-    """Bytes, as people read them."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

@@ -10,13 +10,16 @@ import typer
 
 from exetera_zarr.cli.options import (
     AsJson,
+    Author,
     DatasetPlace,
+    Message,
     StorageOptions,
     counted,
     open_place,
     opened,
     parse_keys,
     print_json,
+    session_by,
     tables_of,
 )
 from exetera_zarr.cli.progress import step_bars
@@ -79,6 +82,8 @@ def journal(
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="No progress bar and no summary.")
     ] = False,
+    message: Message = None,
+    author: Author = None,
     as_json: AsJson = False,
     storage_option: StorageOptions = None,
 ) -> None:
@@ -103,13 +108,13 @@ def journal(
     began = time.monotonic()
     chosen = {place: _chosen(place, table, storage_option) for place in snapshots}
     _refuse_unused(keys, {name for names in chosen.values() for name in names})
-    with Session() as session, step_bars(quiet=quiet or as_json) as bars:
+    with session_by(author, message) as session, step_bars(quiet=quiet or as_json) as bars:
         journals = opened(session, dataset, "a", storage_option)
         found: list[dict[str, Any]] = []
         with journals.transaction():
             for place in snapshots:
                 # Of its own, since two snapshots may be called alike.
-                with Session() as other, about(partial(str, place)):
+                with Session(progress=False) as other, about(partial(str, place)):
                     snapshot, _ = open_place(other, place, storage_option, None)
                     found += _journaled(journals, snapshot, chosen[place], keys, arguments, bars)
         journals.commit()
@@ -131,7 +136,7 @@ def _chosen(
     """The tables of a snapshot that are journalled, all of which there have to be."""
     from exetera_zarr.tables.session import Session
 
-    with Session() as session:
+    with Session(progress=False) as session:
         snapshot, only = open_place(session, place, storage_option, None)
         found = tables_of(snapshot, only)
         for name in tables or ():

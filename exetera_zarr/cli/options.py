@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
@@ -17,24 +17,40 @@ from exetera_zarr.texts import json_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exetera_zarr.io.options import FormatKeywords
     from exetera_zarr.storage import Mode
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.session import Session
 
 __all__ = [
     "AsJson",
+    "Author",
+    "Comment",
     "DatasetPlace",
+    "DateFormats",
+    "DayFirst",
+    "Decimal",
+    "Encoding",
+    "Message",
+    "NaValues",
     "Place",
+    "Quote",
+    "Separator",
+    "SkipRows",
     "StorageOptions",
+    "Thousands",
     "Version",
     "counted",
+    "csv_format",
     "open_place",
     "opened",
     "parse_choice",
     "parse_inputs",
     "parse_keys",
+    "parse_rename",
     "parse_storage_options",
     "print_json",
+    "session_by",
     "tables_of",
 ]
 
@@ -57,8 +73,20 @@ DatasetPlace: TypeAlias = Annotated[
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Version: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--at", metavar="VERSION", help="An older version; 'history' lists them."),
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="VERSION",
+        help="An older version: its number, a tag, or a date and time; 'history' lists them.",
+    ),
+]
+Message: TypeAlias = Annotated[
+    str | None,
+    typer.Option("-m", "--message", metavar="TEXT", help="Why; 'history' shows it."),
+]
+Author: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--author", metavar="NAME", envvar="EXETERA_ZARR_AUTHOR", help="Who does it."),
 ]
 StorageOptions: TypeAlias = Annotated[
     list[str] | None,
@@ -71,12 +99,21 @@ StorageOptions: TypeAlias = Annotated[
 ]
 
 
+def session_by(author: str | None, message: str | None = None) -> Session:
+    """Open a session of which the versions say who made them, and why."""
+    from exetera_zarr.tables.session import Session
+
+    session = Session(author=author, progress=False)  # commands have bars of their own
+    session.settings.message = message or ""
+    return session
+
+
 def opened(
     session: Session,
     url: str,
     mode: Mode,
     options: Sequence[str] | None,
-    version: int | None = None,
+    version: str | None = None,
 ) -> Dataset:
     """Open the dataset that a command is about."""
     return session.open_dataset(
@@ -85,7 +122,7 @@ def opened(
 
 
 def open_place(
-    session: Session, place: str, options: Sequence[str] | None, version: int | None
+    session: Session, place: str, options: Sequence[str] | None, version: str | None
 ) -> tuple[Dataset, str | None]:
     """Open ``DATASET`` or ``DATASET/TABLE``; return the dataset, and the table if it is named."""
     if split := SUFFIX.search(place):
@@ -259,3 +296,112 @@ def _json_or_text(value: str) -> Any:
     except ValueError:
         return value
     return found if isinstance(found, bool | list | dict) else value
+
+
+# -- how CSV files are written
+
+Separator: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--sep", metavar="CHARACTER", help="What separates cells: ';', '\\t', '|'; a comma without."
+    ),
+]
+Encoding: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of the text, such as cp1252 or utf-16; UTF-8 without."),
+]
+Quote: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--quotechar",
+        metavar="CHARACTER",
+        help="What encloses cells; '' if quotes have no meaning. '\"' without.",
+    ),
+]
+Comment: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Leave out lines that begin with it, such as '#'."),
+]
+SkipRows: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--skiprows", min=0, metavar="COUNT", help="Leave out lines before the header."),
+]
+Decimal: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="MARK", help="What stands before decimals: '.' or ','.")
+]
+Thousands: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="MARK", help="What may stand between groups of three digits."),
+]
+DateFormats: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--date-format",
+        metavar="[COLUMN=]FORMAT",
+        help="Of dates, as strptime has it: '%d.%m.%Y'. Of one column with its name; may be "
+        "repeated then.",
+    ),
+]
+DayFirst: TypeAlias = Annotated[
+    bool | None,
+    typer.Option("--day-first/--month-first", help="Dates are such as 31/12/2024, or 12/31/2024."),
+]
+NaValues: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--na-value", metavar="TEXT", help="Read as an empty cell; may be repeated."),
+]
+
+
+def csv_format(
+    *,
+    date_formats: Sequence[str] | None = None,
+    na_values: Sequence[str] | None = None,
+    **said: Any,
+) -> FormatKeywords:
+    """
+    What the options say, as imports take it.
+
+    Parameters
+    ----------
+    date_formats, na_values
+        As the user wrote them.
+    said
+        The others, by the names that imports have for them; None for what is not said.
+
+    Raises
+    ------
+    UsageError
+        There are formats for all columns twice, or for one of them.
+    """
+    found = {name: value for name, value in said.items() if value is not None}
+    if na_values:
+        found["na_values"] = list(na_values)
+    formats: dict[str, str] = {}
+    for text in date_formats or ():
+        column, _, form = text.rpartition("=")
+        if column in formats or (formats and "" in {column, *formats}):
+            raise UsageError(f"--date-format: {text!r} is one more format for the same columns")
+        formats[column] = form
+    if formats:
+        found["date_format"] = formats.get("", formats)
+    return cast("FormatKeywords", found)
+
+
+def parse_rename(texts: Sequence[str] | None) -> dict[str, dict[str, str]] | None:
+    """
+    Read ``TABLE:(OLD=NEW,...), TABLE:(OLD=NEW)``.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for table, pairs in parse_choice(texts, "--rename").items():
+        found[table] = {}
+        for pair in pairs:
+            old, equals, new = (part.strip() for part in pair.partition("="))
+            if not (old and equals and new):
+                raise UsageError(f"--rename: {pair!r} is not OLD=NEW")
+            found[table][old] = new
+    return found or None

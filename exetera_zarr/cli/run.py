@@ -44,6 +44,15 @@ def run(
             help="For the NEW that are URLs; may be repeated.",
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run the verbs of the script's tables on the cluster of Dask whose scheduler is "
+            "there, such as tcp://host:8786.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a script written for ExeTera: its imports and its datasets lead here."""
     from exetera_zarr.cli.options import parse_storage_options
@@ -56,7 +65,7 @@ def run(
         redirects = [Redirect.parse(text, options) for text in places or ()]
     except DataError as error:
         raise typer.BadParameter(visible(error), param_hint="--map") from error
-    with redirected(redirects):
+    with redirected(redirects, cluster):
         run_script(script, arguments or ())
     for redirect in redirects:
         if not redirect.used:

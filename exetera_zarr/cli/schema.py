@@ -12,8 +12,19 @@ import typer
 
 from exetera_zarr.cli.options import (
     AsJson,
+    Comment,
+    DateFormats,
+    DayFirst,
+    Decimal,
+    Encoding,
+    NaValues,
+    Quote,
+    Separator,
+    SkipRows,
     StorageOptions,
+    Thousands,
     counted,
+    csv_format,
     parse_storage_options,
     print_json,
 )
@@ -60,6 +71,38 @@ def schema(
         int,
         typer.Option(min=1, metavar="COUNT", help="Most texts of a column that are categories."),
     ] = 64,
+    room: Annotated[
+        bool,
+        typer.Option(
+            "--room",
+            help="Types for tables that grow: whole numbers of 32 bits or more, float64, texts of "
+            "any length. An import without a schema takes these.",
+        ),
+    ] = False,
+    redcap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Data dictionary (CSV) of the REDCap project of which the files are exports.",
+        ),
+    ] = None,
+    missing_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE=MEANING",
+            help="A missing data code of that project, such as '-99=refused'; may be repeated.",
+        ),
+    ] = None,
+    sep: Separator = None,
+    encoding: Encoding = None,
+    quotechar: Quote = None,
+    comment: Comment = None,
+    skiprows: SkipRows = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    date_format: DateFormats = None,
+    day_first: DayFirst = None,
+    na_value: NaValues = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file of -o/--output.")
     ] = False,
@@ -71,7 +114,8 @@ def schema(
     Propose an import schema for CSV files, to be read and edited.
 
     Notes on what is ambiguous, or would not fit, are printed on stderr and stand in the schema as
-    well, where the import ignores them.
+    well, where the import ignores them. How the files are written is found out, as far as no option
+    says it.
     """
     from exetera_zarr.io.propose.discovery import propose_schema
 
@@ -81,7 +125,22 @@ def schema(
         _by_table(files),
         rows=None if every else rows,
         max_categories=max_categories,
+        room=room,
+        redcap=redcap,
+        missing_codes=_parse_codes(missing_code),
         storage_options=parse_storage_options(storage_option),
+        **csv_format(
+            sep=sep,
+            encoding=encoding,
+            quotechar=quotechar,
+            comment=comment,
+            skiprows=skiprows,
+            decimal=decimal,
+            thousands=thousands,
+            date_formats=date_format,
+            dayfirst=day_first,
+            na_values=na_value,
+        ),
     )
     if not quiet and not as_json:
         for note in proposal.notes:
@@ -94,6 +153,16 @@ def schema(
         print_json(_described(proposal, output))
     else:
         tell(_lines(proposal, output))
+
+
+def _parse_codes(texts: Sequence[str] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts or ():
+        code, equals, meaning = (part.strip() for part in text.partition("="))
+        if not (code and equals and meaning) or code in found:
+            raise UsageError(f"--missing-code: {text!r} is not CODE=MEANING, or occurs again")
+        found[code] = meaning
+    return found
 
 
 def _check_output(output: str, *, force: bool) -> None:

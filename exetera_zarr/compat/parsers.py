@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ArgumentError, ArgumentTypeError
-from exetera_zarr.io.importer import read_schema
+from exetera_zarr.io.forms import read_schema
 from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import ROWS_PER_WRITE, ImportOptions
-from exetera_zarr.io.plan import plan_tables
+from exetera_zarr.io.plan import TablePlan, plan_tables
 from exetera_zarr.io.tables import import_table
 from exetera_zarr.tables.dataframe import DataFrame
 
@@ -149,6 +149,7 @@ def _read(
     name, tell = ddf.name, teller(ddf.dataset.settings)
     with ExitStack() as stack:
         (plan,) = plan_tables(stack, {name: dict(schema)}, {name: csv_file}, settings, kept, tell)
+        assert isinstance(plan, TablePlan)  # since there is a schema
         with ddf.dataset.transaction():
             summary = import_table(ddf, plan, settings.valid_from, settings, most_rows)
         plan.save_rejects()

@@ -19,6 +19,7 @@ from exetera_zarr.errors import (
     CorruptDataError,
     DataError,
     DatasetExistsError,
+    UnsupportedError,
     listing,
 )
 from exetera_zarr.storage.staging import Staging
@@ -141,11 +142,14 @@ def convert(
         There is something at the destination, or what an earlier try left is of something else.
     DataError
         There is no such table or field.
+    UnsupportedError
+        The name of the destination ends as that of a file of another kind.
     CorruptDataError
         The source is damaged, or the copy is not what the source is.
     """
     began = time.monotonic()
     tables = [tables] if isinstance(tables, str) else tables
+    _refuse_other_kinds(os.fspath(destination))
     place = Staging(os.fspath(destination), destination_options)
     with Session(memory_limit=memory_limit) as session:
         original = session.open_dataset(source, "r", "source", storage_options=source_options)
@@ -175,6 +179,24 @@ def convert(
     place.finish()
     done.seconds = time.monotonic() - began
     return done
+
+
+_OTHER_KINDS = (
+    *(".parquet", ".pq", ".feather", ".arrow", ".arrows", ".ipc", ".csv", ".tsv", ".txt", ".gz"),
+    *(".json", ".jsonl", ".xlsx", ".xls", ".dta", ".sav", ".sas7bdat", ".xpt", ".db", ".duckdb"),
+    *(".sqlite", ".nc", ".npz", ".npy", ".pkl", ".orc", ".avro"),
+)
+
+
+def _refuse_other_kinds(destination: str) -> None:
+    name = destination.rstrip("/").lower()
+    kind = next((one for one in _OTHER_KINDS if name.endswith(one)), None)
+    if kind is not None:
+        raise UnsupportedError(
+            f"{destination}: a dataset becomes one of Zarr, or of HDF5 where the name ends in "
+            f".hdf5, .h5 or .hdf, and no {kind} file; `exetera-zarr export` writes a table to "
+            ".parquet, .feather, .arrow and .csv files"
+        )
 
 
 class _Work:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,18 @@ from exetera_zarr.errors import (
     about,
 )
 from exetera_zarr.fields import filters
+from exetera_zarr.fields.accessors.columns import Columnar
+from exetera_zarr.fields.accessors.reading import HAVE_NAMES, array_shown, distinct_shown
 from exetera_zarr.fields.data import RawData, StringData
+from exetera_zarr.fields.describing import (
+    Described,
+    code_values,
+    codes_of,
+    mark_codes,
+    said_of,
+    set_codes,
+    take_over,
+)
 from exetera_zarr.fields.expressions import numpy_functions
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.answers import answers
@@ -33,6 +44,7 @@ from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
 from exetera_zarr.fields.statistics.methods import Statistical
+from exetera_zarr.fields.within.methods import Within
 from exetera_zarr.fields.writing.given import TIMES, in_a_row, is_number, split_missing
 from exetera_zarr.fields.writing.receiving import Receiving, have_same_type
 from exetera_zarr.fields.writing.values import as_values
@@ -45,11 +57,13 @@ from exetera_zarr.fieldtypes import (
     numeric_attributes,
 )
 from exetera_zarr.settings import face_of, let_pass, settings_of
+from exetera_zarr.storage import codebooks
 from exetera_zarr.storage.memory import MemoryGroup
-from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    import dask.array
 
     from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.row_gather import RowNumbers
@@ -65,6 +79,7 @@ __all__ = ["Field", "column_of", "of_all_rows"]
 ENCODING_VERSION = 1
 DEFAULT_CHUNKSIZE = 1 << 20
 _STEP = 1 << 20
+_ALIKE = (*TYPE_ATTRIBUTES, codebooks.ATTRIBUTE)
 _ALONE = (str, bytes, *TIMES)
 """Values that are one, whatever they can be taken apart to."""
 
@@ -73,7 +88,7 @@ FIELD_CLASSES: dict[str, type[Field]] = {}
 """The class of each kind of field."""
 
 
-class Field(Statistical, Rows):
+class Field(Described, Statistical, Columnar, Within, Rows):
     """
     A column: typed values with a name, in a table of a dataset or in memory.
 
@@ -174,19 +189,26 @@ class Field(Statistical, Rows):
         if not self.stored:
             article = "an" if self.indexed else "a"
             return f"{article} {self.type_name} field in memory"
-        table = f"{self._dataframe.name}/" if self._dataframe is not None else ""
-        return f"field {table}{self._group.name}"
+        table = self._dataframe
+        place = "" if table is None else f"{table.becomes or table.name}/"
+        return f"field {place}{self._group.name}"
+
+    _who = phrase
 
     def __repr__(self) -> str:
-        if not self.valid:
-            return f"<{type(self).__name__} {self._group.name!r}, which exists no more>"
-        name = f" {self.name!r}" if self.stored else ""
-        return f"<{type(self).__name__}{name}: {visible(self.fieldtype)}, {len(self)} rows>"
+        from exetera_zarr.tables.seeing.texts import field_text
+
+        return field_text(self)
 
     def _repr_html_(self) -> str:
         from exetera_zarr.tables.html import field_html
 
-        return field_html(self) if self.valid else repr(self)
+        return field_html(self)
+
+    def __dir__(self) -> list[str]:
+        from exetera_zarr.tables.seeing.hidden import IN_FIELDS, without
+
+        return without(IN_FIELDS, object.__dir__(self))
 
     def __bool__(self) -> bool:
         if self.face.refuses_truth:
@@ -200,9 +222,6 @@ class Field(Statistical, Rows):
 
     def __len__(self) -> int:
         return self.rows_of(self.arrays())
-
-    def __getitem__(self, item: object) -> Any:
-        raise ArgumentTypeError(f"{self.phrase()} has its rows in its data: write field.data[...]")
 
     @property
     def session(self) -> object:
@@ -273,10 +292,14 @@ class Field(Statistical, Rows):
         if not self.face.sees_missing:
             self.append(column)
             return
+        coded = self.coded(column)
         if blank or companions.holds_nan(column):
-            column = companions.in_place_of_missing(column, mask)
+            stays = mask if mask is None or coded is None else mask | coded
+            column = companions.in_place_of_missing(column, stays)
+        mask = companions.without(mask, coded)
+        by_itself = companions.holds_nan(column) and coded is None
         companion, before = self._companion_to_extend(), len(self)
-        if companion is None and mask is not None and not companions.holds_nan(column):
+        if companion is None and mask is not None and not by_itself:
             companion = self._new_companion(before)
         self.append(column)
         if companion is not None:
@@ -349,14 +372,20 @@ class Field(Statistical, Rows):
     def _encoded(self, values: Any, dtype: np.dtype[Any], where: str) -> AnyArray:
         return as_values(values, dtype, where)
 
-    def extend_companion(self, rows: int) -> None:
-        """Before rows are appended that have a value: have the companion say so."""
-        if self._companion is not None:
-            self._companion.append(np.ones(rows, np.bool_))
+    def extend_companion(self, column: Any) -> None:
+        """Before rows are appended that have a value, but for missing codes: have it say so."""
+        coded = self.coded(column)
+        if coded is not None:
+            companion, before = self._companion_to_extend(), len(self)
+            if companion is None:
+                companion = self._new_companion(before)
+            self._extend(companion, before, ~coded)
+        elif self._companion is not None:
+            self._companion.append(np.ones(len(column), np.bool_))
         elif self.stored and companions.COMPANION in self.group.attributes:
             companion = self._companion_to_extend()
             if companion is not None:
-                self._extend(companion, len(self), np.ones(rows, np.bool_))
+                self._extend(companion, len(self), np.ones(len(column), np.bool_))
 
     def _companion_to_extend(self) -> Field | None:
         """The companion, which may be longer where a field that shares it was written before."""
@@ -406,6 +435,56 @@ class Field(Statistical, Rows):
             made = companions.add_companion(self)
         made.append(np.ones(rows, np.bool_))
         return made
+
+    # -- the codebook
+
+    def _check_describable(self) -> None:
+        self.check_writeable()
+
+    @property
+    def unit(self) -> str | None:
+        """What its numbers are counted in, such as ``kg``; None removes it."""
+        return self._text("unit")
+
+    @unit.setter
+    def unit(self, text: str | None) -> None:
+        self._set_text("unit", text)
+
+    @property
+    def missing_codes(self) -> dict[Any, str]:
+        """
+        The stored values that stand for no value, and what each means: ``{-9: "refused"}``.
+
+        Of categories they are set by name or code, and are codes. To set them marks the rows that
+        have such a value as missing, and those that are written later are so as well; the value
+        stays where it is stored. To remove one, with ``None`` or by setting the others, brings no
+        value back: write these rows again. In ExeTera's face they are kept, and mark nothing.
+        """
+        return codes_of(self)
+
+    @missing_codes.setter
+    def missing_codes(self, codes: Mapping[Any, str] | None) -> None:
+        set_codes(self, codes)
+
+    def coded(self, column: Column) -> AnyArray | None:
+        """Which rows hold a missing code; None for none, as always in ExeTera's face."""
+        if not said_of(self).get("missing_codes") or not self.face.sees_missing:
+            return None
+        if is_strings(column) != self.indexed:
+            return None  # offsets or bytes of strings
+        found = np.asarray(self._among(column, code_values(self)))
+        return found if found.any() else None
+
+    def mark_codes(self) -> None:
+        """Have the rows that hold a missing code be missing; their values stay as they are."""
+        if said_of(self).get("missing_codes") and self.face.sees_missing:
+            mark_codes(self)
+
+    def take_over(self, other: Field) -> None:
+        """Say of this field what is said of another one, but for codes that it cannot hold."""
+        take_over(self, other)
+
+    # -- what is missing
 
     def isna(self) -> Any:
         """
@@ -457,10 +536,11 @@ class Field(Statistical, Rows):
                 f"fillna of {self.phrase()} takes one value, not a {type(value).__name__}: a value "
                 "for each row comes from numpy.where(field.notna(), field.data[:], values)"
             )
-        filler = self._filler(self.stored_value(value))
+        filler = self.filler(self.stored_value(value))
         if companions.any_missing(filler):
             raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
         filled = self.memory_like()
+        filled.missing_codes = {}  # which may be the value
         for column, mask in self.masked_blocks():
             if mask is None:
                 filled.append(column)
@@ -469,7 +549,7 @@ class Field(Statistical, Rows):
             filled.append(selection.take(both, np.where(mask, np.arange(len(mask)), len(mask))))
         return filled
 
-    def _filler(self, value: Any) -> Self:
+    def filler(self, value: Any) -> Self:
         """A field in memory of this one value."""
         filler = self.memory_like()
         filler.append(self.encoded([value])[0])
@@ -525,6 +605,15 @@ class Field(Statistical, Rows):
     complete = flush
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        wanted = None if dtype is None else np.dtype(dtype)
+        as_read = wanted is None or wanted.kind in "MOUST"
+        if as_read and self.face.chooses_by_item and self.type_name in HAVE_NAMES:
+            shown = array_shown(self)  # names and dates; numbers where these are asked for
+            return shown if wanted is None else shown.astype(wanted)
+        return self.as_stored(dtype)
+
+    def as_stored(self, dtype: Any = None) -> AnyArray:
+        """An array of what is stored; DataError where values are missing without a sign for it."""
         if self.validity is not None and companions.holds_nan(self.empty_column()):
             blocks = [companions.in_place_of_missing(*block) for block in self.masked_blocks()]
             return np.asarray(selection.concat([self.empty_column(), *blocks]), dtype=dtype)
@@ -555,6 +644,49 @@ class Field(Statistical, Rows):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return numpy_functions.call(function, args, kwargs)
 
+    def to_dask_array(
+        self, blocks: int = 1, *, missing: Literal["error", "nan", "stored"] = "error"
+    ) -> dask.array.Array:
+        """
+        The column as an array of Dask, of which each chunk is read by who works on it.
+
+        Parameters
+        ----------
+        blocks
+            Blocks of the table that are one chunk.
+        missing
+            What to do where values are missing and the type has no sign for that: ``"error"``,
+            when they are read; ``"nan"``, by which the array is of float64; ``"stored"``, by which
+            there is what is stored, usually 0. Missing floats and timestamps are NaN in any case.
+
+        Returns
+        -------
+        dask.array.Array, shape (rows,)
+            What is stored: categories are codes, and points in time seconds.
+
+        Raises
+        ------
+        UnsupportedError
+            It is a field of indexed strings, or of a view, or in memory.
+        ArgumentError
+            There are changes that are not committed.
+        AccessDeniedError, StorageError
+            As of `DataFrame.to_dask`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://to_dask_array.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     version = ds.commit()
+        ...     int(people["age"].to_dask_array().sum().compute())
+        132
+        """
+        from exetera_zarr.dask.arrays import array
+
+        return array(self, blocks, missing)
+
     @property
     def dtype_of_rows(self) -> np.dtype[Any]:
         dtype: np.dtype[Any] = self.data.dtype
@@ -562,7 +694,7 @@ class Field(Statistical, Rows):
 
     def extremes(self, start: int, stop: int) -> tuple[Any, Any] | None:
         """Bounds of what is stored in some rows of numbers, where they are known without these."""
-        return self.arrays()["values"].extremes(start, stop)
+        return self.arrays()["values"].extremes(start, stop) if self.of_numbers else None
 
     def reader(self) -> tuple[int, Read]:
         arrays = self.arrays()
@@ -612,19 +744,32 @@ class Field(Statistical, Rows):
 
     def replace(self, columns: Iterable[Column]) -> None:
         """Put other rows in the place of the present ones, at once, after the last was made."""
+        if isinstance(columns, dict) or not isinstance(columns, Iterable):
+            raise ArgumentTypeError(
+                f"{self.phrase()}: replace takes the rows that are to be there, not pairs. Write "
+                "field.map({...}) or field.where(field != 1, 2) for something else in the place of "
+                "some, and field.missing_codes = {-9: 'refused'} for codes that stand for no value"
+            )
         self.check_writeable()
-        group = self.group
-        twin = type(self)(self._session, _Rewritten(group))
+        made = _Rewritten(self.group)
+        twin = type(self)(self._session, made)
         for column in columns:
             twin.append(column)
-        group.set_arrays(twin.arrays())
+        self.group.set_arrays(made.arrays())
+
+    def rewrite(self, fill: Callable[[Mapping[str, Array]], None]) -> None:
+        """Put arrays in the place of the present ones, by role, which a function fills."""
+        self.check_writeable()
+        made = _Rewritten(self.group)
+        fill(made.arrays())
+        self.group.set_arrays(made.arrays())
 
     # -- making more of the same type
 
     def type_attributes(self) -> dict[str, Any]:
-        """The attributes that make another field of the same type."""
+        """The attributes that make another field of the same type, with the same codebook."""
         attributes = self.group.attributes
-        return {name: attributes[name] for name in TYPE_ATTRIBUTES if name in attributes}
+        return {name: attributes[name] for name in _ALIKE if name in attributes}
 
     def memory_like(self) -> Self:
         """An empty field of this type in memory."""
@@ -633,6 +778,10 @@ class Field(Statistical, Rows):
     def numeric_like(self, dtype: npt.DTypeLike) -> Any:
         """An empty numeric field of that type in memory, of the same session."""
         return new_field(self._session, numeric_attributes(dtype))
+
+    def in_memory(self, attributes: Mapping[str, Any]) -> Any:
+        """An empty field in memory, of the same session, with the attributes of its type."""
+        return new_field(self._session, dict(attributes))
 
     def create_like(self, group: Any = None, name: str | None = None, timestamp: Any = None) -> Any:
         """
@@ -699,9 +848,24 @@ class Field(Statistical, Rows):
         """
         result = spans.find_in_blocks(
             [column] if mask is None and self.validity is None else self._with_absence(column, mask)
-            for column, mask in self.masked_blocks()
+            for column, mask in self._blocks_of_runs()
         )
         return result.astype(np.int32) if len(self) < 2**31 - 1 else result
+
+    def _blocks_of_runs(self) -> Iterator[tuple[Column, AnyArray | None]]:
+        """As `masked_blocks`; a block of one value is not read, if its zone says which."""
+        length, read = companions.masked_reader(self)
+        for start, stop in source_of([self], length).cuts():
+            known = self.extremes(start, stop)
+            if known is None or known[0] != known[1]:
+                yield read(start, stop)
+            else:
+                yield np.full(stop - start, known[0], self.dtype_of_rows), self._told(start, stop)
+
+    def _told(self, start: int, stop: int) -> AnyArray | None:
+        """Which rows have a value, as the companion says; None where there is none."""
+        companion = self.validity
+        return None if companion is None else np.asarray(companion.read(start, stop))
 
     def _valued_blocks(self) -> Iterator[Column]:
         """The rows of which the companion says that they have a value, some at a time."""
@@ -740,11 +904,21 @@ class Field(Statistical, Rows):
             There is text for a field of numbers, or there are numbers for one of text.
         """
         wanted = self._wanted(test_elements)
+        ordered = np.sort(wanted, axis=None) if isinstance(wanted, np.ndarray) else None
         found, there = [np.empty(0, np.bool_)], [np.empty(0, np.bool_)]
-        for column, mask in self.masked_blocks():
-            found.append(self._among(column, wanted))
-            known = np.ones(len(column), np.bool_)
-            there.append(known if mask is None or not self.face.sees_missing else mask)
+        length, read = companions.masked_reader(self)
+        for start, stop in source_of([self], length).cuts():
+            known, all_there = self.extremes(start, stop), np.ones(stop - start, np.bool_)
+            decided = (
+                None if known is None or ordered is None else membership.within(ordered, *known)
+            )
+            if decided is None:
+                column, mask = read(start, stop)
+                found.append(self._among(column, wanted))
+            else:  # by the zones of its chunks
+                mask = self._told(start, stop)
+                found.append(all_there & decided)
+            there.append(all_there if mask is None or not self.face.sees_missing else mask)
         result: AnyArray = answers(np.concatenate(found), np.concatenate(there))
         return result
 
@@ -809,6 +983,8 @@ class Field(Statistical, Rows):
         The distinct values in ascending order, without what is missing but for one NaN.
 
         The arguments are those of `numpy.unique`; in the inverse, what is missing is masked.
+        Categories are told by their names, in the order of their codes, and points in time as
+        ``datetime64[us]`` in UTC; in ExeTera's face by their codes, and as seconds.
         """
         wanted: dict[str, Any] = {
             "return_index": return_index,
@@ -816,9 +992,12 @@ class Field(Statistical, Rows):
             "return_counts": return_counts,
         }
         if not any(wanted.values()):
-            return membership.distinct(self._valued_blocks(), self.empty_column())
+            distinct = membership.distinct(self._valued_blocks(), self.empty_column())
+            return distinct_shown(self, distinct) if self.face.chooses_by_item else distinct
         mask = self._there()
         found = np.unique(self.data[:] if mask is None else self.data[mask], **wanted)
+        if self.face.chooses_by_item:
+            found = (distinct_shown(self, found[0]), *found[1:])
         return found if mask is None else of_all_rows(found, mask, return_index, return_inverse)
 
     def _there(self) -> AnyArray | None:
@@ -929,6 +1108,11 @@ class Field(Statistical, Rows):
             self._companion = None
         elif companions.companion_of(self, as_long=False) is not None:
             self.set_companion([np.ones(len(self), np.bool_)])
+        self.mark_codes()
+
+    def leave_table(self, group: Group, companion: Field | None) -> None:
+        """Go on with rows that are no longer those of the table, which has others by this name."""
+        self._group, self._dataframe, self._companion = group, None, companion
 
     def forget_companion(self) -> None:
         """Before all rows are forgotten: do so with the companion that was made for this field."""

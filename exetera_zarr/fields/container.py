@@ -21,6 +21,7 @@ from exetera_zarr.fieldtypes import (
     categorical_attributes,
     fixed_string_attributes,
     indexed_string_attributes,
+    is_field,
     numeric_attributes,
     timestamp_attributes,
 )
@@ -251,20 +252,19 @@ class FieldContainer(OfThisProcess):
         _check_text(name)
         name = normal(name)
         group = self.group
-        if name not in group or not create.is_field_group(group.group(name)):
+        child = group.group(name) if name in group else None
+        if child is None or not create.is_field_group(child):
             raise FieldNotFoundError(
                 f"there is no field {name!r} in {self._phrase()}; there are: "
                 f"{listing(self._field_names())}"
             )
-        child = group.group(name)
         field = self._live.get(child.key)
         if field is None or not stands_for(field.group, child.key):
             field = self._live[child.key] = create.wrap(group=child, **self._field_arguments())
         return field
 
     def _field_names(self) -> Names:
-        group = self.group
-        return Names(name for name in group if create.is_field_group(group.group(name)))
+        return Names(self.group.with_attributes(is_field))
 
     # -- changing
 
@@ -383,6 +383,7 @@ class FieldContainer(OfThisProcess):
         while passing in order:
             passing += "_"
         field = self.create_field(passing, attributes)
+        field.take_over(self._field(name))
         try:
             for column in columns:
                 field.append(column)

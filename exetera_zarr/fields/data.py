@@ -12,6 +12,7 @@ import pyarrow as pa
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError, DataError, ReadOnlyError, RowError, about
 from exetera_zarr.fields.filters import row_numbers
+from exetera_zarr.fields.missing.companions import without
 from exetera_zarr.fields.rows import Rows
 from exetera_zarr.fields.writing.given import in_a_row, split_missing
 from exetera_zarr.texts import visible
@@ -66,7 +67,7 @@ def _one_index(item: Any) -> Any:
     return slice(None) if isinstance(item, EllipsisType) else item
 
 
-def _row(item: Any, length: int, field: Field) -> int | None:
+def one_row(item: Any, length: int, field: Field) -> int | None:
     """The row of a single whole number, counted from the start; None if it is something else."""
     if isinstance(item, (bool, np.bool_)):
         return None
@@ -179,7 +180,7 @@ class RawData(_Data):
     def __getitem__(self, item: Any) -> Any:
         array = self.array()
         item = _one_index(item)
-        row = _row(item, len(array), self._field)
+        row = one_row(item, len(array), self._field)
         if row is not None:
             return array.read(row, row + 1)[0]
         if isinstance(item, slice):
@@ -209,7 +210,9 @@ class RawData(_Data):
         array = self._to_change()
         item = _one_index(item)
         values, mask = self._field.encoded(values)
-        row = _row(item, len(array), self._field)
+        coded = self._field.coded(values.reshape(-1))
+        mask = without(mask, None if coded is None else coded.reshape(values.shape))
+        row = one_row(item, len(array), self._field)
         if row is not None:
             if values.size != 1:
                 raise DataError(f"{values.size} values for one row of {self._field.phrase()}")
@@ -267,7 +270,7 @@ class RawData(_Data):
         if mask is not None:
             self._field.append_masked(values, mask)
             return
-        self._field.extend_companion(len(values))
+        self._field.extend_companion(values)
         array.append(values, given=move_mem)
 
     def write(self, part: Any) -> None:
@@ -383,7 +386,7 @@ class StringData(_Data):
         arrays = self._field.arrays()
         length = self._field.rows_of(arrays)
         item = _one_index(item)
-        row = _row(item, length, self._field)
+        row = one_row(item, length, self._field)
         if row is not None:
             return strings.decode(self._field.read(row, row + 1, arrays))[0]
         return strings.decode(self._read(item, length, arrays))
@@ -435,7 +438,7 @@ class StringData(_Data):
 
     def _append(self, column: Any, mask: AnyArray | None) -> None:
         if mask is None or not self._field.face.sees_missing:
-            self._field.extend_companion(len(column))
+            self._field.extend_companion(column)
             self._field.append(column)
         else:
             self._field.append_masked(blank_missing(column, mask), mask)
@@ -466,7 +469,7 @@ class StringData(_Data):
         elif getattr(part, "indexed", False):
             for column, mask in part.masked_blocks():
                 if mask is None:
-                    self._field.extend_companion(len(column))
+                    self._field.extend_companion(column)
                     self._field.append(column)
                 else:
                     self._field.append_masked(column, mask)

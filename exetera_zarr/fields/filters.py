@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "chosen",
     "filter_mask",
+    "filter_reader",
     "filter_rows",
     "index_rows",
     "refuse_categories",
@@ -84,7 +85,7 @@ def _of_objects(values: Any) -> AnyArray:
 
 def filter_mask(given: Any, length: int, face: Face) -> BoolArray:
     """For which rows a filter is true; parameters and errors are those of `filter_rows`."""
-    return selection.as_mask(_filter(given, length, face)(0, length), length)
+    return selection.as_mask(filter_reader(given, length, face)(0, length), length)
 
 
 def row_numbers(item: Any, length: int) -> AnyArray:
@@ -150,7 +151,7 @@ def filter_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumb
     IndexError, TypeError, ValueError
         The filter has another length, is of strings, or is no field or array.
     """
-    read = _filter(given, length, face)
+    read = filter_reader(given, length, face)
     numbers = work.spill(np.int64)
     for start in range(0, length, _STEP):
         stop = min(start + _STEP, length)
@@ -201,8 +202,8 @@ def refuse_categories(what: str, given: Any) -> None:
         )
 
 
-def _filter(given: Any, length: int, face: Face) -> Callable[[int, int], Any]:
-    """What reads a filter from one row to another."""
+def filter_reader(given: Any, length: int, face: Face) -> Callable[[int, int], Any]:
+    """What reads a filter from one row to another; parameters and errors as of `filter_rows`."""
     size, read = _values("filter", rows_given("filter", given, face))
     if size != length:
         raise RowError(f"the filter has {size} rows, the data has {length}")

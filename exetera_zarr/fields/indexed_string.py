@@ -94,7 +94,8 @@ class IndexedStringField(Text, Field):
         offsets = (offsets if len(index) == 0 else offsets[1:]) + base
         index.append(offsets, given=True)
 
-    def _filler(self, value: Any) -> Self:
+    def filler(self, value: Any) -> Self:
+        """As of the other types."""
         filler = self.memory_like()
         with about(self.phrase):
             filler.append(strings.encode([value]))

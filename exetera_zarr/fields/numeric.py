@@ -33,7 +33,7 @@ class NumericField(Bitwise, Field):
 
     def astype(self, dtype: str, casting: Casting = "unsafe") -> Any:
         """
-        Change the number type of a column of a table.
+        Change the number type of a column of a table; or have numbers in memory in another type.
 
         Parameters
         ----------
@@ -45,12 +45,12 @@ class NumericField(Bitwise, Field):
         Returns
         -------
         NumericField
-            The column, which has the same name and place.
+            The column, which has the same name and place; of a field in memory a new one.
 
         Raises
         ------
         ValueError
-            Not a number type, or the field is no column of a table.
+            Not a number type, or the field is at the top level of a dataset.
         TypeError
             The numbers cannot be cast by that rule.
         """
@@ -62,8 +62,19 @@ class NumericField(Bitwise, Field):
                 f"cannot cast {self.phrase()} from {self.nformat} to {name}: {casting}"
             )
         frame = self.dataframe
+        if frame is None and not self.stored:
+            return self._in_memory_as(name)
         if frame is None:
             raise DataError(f"{self.phrase()} is not a column of a table")
         where, wanted = self.phrase(), np.dtype(name)
         columns = (as_numbers(np.asarray(column), wanted, where) for column in self.blocks())
         return frame.replace_field(str(self.name), numeric_attributes(name), columns)
+
+    def _in_memory_as(self, name: str) -> NumericField:
+        made: NumericField = self.numeric_like(name)
+        for column, mask in self.masked_blocks():
+            values = np.asarray(column)
+            if mask is not None:
+                values = np.where(mask, values, np.zeros((), values.dtype))
+            made.append_masked(as_numbers(values, np.dtype(name), self.phrase()), mask)
+        return made

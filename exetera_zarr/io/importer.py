@@ -8,39 +8,51 @@ was.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import ArgumentTypeError, NameTakenError, SchemaError, listing
-from exetera_zarr.io.csv.files import open_binary
-from exetera_zarr.io.leniency import Teller, teller
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError, NameTakenError, listing
+from exetera_zarr.io.forms import definitions_of, paths_of, read_schema, told_of
+from exetera_zarr.io.leniency import teller
+from exetera_zarr.io.of_fields import beside, without_validity
 from exetera_zarr.io.options import (
     ROWS_PER_WRITE,
     Choice,
     Files,
+    IfExists,
     ImportKeywords,
     ImportOptions,
     ImportSummary,
     PathLike,
     Progress,
     ProgressCallback,
+    Renamed,
     SourceKeywords,
     TableSummary,
     Timestamp,
 )
 from exetera_zarr.io.plan import TablePlan, callers_level, plan_tables
-from exetera_zarr.io.schema.definitions import Definition, Schema
-from exetera_zarr.io.schema.load import load_schema
 from exetera_zarr.io.tables import import_table
+from exetera_zarr.io.typed_files import TypedPlan, csv_of, import_typed
+from exetera_zarr.io.unasked import (
+    import_proposed,
+    keep_habits,
+    proposed_for,
+    schema_for,
+    without_schema,
+)
 from exetera_zarr.settings import settings_of
+from exetera_zarr.tables.rows.appending import append
+from exetera_zarr.tables.rows.creating import replacing
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from exetera_zarr.io.schema.definitions import Schema
     from exetera_zarr.tables.dataframe import DataFrame
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.session import Session
@@ -61,39 +73,50 @@ def import_csv(
     dataset: Dataset,
     table: str,
     csv: PathLike | Sequence[PathLike],
-    schema: Any,
+    schema: Any = None,
     *,
+    columns: Collection[str] | None = None,
     include: Collection[str] | None = None,
     exclude: Collection[str] | None = None,
     **options: Unpack[ImportKeywords],
 ) -> DataFrame:
-    """
-    Import CSV files as a new table.
+    r"""
+    Import CSV files as a table.
 
     Parameters
     ----------
     dataset
         Where to; it is not committed here.
     table
-        Name of the new table.
+        Name of the table.
     csv
-        Path or URL of the file, or several of them, of which the rows follow each other: UTF-8, a
-        header, commas, ``"`` as quote. A name that ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``
+        Path or URL of the file, or several of them, of which the rows follow each other: with a
+        header, and UTF-8, commas and ``"`` as quote unless options or the schema say otherwise. A
+        name that ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``
         is decompressed, and one with ``*``, ``?`` or ``[]`` stands for all files that it fits, in
         the order of their names.
     schema
-        ``{column: definition}``, or a schema (its path, URL, open file, or what `load_schema`
-        gives), of which the table of this name counts, or else its only one.
-    include, exclude
-        Columns to import, or not to.
+        ``{column: definition}``, or a schema (its path, URL, open file, JSON as text or as Python
+        has it, a `Proposal`, or what `load_schema` gives), of which the table of this name counts,
+        or else its only one. Without it one is proposed from the files, which is told on stderr, as
+        are its notes; columns that go to a table that is there are read as what its fields hold.
+    columns, include
+        Columns to import, by their names in the file; two names of one option.
+    exclude
+        Columns not to import.
     options
-        See `ImportOptions`. The dataset is open already, so `storage_options` and `source_options`
-        are both for the source files (CSV, schema and rejects).
+        How the files are written (``sep``, ``encoding``, ``decimal``, ``thousands``,
+        ``date_format``, ``dayfirst``, ``na_values``, ``quotechar``, ``comment``, ``skiprows``),
+        ``rename={name in the file: name of the field}``, ``mode="error"``, ``"replace"`` or
+        ``"append"``, and more: see `ImportOptions`. The dataset is open already, so
+        `storage_options` and `source_options` are both for the source files (CSV, schema and
+        rejects).
 
     Returns
     -------
     DataFrame
-        The new table. It also has the fields ``j_valid_from`` and ``j_valid_to``.
+        The table. A new one also has the fields ``j_valid_from`` and ``j_valid_to``, if a schema or
+        a `timestamp` is given, or ``validity=True``.
 
     Raises
     ------
@@ -102,23 +125,45 @@ def import_csv(
     SchemaError
         The schema is wrong, or does not fit the header.
     NameTakenError
-        The dataset has a table of that name.
+        The dataset has a table of that name, and `mode` is ``"error"``.
 
     Warns
     -----
     UserWarning
         Rows were left out, or the file has columns that the schema does not know.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from exetera_zarr import Session, import_csv
+    >>> with Session() as s, tempfile.TemporaryDirectory() as folder:
+    ...     file = os.path.join(folder, "patients.csv")
+    ...     with open(file, "w") as out:
+    ...         _ = out.write("Name;Gewicht;Geburt\nJan;81,5;31.12.1980\nUte;;1.2.1975\n")
+    ...     ds = s.open_dataset("memory://import_csv.zarr", "w", "study")
+    ...     patients = import_csv(ds, "patients", file, rename={"Gewicht": "weight"})
+    ...     patients["weight"].mean(), patients["weight"].isna().data[:].tolist()
+    (81.5, [False, True])
     """
-    if isinstance(include, str) or isinstance(exclude, str):
-        raise ArgumentTypeError("include and exclude are lists of column names, not one text")
+    if any(isinstance(choice, str) for choice in (columns, include, exclude)):
+        raise ArgumentTypeError(
+            "columns, include and exclude are lists of column names, not one text"
+        )
+    if columns is not None and include is not None:
+        raise ArgumentError("columns= and include= are one option: give one of them")
+    include = include if columns is None else columns
     settings = ImportOptions(
         include=None if include is None else {table: include},
         exclude=None if exclude is None else {table: exclude},
         **options,
     )
-    tell = teller(dataset.settings)
-    definitions = {table: definitions_of(schema, table, settings.for_sources, tell)}
-    summary = _import_into(dataset, definitions, {table: csv}, settings, paths_of(schema))
+    if schema is None:
+        summary = import_proposed(dataset, {table: csv}, settings, _import_into)
+    else:
+        tell = teller(dataset.settings)
+        definitions = {table: definitions_of(schema, table, settings.for_sources, tell)}
+        told = told_of(schema, settings.for_sources)
+        summary = _import_into(dataset, definitions, {table: csv}, settings, paths_of(schema), told)
     if rejected := summary.rejected:
         place = summary[table].rejects
         warnings.warn(
@@ -143,6 +188,9 @@ def import_with_schema(
     exclude: Choice | None = None,
     timestamp: Timestamp = None,
     chunk_row_size: int = ROWS_PER_WRITE,
+    *,
+    mode: IfExists = "error",
+    rename: Renamed | None = None,
     **options: Unpack[SourceKeywords],
 ) -> ImportSummary:
     """
@@ -157,12 +205,13 @@ def import_with_schema(
     dataset_alias
         The name that it is open under.
     schema_file
-        Path, URL or open file of the JSON schema.
+        Path, URL or open file of the JSON schema, or another form of it that `import_csv` takes.
+        None for one that is proposed.
     files
         ``{table: path or URL, or a list of them}``; see `import_csv`.
     overwrite
         Whether the dataset is replaced; otherwise tables are added to it.
-    include, exclude, timestamp, chunk_row_size, options
+    include, exclude, timestamp, chunk_row_size, mode, rename, options
         See `ImportOptions`: `storage_options` open the dataset, and the source files as well unless
         `source_options` do.
 
@@ -183,10 +232,20 @@ def import_with_schema(
         exclude=exclude,
         timestamp=timestamp,
         chunk_row_size=chunk_row_size,
+        mode=mode,
+        rename=rename,
         **options,
     )
     tell = teller(settings_of(session))
-    schema = read_schema(schema_file, settings.for_sources, tell)
+    if schema_file is None:
+        settings = without_schema(settings)
+    without_types = csv_of(files, settings) if schema_file is None else {}
+    proposal = proposed_for(without_types, settings) if without_types else None
+    schema = (
+        {}
+        if proposal is None and schema_file is None
+        else read_schema(proposal or schema_file, settings.for_sources, tell)
+    )
     with ExitStack() as stack:
         plans = plan_tables(stack, schema, files, settings, paths_of(schema_file), tell)
         dataset = session.open_dataset(
@@ -197,7 +256,14 @@ def import_with_schema(
         )
         complete = False
         try:
-            summary = _import_plans(dataset, plans, settings)
+            if proposal is not None and mode == "append":
+                schema = schema_for(dataset, proposal, settings)
+                plans = plan_tables(stack, schema, files, settings, (), tell)
+            told = told_of(schema_file, settings.for_sources)
+            there = set(dataset)
+            summary = _import_plans(dataset, plans, settings, told)
+            if proposal is not None:
+                keep_habits(dataset, proposal, settings, there)
             complete = True
             dataset.commit()
         except BaseException:
@@ -215,7 +281,7 @@ def import_with_schema(
 
 def import_tables(
     dataset: Dataset,
-    schema: Schema,
+    schema: Any,
     files: Files,
     *,
     include: Choice | None = None,
@@ -230,7 +296,8 @@ def import_tables(
     dataset
         Where to; it is not committed here, but by `commit_each_table`.
     schema
-        ``{table: {column: definition}}``.
+        ``{table: {column: definition}}``, or another form of schema that `import_csv` takes; None
+        for one that is proposed.
     files
         ``{table: path or URL, or a list of them}``; see `import_csv`.
     include, exclude
@@ -249,7 +316,10 @@ def import_tables(
         As in `import_csv`. The dataset is as it was.
     """
     settings = ImportOptions(include=include, exclude=exclude, **options)
-    return _import_into(dataset, schema, files, settings)
+    if schema is None:
+        return import_proposed(dataset, files, settings, _import_into)
+    known = read_schema(schema, settings.for_sources, teller(dataset.settings))
+    return _import_into(dataset, known, files, settings)
 
 
 def _import_into(
@@ -258,75 +328,87 @@ def _import_into(
     files: Files,
     options: ImportOptions,
     kept: Collection[str] = (),
+    told: Mapping[str, Any] | None = None,
 ) -> ImportSummary:
     with ExitStack() as stack:
         plans = plan_tables(stack, schema, files, options, kept, teller(dataset.settings))
-        summary = _import_plans(dataset, plans, options)
+        summary = _import_plans(dataset, plans, options, told)
         _save_rejects(plans, options)
     return summary
 
 
-def paths_of(schema: object) -> list[str]:
-    """Return where a schema was read from, if it has a place."""
-    place = schema if isinstance(schema, str | os.PathLike) else getattr(schema, "name", None)
-    return [os.fspath(place)] if isinstance(place, str | os.PathLike) else []
-
-
-def _save_rejects(plans: Sequence[TablePlan], options: ImportOptions) -> None:
+def _save_rejects(plans: Sequence[TablePlan | TypedPlan], options: ImportOptions) -> None:
     if options.commit_each_table:
         return  # each with its table
     for plan in plans:
         plan.save_rejects()
 
 
-def read_schema(
-    source: Any, source_options: Mapping[str, Any] | None = None, tell: Teller | None = None
-) -> Schema:
-    """Read a schema as `load_schema` does, from a URL as well."""
-    if isinstance(source, str | os.PathLike) and "://" in os.fspath(source):
-        file, _ = open_binary(source, source_options)
-        with file:
-            return load_schema(file, tell=tell)
-    return load_schema(source, tell=tell)
-
-
-def definitions_of(
-    schema: Any,
-    table: str,
-    source_options: Mapping[str, Any] | None = None,
-    tell: Teller | None = None,
-) -> dict[str, Definition]:
-    """Return the definitions of one table, from any form of schema."""
-    if not isinstance(schema, Mapping):
-        schema = read_schema(schema, source_options, tell)
-    elif all(isinstance(value, Definition) for value in schema.values()):
-        return dict(schema)
-    elif not all(isinstance(value, Mapping) for value in schema.values()):
-        raise ArgumentTypeError("a schema maps columns to definitions, or tables to such mappings")
-    if table in schema or len(schema) != 1:
-        found = schema.get(table)
-    else:
-        (found,) = schema.values()
-    if found is None:
-        raise SchemaError(f"the schema has no table {table!r}; it has {listing(schema)}")
-    return dict(found)
-
-
 def _import_plans(
-    dataset: Dataset, plans: Sequence[TablePlan], options: ImportOptions
+    dataset: Dataset,
+    plans: Sequence[TablePlan | TypedPlan],
+    options: ImportOptions,
+    schema: Mapping[str, Any] | None = None,
 ) -> ImportSummary:
-    if taken := [plan.table for plan in plans if plan.table in dataset]:
+    if options.mode == "error" and (
+        taken := [plan.table for plan in plans if plan.table in dataset]
+    ):
         raise NameTakenError(
-            f"{dataset.name} already has table {listing(taken)}; an import makes new tables"
+            f"{dataset.name} already has table {listing(taken)}; an import makes new tables, "
+            "unless mode='replace' or mode='append' says otherwise"
         )
     since = options.valid_from
     done: dict[str, TableSummary] = {}
     with nullcontext() if options.commit_each_table else dataset.transaction():
         for plan in plans:
             with dataset.transaction():
-                table = dataset.create_dataframe(plan.table)
-                done[plan.table] = import_table(table, plan, since, options)
+                done[plan.table] = _import_plan(dataset, plan, since, options, schema)
             if options.commit_each_table:
                 dataset.commit()
                 plan.save_rejects()
     return ImportSummary(done)
+
+
+def _import_plan(
+    dataset: Dataset,
+    plan: TablePlan | TypedPlan,
+    since: float,
+    options: ImportOptions,
+    schema: Mapping[str, Any] | None,
+) -> TableSummary:
+    verb = "import"
+    if options.mode == "append" and plan.table in dataset:
+        table, verb = dataset.get_dataframe(plan.table), "append"
+        summary = (
+            import_typed(table, plan, since, options)
+            if isinstance(plan, TypedPlan)
+            else _append_plan(table, plan, since, options)
+        )
+    else:
+        with replacing(dataset, plan.table) as table:
+            summary = (
+                import_typed(table, plan, since, options)
+                if isinstance(plan, TypedPlan)
+                else import_table(table, plan, since, options)
+            )
+    table.note(
+        verb,
+        files=[dict(file) for file in summary.files],
+        rows=summary.rows,
+        rejected=summary.rejected,
+        **({"schema": dict(schema)} if schema else {}),
+    )
+    return summary
+
+
+def _append_plan(
+    table: DataFrame, plan: TablePlan, since: float, options: ImportOptions
+) -> TableSummary:
+    """Import CSV files beside a table, and append the rows to it."""
+    with beside(table) as scratch:
+        rows = scratch.create_dataframe(plan.table)
+        # Those that the table has are wanted, and the others are taken away again.
+        summary = import_table(rows, plan, since, replace(options, validity=True))
+        without_validity(rows, table)
+        append(table, rows)
+    return summary

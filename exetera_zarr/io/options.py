@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from exetera_zarr.errors import ArgumentError
 from exetera_zarr.io.csv.text import BLOCK_BYTES
+from exetera_zarr.io.schema.formats import CsvFormat
 from exetera_zarr.moments import moment
 from exetera_zarr.texts import visible
 
 __all__ = [
     "Choice",
     "Files",
+    "FormatKeywords",
+    "IfExists",
     "ImportKeywords",
     "ImportOptions",
     "ImportSummary",
     "PathLike",
     "Progress",
     "ProgressCallback",
+    "Renamed",
     "SourceKeywords",
     "TableSummary",
     "Timestamp",
@@ -32,6 +36,9 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Files: TypeAlias = Mapping[str, PathLike | Sequence[PathLike]]
 Choice: TypeAlias = Mapping[str, Collection[str]]
 Missing: TypeAlias = Literal["error", "skip"]
+IfExists: TypeAlias = Literal["error", "replace", "append"]
+NaValues: TypeAlias = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+Renamed: TypeAlias = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 OnError: TypeAlias = Literal["raise", "skip"]
 Timestamp: TypeAlias = str | float | datetime | None
 ProgressCallback: TypeAlias = "Callable[[Progress], None]"
@@ -82,6 +89,9 @@ class TableSummary:
         Bytes that were read, compressed ones as they are stored.
     rejects
         Path or URL of the file with the rows that were left out; none if there is no such file.
+    files
+        What was read: of each file ``name``, ``bytes`` and, as far as it was read to its end,
+        ``sha256``.
     """
 
     rows: int
@@ -89,6 +99,7 @@ class TableSummary:
     seconds: float
     bytes: int
     rejects: str | None = None
+    files: tuple[Mapping[str, Any], ...] = ()
 
 
 class ImportSummary(Mapping[str, TableSummary]):
@@ -132,7 +143,22 @@ class ImportSummary(Mapping[str, TableSummary]):
         return sum(found.rejected for found in self.values())
 
 
-class SourceKeywords(TypedDict, total=False):
+class FormatKeywords(TypedDict, total=False):
+    """How CSV files are written; `CsvFormat` says what these do."""
+
+    sep: str | None
+    encoding: str | None
+    quotechar: str | None
+    comment: str | None
+    skiprows: int | None
+    decimal: str | None
+    thousands: str | None
+    date_format: str | Mapping[str, str] | None
+    dayfirst: bool | None
+    na_values: NaValues | None
+
+
+class SourceKeywords(FormatKeywords, total=False):
     """The keyword arguments that every import function takes; `ImportOptions` says what they do."""
 
     missing: Missing
@@ -146,9 +172,12 @@ class SourceKeywords(TypedDict, total=False):
 
 
 class ImportKeywords(SourceKeywords, total=False):
-    """Those, and two that are positional in ExeTera's own function."""
+    """Those, and some that are positional in ExeTera's own function, or that it has not."""
 
+    mode: IfExists
+    rename: Renamed | None
     timestamp: Timestamp
+    validity: bool | None
     chunk_row_size: int
 
 
@@ -164,6 +193,21 @@ class ImportOptions:
     timestamp
         Stored in ``j_valid_from``: text, a datetime or POSIX seconds, UTC unless it says else. Now,
         if not given.
+    validity
+        Whether new tables have the fields ``j_valid_from`` and ``j_valid_to``, from which a journal
+        is made. By default they do where a schema or a `timestamp` is given, as in ExeTera.
+    mode
+        What to do if there is a table of that name: ``"error"``; ``"replace"`` it, which leaves it
+        as it was if the import fails; or ``"append"`` the rows to it, by the names of columns, of
+        which each value has to fit its field exactly.
+    rename
+        ``{name in the file: name of the field}``, or several of these by table. In the schema such
+        a column may go by either name.
+    sep, encoding, quotechar, comment, skiprows
+        How the text of the files is written, where that is not as the schema says: see `CsvFormat`
+        and docs/importing.md.
+    decimal, thousands, date_format, dayfirst, na_values
+        How their cells are written, likewise.
     missing
         ``"error"``, or ``"skip"`` to leave out columns of the schema that no file of the table has.
     on_error
@@ -200,6 +244,19 @@ class ImportOptions:
     include: Choice | None = None
     exclude: Choice | None = None
     timestamp: Timestamp = None
+    validity: bool | None = None
+    mode: IfExists = "error"
+    rename: Renamed | None = None
+    sep: str | None = None
+    encoding: str | None = None
+    quotechar: str | None = None
+    comment: str | None = None
+    skiprows: int | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    date_format: str | Mapping[str, str] | None = None
+    dayfirst: bool | None = None
+    na_values: NaValues | None = None
     missing: Missing = "error"
     on_error: OnError = "raise"
     rejects: PathLike | None = None
@@ -217,12 +274,30 @@ class ImportOptions:
             if value not in get_args(allowed):
                 first, second = get_args(allowed)
                 raise ArgumentError(f"{name}={value!r} is neither {first!r} nor {second!r}")
+        if self.mode not in get_args(IfExists):
+            raise ArgumentError(f"mode is 'error', 'replace' or 'append', not {self.mode!r}")
+        self.format  # noqa: B018 - making it is the check
         for name in ("chunk_row_size", "block_bytes"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.rejects is not None and self.on_error != "skip":
             raise ArgumentError("rejects= is where skipped rows go: it needs on_error='skip'")
         self.valid_from  # noqa: B018 - computing it is the check
+
+    @property
+    def format(self) -> CsvFormat:
+        """How the files are written, as far as it is said here."""
+        names = FormatKeywords.__annotations__
+        return CsvFormat(**{name: getattr(self, name) for name in names})
+
+    def format_of(self, table: str, schema: Mapping[str, Any]) -> CsvFormat:
+        """How the files of a table are written: what is said here comes before the schema."""
+        said = getattr(schema, "csv", None)
+        found = self.format.over(said) if isinstance(said, CsvFormat) else self.format
+        names: Any = self.rename or {}
+        if any(isinstance(value, Mapping) for value in names.values()):
+            names = names.get(table)
+        return replace(found, rename=names) if names else found
 
     @property
     def skips(self) -> bool:
@@ -238,6 +313,11 @@ class ImportOptions:
     def for_dataset(self) -> Mapping[str, Any] | None:
         """The options for the dataset."""
         return self.storage_options
+
+    @property
+    def has_validity(self) -> bool:
+        """Whether imported tables have ``j_valid_from`` and ``j_valid_to``."""
+        return self.validity is not False
 
     @property
     def valid_from(self) -> float:

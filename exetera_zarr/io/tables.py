@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from exetera_zarr.fields.missing.companions import COMPANION
+from exetera_zarr.fields.progress import Tick, watched
 from exetera_zarr.io.csv.pipeline import converted_blocks
 from exetera_zarr.io.leniency import teller
 from exetera_zarr.io.options import Progress, TableSummary
@@ -18,10 +20,11 @@ from exetera_zarr.io.schema.definitions import Column
 from exetera_zarr.journal.snapshots import END
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exetera_zarr.io.csv.convert import Produced
     from exetera_zarr.io.csv.pipeline import Converted
+    from exetera_zarr.io.csv.text import CsvText
     from exetera_zarr.io.options import ImportOptions
     from exetera_zarr.io.plan import CsvInput, Source, TablePlan
     from exetera_zarr.tables.dataframe import DataFrame
@@ -63,11 +66,13 @@ def import_table(
     CsvError
         A record does not fit, and is not to be skipped.
     """
-    work = _TableImport(table, plan, since, options, most_rows)
-    for file, sources in plan.inputs:
-        if not work.is_full:
-            work.read(file, sources)
-    return work.finish()
+    watch = watched(table.dataset.settings, f"import {plan.table}", plan.size, "B")
+    with nullcontext(lambda _: None) if options.progress is not None else watch as tick:
+        work = _TableImport(table, plan, since, options, most_rows, tick)
+        for file, sources in plan.inputs:
+            if not work.is_full:
+                work.read(file, sources)
+        return work.finish()
 
 
 class _TableImport:
@@ -80,17 +85,24 @@ class _TableImport:
         since: float,
         options: ImportOptions,
         most_rows: int | None,
+        tick: Tick,
     ) -> None:
-        self._plan = plan
+        self._plan, self._tick, self._ticked = plan, tick, 0
         self._tell_passed = teller(table.dataset.settings)
         self._since = since
         self._options = options
         self._left = most_rows
-        self._fields = [
-            create_field(table, column) for column in (*plan.columns, VALID_FROM, VALID_TO)
-        ]
+        validity = (VALID_FROM, VALID_TO) if options.has_validity else ()
+        self._fields = [create_field(table, column) for column in (*plan.columns, *validity)]
+        self._definitions = plan.definitions
+        if plan.described is not None:
+            plan.described.describe(table)
+        for field in self._fields:
+            if (definition := self._definitions.get(field.name)) is not None:
+                definition.describe(field)
         self._size = plan.size
         self._waiting: list[Converted] = []
+        self._files: list[dict[str, Any]] = []
         self._rows = self._rejected = self._bytes = 0
         self._started = time.perf_counter()
 
@@ -108,7 +120,7 @@ class _TableImport:
         with closing(opened), closing(converted) as blocks:
             for whole in blocks:
                 block = whole if self._left is None else whole.until(self._left)
-                self._reject(block, source, rows, lines)
+                self._reject(block, source, rows, partial(_line, text, lines))
                 self._accept(block)
                 if self._tell_passed is not None:
                     for (name, what), count in block.passed.items():
@@ -121,6 +133,7 @@ class _TableImport:
                     if self.is_full:
                         break
             self._bytes += opened.position
+            self._files.append(opened.told())
 
     def finish(self) -> TableSummary:
         """Complete the fields."""
@@ -128,14 +141,20 @@ class _TableImport:
         for field, column in zip(self._fields, self._plan.columns, strict=False):
             field.data.complete()
             link_companion(field, column)
+        for field in self._fields:
+            if (definition := self._definitions.get(field.name)) is not None:
+                definition.mark(field)
         rejects = self._plan.rejects
         seconds = time.perf_counter() - self._started
         place = None if rejects is None else rejects.place
-        return TableSummary(self._rows, self._rejected, seconds, self._bytes, place)
+        files = tuple(self._files)
+        return TableSummary(self._rows, self._rejected, seconds, self._bytes, place, files)
 
-    def _reject(self, block: Converted, source: CsvInput, rows: int, lines: int) -> None:
+    def _reject(
+        self, block: Converted, source: CsvInput, rows: int, line: Callable[[int], int]
+    ) -> None:
         for record in block.bad:
-            error = record.error(source.name, rows, lines)
+            error = record.error(source.name, rows, line(record.line))
             if not self._options.skips:
                 raise error
             if self._plan.rejects is not None:
@@ -156,14 +175,18 @@ class _TableImport:
         if not blocks:
             return
         rows = sum(block.rows for block in blocks)
-        validity = [np.full(rows, value) for value in (self._since, END)]
         step = self._options.chunk_row_size
-        parts = zip(*(block.arrays for block in blocks), strict=True)
-        for field, values in zip(self._fields, (*map(_joined, parts), *validity), strict=True):
+        arrays = [_joined(part) for part in zip(*(block.arrays for block in blocks), strict=True)]
+        if self._options.has_validity:
+            arrays += [np.full(rows, value) for value in (self._since, END)]
+        for field, values in zip(self._fields, arrays, strict=True):
             for start in range(0, rows, step):
                 append(field, values[start : start + step])
 
     def _tell(self, position: int) -> None:
+        read = self._bytes + position
+        self._tick(read - self._ticked)
+        self._ticked = read
         if self._options.progress is not None:
             self._options.progress(
                 Progress(
@@ -174,6 +197,10 @@ class _TableImport:
                     self._rejected,
                 )
             )
+
+
+def _line(text: CsvText, before: int, lines: int) -> int:
+    return text.line(before + lines)
 
 
 def _joined(parts: Sequence[Produced]) -> Produced:
@@ -216,5 +243,5 @@ def append(field: Any, values: Produced) -> None:
         # It has no flag of its own. Who reads what is stored sees the schema's invalid_value.
         field.append_masked(values.data, ~np.ma.getmaskarray(values), blank=False)
     else:
-        field.extend_companion(len(values))
+        field.extend_companion(values)
         field.append(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +26,10 @@ from exetera_zarr.journal.snapshots import (
     VALID_FROM,
     VALID_TO,
     Tolerances,
-    beginnings,
+    begun_by,
     check_validity,
     compared_names,
+    ended_by,
     ends,
     journalled_names,
     moment_in_order,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.workspace import Spill, Workspace
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.numeric import NumericField
@@ -113,6 +115,7 @@ def journal(
     since = moment_in_order(table, snapshot, keys, valid_from)
     rows = table.length()
     with workspace(table.dataset.settings) as work, table.atomic():
+        table.group.rely_on_rows()
         before = set(table.keys())
         incoming = {name: _incoming(table, snapshot, name, rows) for name in names}
         _with_validity(table)
@@ -145,8 +148,8 @@ def valid_at(table: DataFrame, moment: str | float | datetime) -> NumericField:
     check_validity(table)
     table.length([VALID_FROM, VALID_TO])
     # Both are cut into the same blocks: they are of one type, and of one table.
-    for since, until in zip(beginnings(table), ends(table), strict=True):
-        result.append((since <= seconds) & (seconds < until))
+    for begun, ended in zip(begun_by(table, seconds), ended_by(table, seconds), strict=True):
+        result.append(begun & ~ended)
     return result
 
 
@@ -172,8 +175,8 @@ class _Run:
         table = self._table
         # A key that may be missing is also compared by whether it is.
         told = _telling(table, keys)
-        old = [blank_source(table[key]) for key in [*keys, *told]]
-        new = [self._theirs(key) for key in [*keys, *told]]
+        old = [blank_source(table[key], codes=False) for key in [*keys, *told]]
+        new = [self._theirs(key, codes=False) for key in [*keys, *told]]
         version = source_of([table[VALID_FROM]])
         try:
             return comparison.match(old, new, version, self._open_rows(), self._work)
@@ -186,13 +189,13 @@ class _Run:
                 f"{frame.name if frame is not None else ''!r}; a key stands for one row"
             ) from error
 
-    def _theirs(self, name: str) -> Source:
+    def _theirs(self, name: str, *, codes: bool = True) -> Source:
         """What the snapshot has for a field of the journal, which it may lack."""
-        owner = self._incoming.get(self._owners.get(name, ""))
-        if owner is not None:  # the snapshot may say in another way what is missing of it
-            return _presence(owner.field)
+        owner = self._owners.get(name, "")
+        if owner in self._incoming:  # the snapshot may say in another way what is missing of it
+            return _presence(self._incoming[owner], self._table[owner])
         if (theirs := self._incoming.get(name)) is not None:
-            return theirs.source()
+            return theirs.source(codes=codes)
         return _nothing(self._table[name], self._rows)
 
     def _open_rows(self) -> RowNumbers | None:
@@ -321,9 +324,10 @@ def _with_companion(table: DataFrame, theirs: Field, rows: int, *, is_new: bool)
     field: Field = table[name]
     if field.own_companion() is not None:
         return
-    if is_new and rows:
+    of_nan = holds_nan(field.empty_column()) and not field.missing_codes
+    if is_new and rows and (of_nan or not holds_nan(field.empty_column())):
         _tell_missing(table, [name], rows, np.zeros)
-    elif theirs.validity is not None:
+    elif theirs.validity is not None or field.missing_codes:
         made = add_companion(field, like=theirs.validity)
         for start in range(0, rows, _STEP):
             made.append(np.ones(min(_STEP, rows - start), np.bool_))
@@ -369,15 +373,25 @@ def _nothing(field: Field, rows: int) -> Source:
     )
 
 
-def _presence(field: Field) -> Source:
-    """Which rows of a field have a value."""
-    if field.validity is not None:
-        return source_of([field.validity])
-    return Source(
-        len(field),
+def _presence(theirs: Incoming, ours: Field) -> Source:
+    """Which rows of the snapshot have a value in the journal, which may have codes for none."""
+    told = Source(
+        len(theirs.field),
         [np.zeros(0, np.bool_)],
         lambda start, stop: [np.ones(stop - start, np.bool_)],
     )
+    if theirs.field.validity is not None:
+        told = source_of([theirs.field.validity])
+    if not ours.missing_codes:
+        return told
+    values = theirs.source()
+
+    def read(start: int, stop: int) -> list[Column]:
+        (mask,) = told.read(start, stop)
+        coded = ours.coded(theirs.stored(values.read(start, stop)[0]))
+        return [mask if coded is None else np.asarray(mask) & ~coded]
+
+    return replace(told, read=read)
 
 
 def _one(field: Field, row: int) -> str:

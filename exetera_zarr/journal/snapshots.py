@@ -10,7 +10,8 @@ import numpy as np
 
 from exetera_zarr.engine.changes import Tolerance
 from exetera_zarr.errors import DataError, FieldNotFoundError, listing
-from exetera_zarr.fields.missing.companions import in_place_of_missing
+from exetera_zarr.fields.missing.companions import in_place_of_missing, masked_reader
+from exetera_zarr.fields.sources import source_of
 from exetera_zarr.moments import SECONDS_PER_DAY, moment, moment_text
 from exetera_zarr.tables.dataframe import DataFrame
 
@@ -26,8 +27,10 @@ __all__ = [
     "VALID_TO",
     "Tolerances",
     "beginnings",
+    "begun_by",
     "check_validity",
     "compared_names",
+    "ended_by",
     "ends",
     "journalled_names",
     "moment_in_order",
@@ -174,7 +177,7 @@ def only_moment(snapshot: DataFrame) -> float:
             why = f"its {VALID_FROM} has several" if moments else "it has no rows"
     raise DataError(
         f"the snapshot {snapshot.name!r} does not say of what moment it is, as {why}: give "
-        "valid_from"
+        "valid_from (--timestamp of the command), or import it with a timestamp"
     )
 
 
@@ -197,12 +200,7 @@ def beginnings(table: DataFrame) -> Iterator[AnyArray]:
     """
     start = 0
     for block in _with_nan(table[VALID_FROM]):
-        missing = np.isnan(block)
-        if missing.any():
-            raise DataError(
-                f"row {start + int(np.argmax(missing))} of the journal {table.name!r} does not say "
-                f"from when it is valid: its {VALID_FROM} is missing; write a moment there"
-            )
+        _check_beginnings(table, start, block)
         yield block
         start += len(block)
 
@@ -211,6 +209,57 @@ def ends(table: DataFrame) -> Iterator[AnyArray]:
     """Until when each row of a journal is valid, some at a time; one that has no end is open."""
     for block in _with_nan(table[VALID_TO]):
         yield np.where(np.isnan(block), END, block)
+
+
+def begun_by(table: DataFrame, moment: float) -> Iterator[AnyArray]:
+    """
+    Which rows of a journal are valid from a moment on or from an earlier one, some at a time.
+
+    What the zones of a chunk decide is not read.
+
+    Raises
+    ------
+    DataError
+        As of `beginnings`.
+    """
+    for start, block in _until(table[VALID_FROM], moment):
+        if block.dtype != np.bool_:
+            _check_beginnings(table, start, block)
+            block = block <= moment  # noqa: PLW2901
+        yield block
+
+
+def ended_by(table: DataFrame, moment: float) -> Iterator[AnyArray]:
+    """Which rows of a journal have ended at a moment or before it, some at a time."""
+    for _, block in _until(table[VALID_TO], moment):
+        if block.dtype != np.bool_:
+            block = np.where(np.isnan(block), END, block) <= moment  # noqa: PLW2901
+        yield block
+
+
+def _until(field: Field, moment: float) -> Iterator[tuple[int, AnyArray]]:
+    """
+    Moments, some at a time, with NaN where one is missing; each time with the number of the first.
+
+    Where zones tell that all of them, or none, are up to one moment, it is that: an array of bool.
+    """
+    companion = field.validity
+    length, read = masked_reader(field)
+    for start, stop in source_of([field], length).cuts():
+        known = None if companion is not None else field.extremes(start, stop)
+        if known is not None and (known[1] <= moment or known[0] > moment):
+            yield start, np.full(stop - start, known[1] <= moment)
+        else:
+            yield start, np.asarray(in_place_of_missing(*read(start, stop)))
+
+
+def _check_beginnings(table: DataFrame, start: int, block: AnyArray) -> None:
+    missing = np.isnan(block)
+    if missing.any():
+        raise DataError(
+            f"row {start + int(np.argmax(missing))} of the journal {table.name!r} does not say "
+            f"from when it is valid: its {VALID_FROM} is missing; write a moment there"
+        )
 
 
 def _with_nan(field: Field) -> Iterator[AnyArray]:

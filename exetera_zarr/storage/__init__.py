@@ -10,7 +10,16 @@ from exetera_zarr.storage.concurrency import together
 from exetera_zarr.storage.hdf5.foreign import adopted
 from exetera_zarr.storage.memory import MemoryGroup
 from exetera_zarr.storage.options import Durability, Mode, OpenOptions
-from exetera_zarr.storage.registry import open_storage, shown
+from exetera_zarr.storage.provenance import (
+    About,
+    Operation,
+    Tag,
+    checked_text,
+    default_author,
+    present,
+    way_of,
+)
+from exetera_zarr.storage.registry import open_address, open_scratch, open_storage, shown
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.remote.files import (
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "About",
     "Array",
     "Capability",
     "Commit",
@@ -30,16 +40,24 @@ __all__ = [
     "MemoryGroup",
     "Mode",
     "OpenOptions",
+    "Operation",
     "Storage",
+    "Tag",
     "adopted",
+    "checked_text",
     "create_file",
+    "default_author",
     "file_exists",
     "list_files",
+    "open_address",
     "open_at_random",
     "open_file",
+    "open_scratch",
     "open_storage",
+    "present",
     "shown",
     "together",
+    "way_of",
 ]
 
 # Retries of requests come with a library that most scripts do not need.

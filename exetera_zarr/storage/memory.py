@@ -196,7 +196,11 @@ class MemoryGroup(Group):
         return self._attributes
 
     def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self._attributes.update(attributes)
+        for name, value in attributes.items():
+            if value is None:
+                self._attributes.pop(name, None)
+            else:
+                self._attributes[name] = value
 
     def keys(self) -> Sequence[str]:
         return list(self._groups)

@@ -47,6 +47,8 @@ def check(name: str) -> str:
     """
     if name in ("", ".", ".."):
         raise DataError(f"{name!r} cannot be the name of a table or field")
+    if name.isascii() and "\0" not in name:  # as nearly all are, and nothing else to look at
+        return name
     normal = unicodedata.normalize("NFC", name)
     for position, letter in enumerate(normal):
         if letter == "\0" or unicodedata.category(letter) == "Cs":

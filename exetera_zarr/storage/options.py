@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from exetera_zarr.errors import ArgumentError
+from exetera_zarr.storage.provenance import NOTHING_SAID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from exetera_zarr.storage.base import VersionLike
+    from exetera_zarr.storage.provenance import About
 
 __all__ = ["Durability", "Mode", "OpenOptions"]
 
@@ -32,7 +36,8 @@ class OpenOptions:
     single_writer
         No other process writes: needed where create-if-absent is not known to be atomic.
     version
-        An older version, for reading; the newest one if not given. HDF5 files have none.
+        An older version, for reading, by number, tag or moment; the newest one if not given. HDF5
+        files have none.
     external
         Whether what leads out of an HDF5 file is followed.
     cache
@@ -45,12 +50,13 @@ class OpenOptions:
         Bytes of changed blocks kept in memory.
     spill_dir
         Where changed blocks beyond that go, and old values that a rollback may want back.
-
     shared_reads
         Whether mode ``r`` shows what this process has not committed of the place, too, as in
         ExeTera, where a file is open once in a process. If not, it shows what is committed; where
         an HDF5 file is changed in its place there is nothing else to show, and reading is an error
         until the changes are committed or rolled back.
+    about
+        What versions say of themselves where a commit does not say otherwise.
 
     Raises
     ------
@@ -62,7 +68,7 @@ class OpenOptions:
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     durability: Durability = "fsync"
     single_writer: bool = False
-    version: int | None = None
+    version: VersionLike | None = None
     external: bool = False
     cache: str | None = None
     cache_size: int = 10**10
@@ -70,6 +76,7 @@ class OpenOptions:
     cache_limit: int = 1 << 30
     spill_dir: str | None = None
     shared_reads: bool = False
+    about: About = NOTHING_SAID
 
     def __post_init__(self) -> None:
         if self.durability not in get_args(Durability):

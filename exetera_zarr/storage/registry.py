@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from exetera_zarr.errors import ArgumentError, DataError, DatasetNotFoundError, UnsupportedError
 from exetera_zarr.storage import ending, sharing
+from exetera_zarr.storage.base import OWN_TABLES
 from exetera_zarr.storage.options import OpenOptions
 from exetera_zarr.storage.remote.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exetera_zarr.storage.base import Storage
+    from exetera_zarr.storage.base import Address, Storage
     from exetera_zarr.storage.hdf5.places import Place, RemotePlace
 
-__all__ = ["MODES", "open_storage", "shown"]
+__all__ = ["MODES", "open_address", "open_scratch", "open_storage", "shown"]
 
 MODES = {"r": "r", "r+": "r+", "w": "w", "a": "a", "x": "x", "w-": "x"}
 HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
@@ -67,6 +68,28 @@ def open_storage(place: object, mode: str, options: OpenOptions | None = None) -
     from exetera_zarr.storage.hdf5.backend import open_hdf5
 
     return open_hdf5(remote, MODES[mode], options)
+
+
+def open_address(address: Address, cache_limit: int) -> Storage:
+    """Open a version that another process has said; see `storage.zarr.backend.open_address`."""
+    from exetera_zarr.storage.zarr.backend import open_address
+
+    return open_address(address, cache_limit)
+
+
+def open_scratch(options: OpenOptions) -> Storage:
+    """
+    A new, empty dataset of one user, which is never committed and goes when nobody has it.
+
+    Parameters
+    ----------
+    options
+        Of which the cache's limit, the row block and the spill folder count.
+    """
+    from exetera_zarr.storage.zarr.scratch import ScratchStorage
+
+    ending.check(OWN_TABLES)
+    return ScratchStorage(options)
 
 
 def shown(url: str) -> str:

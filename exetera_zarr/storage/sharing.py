@@ -18,6 +18,8 @@ from exetera_zarr.texts import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exetera_zarr.storage.undo import Changeable
+
 __all__ = [
     "SharedDraft",
     "acquire",
@@ -79,6 +81,10 @@ class SharedDraft(ABC):
     @abstractmethod
     def changing(self) -> contextlib.AbstractContextManager[None]:
         """A block in which one user alone changes it; what raises an error has changed nothing."""
+
+    def save(self, part: Changeable) -> None:
+        """Remember a part, which is about to change."""
+        self.log.save(part)
 
     @abstractmethod
     def snapshot(self) -> object:

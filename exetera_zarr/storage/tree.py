@@ -13,7 +13,7 @@ from exetera_zarr.storage import ending, names, sharing
 from exetera_zarr.storage.base import Array, Group, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -51,6 +51,10 @@ class ArrayOfDraft(Protocol):
         """As of `Array`."""
 
     def write(self, start: int, values: AnyArray) -> None:
+        """As of `Array`."""
+
+    @property
+    def content(self) -> Sequence[tuple[Hashable, int]]:
         """As of `Array`."""
 
     def emptied(self) -> Self:
@@ -173,7 +177,7 @@ class DraftGroup(Group):
     def _to_change(self) -> Any:
         """The node, which is about to change; call with the draft locked."""
         node = self.node
-        self._storage.draft.log.save(node)
+        self._storage.draft.save(node)
         return node
 
     @abstractmethod
@@ -213,7 +217,9 @@ class DraftGroup(Group):
     def update_attributes(self, attributes: Mapping[str, Any]) -> None:
         with self._storage.changing():
             node = self._to_change()
-            node.attributes = {**node.attributes, **attributes}
+            gone = {name for name, value in attributes.items() if value is None}
+            after = {**node.attributes, **attributes}
+            node.attributes = {name: after[name] for name in after if name not in gone}
 
     def keys(self) -> Sequence[str]:
         return list(self._children())
@@ -233,7 +239,7 @@ class DraftGroup(Group):
     def _set_groups(self, node: Any, groups: Mapping[str, Any]) -> None:
         """Give a node other children, all at once; whoever looks for one finds those."""
         draft = self._storage.draft
-        draft.log.save(node)
+        draft.save(node)
         draft.reindex()
         node.groups = groups
         draft.reindex()
@@ -242,12 +248,18 @@ class DraftGroup(Group):
         children = self._children().items()
         return [child for child, node in children if node.attributes.get(name) == value]
 
+    def with_attributes(self, wanted: Callable[[Mapping[str, Any]], bool]) -> list[str]:
+        return [child for child, node in self._children().items() if wanted(node.attributes)]
+
+    def with_key_in(self, keys: Container[Hashable]) -> list[str]:
+        return [child for child, node in self._children().items() if node.id in keys]
+
     def delete_group(self, name: str) -> None:
         with self._storage.changing() as draft:
             node = self.node
             groups = node.groups.copy()
             gone = groups.pop(name)
-            draft.log.save(node)
+            draft.save(node)
             draft.note_gone(gone)
             node.groups = groups
             draft.note_gone(gone)
@@ -342,6 +354,10 @@ class DraftArrayHandle(Array):
         return self.draft_array.extremes(start, stop)
 
     @property
+    def content(self) -> Sequence[tuple[Hashable, int]]:
+        return self.draft_array.content
+
+    @property
     def at_once(self) -> int:
         return self.draft_array.at_once
 
@@ -351,6 +367,12 @@ class DraftArrayHandle(Array):
             return
         with self._storage.changing():
             self._present().append(values, given=given)
+
+    def adopt(self, path: str, extremes: Sequence[Any], rest: AnyArray) -> None:
+        """Have blocks that others have written, and a rest, at the end; see `Workshop`."""
+        with self._storage.changing():
+            present: Any = self._present()
+            present.adopt(path, extremes, rest)
 
     def write(self, start: int, values: AnyArray) -> None:
         if len(values) == 0:

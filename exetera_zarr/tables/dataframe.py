@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -24,34 +24,45 @@ from exetera_zarr.errors import (
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer, normal
+from exetera_zarr.fields.describing import Described, copy_table_codebook
 from exetera_zarr.fields.missing import companions
 from exetera_zarr.fields.missing.keys import directions, key_source
+from exetera_zarr.fields.progress import counted, watched
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.settings import let_pass
-from exetera_zarr.texts import visible
+from exetera_zarr.tables.journaling import Journaling
+from exetera_zarr.tables.neighbours.of_tables import TableNeighbours
+from exetera_zarr.tables.neighbours.verbs_on_dask import cluster_run
+from exetera_zarr.tables.rows.verbs import RowVerbs
+from exetera_zarr.tables.seeing.faces import TableFaces
+from exetera_zarr.tables.views.choosing import Choosing
+from exetera_zarr.tables.views.deriving import Deriving
 
 if TYPE_CHECKING:
     import contextlib
-    import os
-    from collections.abc import Callable, Iterable
-    from datetime import datetime
-    from typing import IO
+    from collections.abc import Hashable, Iterable
 
-    import pandas as pd
-
+    from exetera_zarr.cluster.running import Run
     from exetera_zarr.fields.names import Names
-    from exetera_zarr.fields.numeric import NumericField
-    from exetera_zarr.journal.applying import Journaled
     from exetera_zarr.storage.base import Group
     from exetera_zarr.tables.dataset import Dataset
     from exetera_zarr.tables.groupby import DataFrameGroupBy, MissingGroups
-    from exetera_zarr.tables.rows.columns import Missing, New
-    from exetera_zarr.tables.rows.upserting import Upserted
+    from exetera_zarr.tables.views.duplicates import Keep
+    from exetera_zarr.tables.views.view import View
 
 __all__ = ["DataFrame", "copy", "move"]
 
 
-class DataFrame(FieldContainer):
+class DataFrame(
+    Choosing,
+    Deriving,
+    RowVerbs,
+    Journaling,
+    TableFaces,
+    TableNeighbours,
+    Described,
+    FieldContainer,
+):
     """
     A table: named fields, usually of one length.
 
@@ -68,6 +79,13 @@ class DataFrame(FieldContainer):
         self._dataset = dataset
         self._group = group
         self._left: Names | None = None  # the names when the dataset was closed
+        self.stood_for: Hashable | None = None
+        """The key of the group that it stood for when another table was put in its place."""
+
+    is_view: ClassVar[bool] = False
+    """Whether it has rows and columns of another table, which are chosen and not copied."""
+    becomes: str | None = None
+    """The name that it gets in the end, for messages, while another table still has that."""
 
     @property
     def exists(self) -> bool:
@@ -76,6 +94,11 @@ class DataFrame(FieldContainer):
             return self.group is not None
         except ValueError:
             return False
+
+    @property
+    def replaced(self) -> bool:
+        """Whether it stands for a table that was put in the place of the one it was made for."""
+        return self.stood_for is not None and self.group.key != self.stood_for
 
     def leave(self, names: Names) -> None:
         """Keep the names of the fields beyond the end of the dataset."""
@@ -121,20 +144,13 @@ class DataFrame(FieldContainer):
     def _phrase(self) -> str:
         return f"the table {self._group.name!r} of {self._dataset.url}"
 
+    _who = _phrase
+
     def _field_arguments(self) -> dict[str, Any]:
         return {"session": self._dataset.session, "dataframe": self}
 
     def _default_timestamp(self) -> str:
         return self._dataset.settings.timestamp
-
-    def __repr__(self) -> str:
-        fields = ", ".join(visible(f"{name}: {field.fieldtype}") for name, field in self.items())
-        return f"<DataFrame {self.name!r}: {fields or 'no fields'}>"
-
-    def _repr_html_(self) -> str:
-        from exetera_zarr.tables.html import table_html
-
-        return table_html(self)
 
     # -- fields
 
@@ -164,15 +180,55 @@ class DataFrame(FieldContainer):
         field: Field = self._field(name)
         return field
 
-    def __getitem__(self, name: str) -> Any:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(
-                f"{self._phrase()} gives one field by its name, not by a {type(name).__name__}: "
-                "apply_filter and apply_index choose rows, to_pandas several fields"
-            )
-        return self._field(name)
+    def __getitem__(self, name: Any) -> Any:
+        if isinstance(name, str):
+            return self._field(name)
+        if self._dataset.settings.face.chooses_by_item:
+            return self._chosen(name)
+        raise ArgumentTypeError(
+            f"{self._phrase()} gives one field by its name, not by a {type(name).__name__}: "
+            "apply_filter and apply_index choose rows, to_pandas several fields"
+        )
 
-    def __setitem__(self, name: str, field: Field) -> None:
+    def __setitem__(self, name: str, field: Any) -> None:
+        """
+        Have a field of these values, in the place of one of that name if there is one.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        field : scalar, Field, array, list or Series
+            A scalar for all rows, or a value for each: a field of any table or of an expression,
+            an array, a masked array, a list, or a column of pandas, Polars or Arrow. What is
+            missing of it is missing. The type is that which `Dataset.from_dict` finds. If the
+            field that is replaced has the same type, its codebook stays.
+
+        Raises
+        ------
+        DataError
+            There are not as many values as rows, or no field holds them; nothing is changed then.
+
+        Notes
+        -----
+        In ExeTera's face it takes a field alone, and only under a new name.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     t = s.open_dataset("memory://set.zarr", "w", "d").create_dataframe("t")
+        ...     t["height"] = [1.5, None, 2.0]
+        ...     t["twice"] = t["height"] * 2
+        ...     t["site"] = "York"
+        ...     t["twice"].tolist(), t["site"].tolist()
+        ([3.0, None, 4.0], ['York', 'York', 'York'])
+        """
+        if self._dataset.settings.face.assigns_values:
+            from exetera_zarr.tables.rows.assigning import assign
+
+            assign(self, name, field)
+            return
         if not isinstance(name, str) or not isinstance(field, Field):
             raise ArgumentTypeError("a table takes fields by name: df[str] = Field")
         copy(field, self, name)
@@ -192,11 +248,45 @@ class DataFrame(FieldContainer):
         self._field(name)
         self._delete_field(name)
 
-    def drop(self, name: str) -> None:
-        """Delete the field of that name; FieldNotFoundError (a KeyError) where there is none."""
+    @overload
+    def drop(self, name: str) -> None: ...
+    @overload
+    def drop(self, name: None = None, *, columns: str | Sequence[str]) -> View: ...
+
+    def drop(
+        self, name: str | None = None, *, columns: str | Sequence[str] | None = None
+    ) -> View | None:
+        """
+        Delete a field, as ExeTera does; or, as pandas does, choose all columns but some.
+
+        Parameters
+        ----------
+        name
+            Of the field that is deleted from this table.
+        columns
+            Names of the columns that a view of this table, which stays as it is, has not.
+
+        Returns
+        -------
+        View or None
+            The view, if `columns` are given.
+
+        Raises
+        ------
+        FieldNotFoundError
+            There is no such field. It is a KeyError and a ValueError.
+        """
+        if columns is not None:
+            if name is not None:
+                raise ArgumentError("drop takes a field to delete, or columns=, not both")
+            return self._without([columns] if isinstance(columns, str) else columns)
         if not isinstance(name, str):
-            raise FieldNotFoundError(f"a name is a str, not a {type(name).__name__}")
+            raise FieldNotFoundError(
+                f"drop deletes the field of one name, and {name!r} is none: write "
+                "df.drop(columns=[...]) for a view without some columns"
+            )
         del self[name]
+        return None
 
     def delete_field(self, field: Field) -> None:
         """Delete a field of this table; ValueError if it is not one."""
@@ -208,9 +298,22 @@ class DataFrame(FieldContainer):
         """Names of the fields, in order; as sets they go together by ``& | - ^``."""
         return self._field_names() if self._left is None else self._left
 
-    def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None:
+    @overload
+    def rename(self, field: str | Mapping[str, str], field_to: str | None = None) -> None: ...
+    @overload
+    def rename(
+        self, field: None = None, field_to: None = None, *, columns: Mapping[str, str]
+    ) -> View: ...
+
+    def rename(
+        self,
+        field: str | Mapping[str, str] | None = None,
+        field_to: str | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+    ) -> View | None:
         """
-        Give fields other names.
+        Give fields other names, as ExeTera does; or, as pandas does, those of a view.
 
         Parameters
         ----------
@@ -218,6 +321,13 @@ class DataFrame(FieldContainer):
             The present name, or ``{present: new}`` for several at once, which may swap.
         field_to
             The new name, when `field` is one.
+        columns
+            ``{present: new}`` for a view of this table, which stays as it is.
+
+        Returns
+        -------
+        View or None
+            The view, if `columns` are given.
 
         Raises
         ------
@@ -226,12 +336,17 @@ class DataFrame(FieldContainer):
         ValueError
             Two fields would have the same name, or the arguments are of another form.
         """
+        if columns is not None:
+            if field is not None or not isinstance(columns, Mapping):
+                raise ArgumentError("rename takes columns={present: new, ...} alone")
+            return self._renamed(columns)
         if isinstance(field, str) == (field_to is None) or not isinstance(field, (str, Mapping)):
             raise ArgumentError("rename takes (present, new) or ({present: new, ...})")
         renames = {field: str(field_to)} if isinstance(field, str) else dict(field)
         for old in renames:
             self._field(old)
         self._rename_fields(renames)
+        return None
 
     # -- rows
 
@@ -286,10 +401,15 @@ class DataFrame(FieldContainer):
             The filter does not fit; nothing is changed then.
         """
         length, settings = self.length(), self._dataset.settings
+        if (run := self._run("filter", ddf)) is not None:
+            with run:
+                with about(self._phrase):
+                    kept = run.filtered(self, filter_to_apply)
+                return self._rewrite(kept, ddf, "filter")
         with workspace(settings) as work:
             with about(self._phrase):
                 rows = filters.filter_rows(filter_to_apply, length, work, settings.face)
-            return self._rewrite(rows, ddf)
+            return self._rewrite(rows, ddf, "filter")
 
     def apply_index(self, index_to_apply: Any, ddf: DataFrame | None = None) -> DataFrame:
         """
@@ -311,28 +431,49 @@ class DataFrame(FieldContainer):
         with workspace(settings) as work:
             with about(self._phrase):
                 rows = filters.index_rows(index_to_apply, length, work, settings.face)
-            return self._rewrite(rows, ddf)
+            return self._rewrite(rows, ddf, "choose")
 
-    def _rewrite(self, rows: RowNumbers | None, ddf: DataFrame | None) -> DataFrame:
+    def _run(self, verb: str, ddf: DataFrame | None) -> Run | None:
+        """What runs a verb on the session's cluster; None where it runs here."""
+        return cluster_run(verb, [self], self if ddf is None else ddf)
+
+    def _rewrite(
+        self, rows: RowNumbers | None, ddf: DataFrame | None, verb: str, **details: Any
+    ) -> DataFrame:
         """Give each field other rows (or all), here or in another table, all or nothing."""
         if ddf is not None and not isinstance(ddf, DataFrame):
             raise ArgumentTypeError(f"expected a DataFrame to write to, not a {type(ddf).__name__}")
         target = self if ddf is None or ddf is self else ddf
-        with target.atomic():
-            for name, field in self.items():
+        fields = self.values()  # which may have different lengths
+        lengths = [len(field) if rows is None else len(rows) for field in fields]
+        watch = watched(self._dataset.settings, f"{verb} {self.name}", sum(lengths))
+        with target.atomic(), watch as tick:
+            if (fill := getattr(rows, "fill", None)) is not None:  # tasks do it
+                made = {
+                    name: field if target is self else field.create_like(target, name)
+                    for name, field in self.items()
+                }
+                fill(made, replace=target is self)
+            for name, field in self.items() if fill is None else ():
                 if rows is None and target is self:
                     continue
                 found = field.blocks() if rows is None else filters.chosen(field, rows)
                 with closing(found) as columns:
                     if target is self:
-                        field.replace(columns)
+                        field.replace(counted(columns, tick))
                         continue
                     other = field.create_like(target, name)
-                    for column in columns:
+                    for column in counted(columns, tick):
                         other.append(column, given=True)
             if target is not self:
                 self.link_companions(target)
+                copy_table_codebook(self, target)
+            target.note(verb, self, **details, rows=max(lengths, default=0))
         return target
+
+    def note(self, verb: str, *read: DataFrame, **details: Any) -> None:
+        """Have the next version say that this table was made or changed; see `Dataset.note`."""
+        self._dataset.note(verb, self.name, read, **details)
 
     def link_companions(self, target: DataFrame, names: Iterable[str] | None = None) -> None:
         """
@@ -359,122 +500,7 @@ class DataFrame(FieldContainer):
 
     def copy_rows(self, ddf: DataFrame) -> DataFrame:
         """Write all rows to another table, as new fields, all or none."""
-        return self._rewrite(None, ddf)
-
-    def append(self, rows: Any, *, missing: Missing = "error", new: New = "error") -> int:
-        """
-        Append rows from elsewhere, all or none.
-
-        Parameters
-        ----------
-        rows : DataFrame, Arrow or pandas or Polars table, or dict of columns
-            A table of this package; a pandas or Polars DataFrame; a table, a batch or a reader of
-            Arrow, or anything else that has ``__arrow_c_stream__``, which is read block by block;
-            or ``{name: values}`` of arrays, lists, fields or Series. Columns go by name, in any
-            order. Null, None, NaN, NaT, NA and what is masked is missing.
-        missing
-            What to do for fields that the rows lack: ``"error"``, or ``"fill"``, by which the new
-            rows have no value there. Fields that say what is missing of others need not be given.
-        new
-            What to do with columns that the table lacks: ``"error"``, or ``"add"``, by which they
-            become fields of it, without a value in the rows so far.
-
-        Returns
-        -------
-        int
-            How many rows were appended.
-
-        Raises
-        ------
-        DataError
-            A field cannot hold a value exactly: the message names row, column and value. Or there
-            are columns that one side lacks, of different lengths, or none. Nothing is changed then.
-        ArgumentTypeError
-            `rows` is no table.
-
-        Notes
-        -----
-        Categories go by their names, dates and times without a zone are in UTC, and a float may be
-        rounded to a narrower one, as when it is written. What was there is neither read nor
-        written, and writers that only append do not conflict.
-        """
-        from exetera_zarr.tables.rows.appending import append
-
-        return append(self, rows, missing, new)
-
-    def upsert(
-        self,
-        rows: Any,
-        key: str | list[str],
-        *,
-        missing: Missing = "error",
-        new: New = "error",
-    ) -> Upserted:
-        """
-        Change the rows that have the keys of other ones, and append those of new keys.
-
-        Parameters
-        ----------
-        rows
-            As in `append`; each key once, in any order.
-        key
-            Name of the field that tells rows apart, or names. Any field type; keys that are missing
-            are equal to each other.
-        missing
-            As in `append`. With ``"fill"``, rows that are there keep what they have in fields for
-            which no column is given, and new ones have no value in them.
-        new
-            As in `append`.
-
-        Returns
-        -------
-        Upserted
-            How many rows were new, changed and unchanged.
-
-        Raises
-        ------
-        DataError
-            As in `append`; or a key occurs twice, in the rows or in the table: the message says
-            which. Nothing is changed then.
-
-        Notes
-        -----
-        Only fields, and of these only chunks, in which a value differs are written; fields of
-        indexed strings are written as a whole. Rows that are as they were make no new version.
-        """
-        from exetera_zarr.tables.rows.upserting import upsert
-
-        return upsert(self, rows, key, missing, new)
-
-    def delete(self, where_or_rows: Any) -> int:
-        """
-        Delete rows.
-
-        Parameters
-        ----------
-        where_or_rows : Field, array, list or Series
-            Of bool: a condition, as `apply_filter` takes it; what is missing deletes no row. Of
-            integers: row numbers, as `apply_index` takes them; one that repeats counts once.
-
-        Returns
-        -------
-        int
-            How many rows were deleted. Where there were none, nothing is written.
-
-        Raises
-        ------
-        IndexError, TypeError, ValueError
-            The condition has another length, or a row does not exist; nothing is changed then.
-        """
-        from exetera_zarr.tables.rows.deleting import kept_rows
-
-        length, settings = self.length(), self._dataset.settings
-        with workspace(settings) as work:
-            with about(self._phrase):
-                rows = kept_rows(where_or_rows, length, work, settings.face)
-            if len(rows) < length:
-                self._rewrite(rows, None)
-            return length - len(rows)
+        return self._rewrite(None, ddf, "copy")
 
     def atomic(self) -> contextlib.AbstractContextManager[None]:
         """A ``with`` block that leaves the dataset as it was when an exception leaves it."""
@@ -510,12 +536,16 @@ class DataFrame(FieldContainer):
         if axis != 0 or kind != "stable":
             raise ArgumentError("rows are sorted with axis=0 and kind='stable'")
         names = self.selected(by)
-        self.length()
-        with workspace(self._dataset.settings) as work:
+        settings, total = self._dataset.settings, self.length() * len(self)
+        if (run := self._run("sort_values", ddf)) is not None:
+            with run:
+                chosen = run.ordered(self, names, ascending, copy=ddf not in (None, self))
+                return self._rewrite(chosen, ddf, "sort", by=names)
+        with workspace(settings) as work, watched(settings, f"sort {self.name}", total):
             (keys,), split = key_source([self[name] for name in names])
             numbers = sorting.sort_rows(keys, directions(ascending, split), work)
             rows = None if numbers is None else RowNumbers(work, numbers)
-            return self._rewrite(rows, ddf)
+            return self._rewrite(rows, ddf, "sort", by=names)
 
     def selected(self, by: str | list[str]) -> list[str]:
         """
@@ -540,6 +570,8 @@ class DataFrame(FieldContainer):
         by: str | list[str],
         hint_keys_is_sorted: bool = False,
         missing_keys: MissingGroups = "equal",
+        *,
+        dropna: bool | None = None,
     ) -> DataFrameGroupBy:
         """
         Group the rows by keys.
@@ -553,123 +585,65 @@ class DataFrame(FieldContainer):
         missing_keys
             ``"equal"``: the rows whose key is missing are one group, the last one; ``"drop"``:
             they are in no group.
+        dropna
+            The same in pandas' words: True for ``"drop"``, which is the default there.
 
         Returns
         -------
         DataFrameGroupBy
             Whose methods write one row per group to a table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://groupby.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"sex": ["f", "m", "f"], "age": [34, 51, 47]})
+        ...     people.groupby("sex")["age"].mean().to_arrow().to_pylist()
+        [{'sex': 'f', 'age': 40.5}, {'sex': 'm', 'age': 51.0}]
         """
         from exetera_zarr.tables.groupby import DataFrameGroupBy
 
+        if dropna is not None:
+            missing_keys = "drop" if dropna else "equal"
         return DataFrameGroupBy(self, self.selected(by), hint_keys_is_sorted, missing_keys)
 
     def drop_duplicates(
-        self, by: str | list[str], ddf: DataFrame | None = None, hint_keys_is_sorted: bool = False
-    ) -> DataFrame:
-        """Write each distinct combination of the keys, sorted, to `ddf`."""
-        if not isinstance(ddf, DataFrame):
-            raise ArgumentError("drop_duplicates needs a table to write to: ddf")
-        return self.groupby(by, hint_keys_is_sorted).distinct(ddf)
-
-    # -- journals
-
-    def journal(
         self,
-        snapshot: DataFrame,
-        by: str | list[str],
-        valid_from: str | float | datetime | None = None,
+        by: str | list[str] | None = None,
+        ddf: DataFrame | None = None,
+        hint_keys_is_sorted: bool = False,
         *,
-        close_vanished: bool = False,
-        fields: Sequence[str] | None = None,
-        compare: Sequence[str] | None = None,
-        absolute: float | Mapping[str, float] = 0.0,
-        relative: float | Mapping[str, float] = 0.0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Journaled:
+        keep: Keep = "first",
+    ) -> DataFrame:
         """
-        Keep in this table, a journal, what a new snapshot of its rows changes.
-
-        A row says with ``j_valid_from`` and ``j_valid_to`` from when to when it was so. Rows of new
-        keys, and rows that differ from those before, are appended; those before end at that moment.
-        An empty table becomes a journal by its first snapshot.
+        Write the distinct keys to a table, as ExeTera does; or, as pandas does, choose rows.
 
         Parameters
         ----------
-        snapshot
-            The whole table as it is now, with one row for each key; in any order.
         by
-            Name of the key, or names. Any field type.
-        valid_from
-            The moment of the snapshot: text, a datetime or POSIX seconds, UTC unless it says else.
-            That in its ``j_valid_from`` by default, which every import writes.
-        close_vanished
-            Whether rows whose key the snapshot lacks end, too.
-        fields
-            Names of the fields to journal; all of the snapshot by default.
-        compare
-            Names of the fields whose difference makes a row another one; all by default.
-        absolute, relative
-            How far floats and timestamps may be from those before, for all or by name:
-            ``absolute + relative * abs(before)``. A relative one for all is not for timestamps.
-        progress
-            Called with how many steps are done, and how many there are.
+            Name of the key, or names; all fields by default.
+        ddf
+            Where each distinct combination of the keys is written to, sorted.
+        hint_keys_is_sorted
+            As of `groupby`.
+        keep
+            Without `ddf`: of the rows with equal keys the ``"first"``, the ``"last"``, or, if it is
+            False, none of which there are several.
 
         Returns
         -------
-        Journaled
-            How many rows were new, changed, unchanged, and vanished.
-
-        Raises
-        ------
-        ValueError
-            A key occurs twice in the snapshot; the snapshot is of an earlier moment than the last
-            one; a field does not exist, or is of a type that the journal's cannot hold. Nothing is
-            changed then.
-
-        Notes
-        -----
-        NaN equals NaN, strings are compared by their bytes, categories by their names. A field that
-        only one side has is empty (0, False or no text) on the other. What had ended and comes
-        again is new.
+        DataFrame
+            `ddf`; or a view of the rows that are kept, with all columns, in the order of the table.
         """
-        from exetera_zarr.journal.applying import journal
+        if ddf is not None:
+            if not isinstance(ddf, DataFrame):
+                raise ArgumentError(f"ddf is a table to write to, not a {type(ddf).__name__}")
+            keys = self.own_columns() if by is None else by
+            return self.groupby(keys, hint_keys_is_sorted).distinct(ddf)
+        from exetera_zarr.tables.views.duplicates import without_duplicates
 
-        return journal(
-            self,
-            snapshot,
-            by,
-            valid_from,
-            close_vanished=close_vanished,
-            fields=fields,
-            compare=compare,
-            absolute=absolute,
-            relative=relative,
-            progress=progress,
-        )
-
-    def valid_at(self, moment: str | float | datetime) -> NumericField:
-        """
-        Which rows of a journal are valid at a moment: a filter.
-
-        Parameters
-        ----------
-        moment
-            Text, a datetime or POSIX seconds, UTC unless it says else.
-
-        Returns
-        -------
-        NumericField
-            Of bool, in memory: where ``j_valid_from <= moment < j_valid_to``.
-        """
-        from exetera_zarr.journal.applying import valid_at
-
-        return valid_at(self, moment)
-
-    def as_of(self, moment: str | float | datetime, ddf: DataFrame) -> DataFrame:
-        """Write the rows of a journal that are valid at a moment to `ddf`; see `valid_at`."""
-        if not isinstance(ddf, DataFrame):
-            raise ArgumentError("as_of needs a table to write to: ddf")
-        return self.apply_filter(self.valid_at(moment), ddf)
+        return without_duplicates(self, by, keep, hint_keys_is_sorted)
 
     def describe(self, include: Any = None, exclude: Any = None, output: str = "terminal") -> Any:
         """
@@ -714,77 +688,14 @@ class DataFrame(FieldContainer):
         let_pass(self._dataset.settings, what, self._phrase())
         return exetera_summary.describe(self, include, exclude, output)
 
+    def own_columns(self) -> list[str]:
+        """Names of the fields, in order, without those that say what is missing of others."""
+        hidden = set(self._companions().values())
+        return [name for name in self if name not in hidden]
+
     def companions(self) -> dict[str, str]:
         """For each field that has a companion, which says what is missing of it, its name."""
         return self._companions()
-
-    def to_csv(
-        self,
-        filepath: str | os.PathLike[str] | IO[str],
-        row_filter: Any = None,
-        column_filter: str | list[str] | None = None,
-        chunk_row_size: int = 1 << 15,
-        *,
-        storage_options: Mapping[str, Any] | None = None,
-    ) -> None:
-        """
-        Write a CSV file, reading the fields a block at a time.
-
-        Missing values are empty, categories have their names, points in time are in UTC as
-        ``2020-05-06 07:08:09`` with a fraction if they have one, bool is ``True`` and ``False``,
-        and what could be taken for something else is in quotes: an import reads the same table.
-        Fields that say what is missing of others are not written unless they are asked for.
-
-        In ExeTera's face what is stored is written: categories as their codes, timestamps as
-        seconds since 1970, whether there is a value or not; but fixed strings as text, where
-        ExeTera writes ``b'text'``.
-
-        Parameters
-        ----------
-        filepath
-            Path or URL, or a text file open for writing.
-        row_filter : Field, array or list
-            Which rows, as of `apply_filter`. In ExeTera's face a field of this table is left out
-            of the file.
-        column_filter
-            Name of a field, or names; all by default.
-        chunk_row_size
-            Rows that are made text at a time.
-        storage_options
-            For the file system behind a URL.
-
-        Raises
-        ------
-        ValueError
-            A field does not exist, the fields have different lengths, or an argument is of another
-            form.
-        IndexError
-            The filter has another length.
-        """
-        from exetera_zarr.io.csv.export import write_csv
-
-        write_csv(self, filepath, row_filter, column_filter, chunk_row_size, storage_options)
-
-    def to_pandas(
-        self, row_filter: Any = None, col_filter: str | list[str] | None = None
-    ) -> pd.DataFrame:
-        """
-        The table as a pandas DataFrame, in memory.
-
-        Missing values are missing: whole numbers and bool of which some are come as pandas'
-        nullable types, strings as None, floats and seconds as NaN. Fields that say what is missing
-        of others are left out unless they are asked for. In ExeTera's face what is stored comes.
-
-        Parameters
-        ----------
-        row_filter : Field, array or list of bool or of row numbers, or slice
-            Which rows; all by default. A condition that is missing chooses no row.
-        col_filter
-            Which fields; all by default.
-        """
-        from exetera_zarr.tables.pandas_frame import pandas_frame
-
-        return pandas_frame(self, row_filter, col_filter)
 
 
 def copy(field: Field, ddf: DataFrame, name: str) -> Any:

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import sys
-import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from exetera_zarr.errors import (
     ArgumentError,
     ArgumentTypeError,
+    DataError,
     NameTakenError,
-    RaggedTableWarning,
     TableNotFoundError,
     listing,
-    listing_lengths,
 )
-from exetera_zarr.fields import filters
-from exetera_zarr.fields.container import FieldContainer, normal, stands_for
-from exetera_zarr.fields.create import is_field_group, rows_of_fields
+from exetera_zarr.fields.container import normal, stands_for
+from exetera_zarr.fields.create import is_field_group
 from exetera_zarr.fields.names import Names
 from exetera_zarr.settings import let_pass
 from exetera_zarr.tables.dataframe import DataFrame
+from exetera_zarr.tables.neighbours.of_datasets import DatasetNeighbours
+from exetera_zarr.tables.seeing.faces import DatasetFaces
+from exetera_zarr.tables.versions.of_dataset import DatasetVersions
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Callable, Hashable, Mapping
 
     from exetera_zarr.settings import Settings
-    from exetera_zarr.storage.base import Capability, Commit, Group, Storage
+    from exetera_zarr.storage.base import Capability, Group, Storage
+    from exetera_zarr.tables.codebook.book import Codebook
     from exetera_zarr.tables.session import Session
 
 __all__ = ["Dataset", "copy", "move"]
 
 
-class Dataset(FieldContainer):
+class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
     """
     The tables of one place, as `Session.open_dataset` gives them.
 
@@ -54,9 +54,11 @@ class Dataset(FieldContainer):
         Of the session.
     """
 
-    def __init__(self, session: Session, storage: Storage, name: str, settings: Settings) -> None:
+    def __init__(
+        self, session: Session | None, storage: Storage, name: str, settings: Settings
+    ) -> None:
         super().__init__()
-        self._session = weakref.ref(session)
+        self._session = _nobody if session is None else weakref.ref(session)
         self._storage = storage
         self._settings = settings
         self.name = name
@@ -106,17 +108,6 @@ class Dataset(FieldContainer):
         """Whether it was closed."""
         return not self._dropped.alive
 
-    def __repr__(self) -> str:
-        if self.closed:
-            return f"<Dataset {self.name!r}, closed>"
-        place = f"{visible(self.url)}, version {self.version}"
-        return f"<Dataset {self.name!r} at {place}: {listing(self)}>"
-
-    def _repr_html_(self) -> str:
-        from exetera_zarr.tables.html import dataset_html
-
-        return repr(self) if self.closed else dataset_html(self)
-
     def _phrase(self) -> str:
         return f"the dataset {self.name!r} ({self.url})"
 
@@ -126,205 +117,18 @@ class Dataset(FieldContainer):
     def _default_timestamp(self) -> str:
         return self._settings.timestamp
 
-    # -- versions
-
-    @property
-    def version(self) -> int:
-        """Number of the committed version that is seen; 0 is the empty dataset."""
-        return self._storage.version
-
-    def commit(self, *, force: bool = False) -> int:
-        """
-        Make the changes so far a new version, all at once.
-
-        What other processes committed meanwhile to other tables stays beside it.
-
-        Parameters
-        ----------
-        force
-            Whether the tables changed here win where another process changed the same ones.
-
-        Returns
-        -------
-        int
-            The number of the newest version.
-
-        Raises
-        ------
-        ConflictError
-            Another process changed the same table meanwhile; the draft is kept.
-        ReadOnlyError
-            The dataset is open for reading.
-
-        Warns
-        -----
-        RaggedTableWarning
-            Fields of a table have different lengths; not in ExeTera's face.
-        """
-        self._tell_ragged()
-        return self._storage.commit(force=force)
-
-    def _tell_ragged(self) -> None:
-        """Before a commit: warn of tables used since the last one whose lengths differ."""
-        used = self._used | set(self._frames)
-        self._used = set(self._frames)  # which may change without anybody asking for them again
-        told = self._settings.face.refuses_ragged and self._storage.writable
-        if not used or not told or not self._storage.changed:
-            return
-        root = self.group
-        for name in root:
-            child = root.group(name)
-            lengths = rows_of_fields(child) if child.key in used else {}
-            if len(set(lengths.values())) > 1:
-                warnings.warn(
-                    visible(
-                        f"the table {name!r} of {self.url} is committed with fields of different "
-                        f"lengths: {listing_lengths(lengths)}; to filter, sort, group, merge or "
-                        "export it will be an error until each has as many rows"
-                    ),
-                    RaggedTableWarning,
-                    stacklevel=3,
-                )
-
-    def rollback(self) -> None:
-        """Drop what was not committed."""
-        self._storage.rollback()
-
-    def refresh(self) -> int:
-        """
-        Move to the newest version, with the changes made here over it.
-
-        Returns
-        -------
-        int
-            Its number.
-
-        Raises
-        ------
-        ConflictError
-            Another process changed the same table.
-        """
-        return self._storage.refresh()
-
-    def transaction(self) -> contextlib.AbstractContextManager[None]:
-        """
-        A ``with`` block whose changes are dropped when an exception leaves it.
-
-        Other threads that change the dataset wait until it ends, so do not wait for them inside.
-        """
-        return self._storage.atomic()
-
-    def history(self) -> list[Commit]:
-        """The committed versions, newest first."""
-        return list(self._storage.history())
-
-    def retain(self, versions: int = 3, older_than: float = 86_400.0) -> None:
-        """
-        Say which versions are kept, from the next commit on.
-
-        Parameters
-        ----------
-        versions
-            At least so many, the newest included.
-        older_than
-            Seconds; younger ones are kept in any case, with ``inf`` all of them. 0 keeps just
-            `versions` of them, whatever the clocks of the writers say.
-        """
-        self._storage.retain(versions, older_than)
-
-    def vacuum(self, keep: int | None = None, older_than: float | None = None) -> int:
-        """
-        Commit, forget older versions, and remove what no version reaches.
-
-        That is what crashed writers left, once it is a week old by the store's clock.
-
-        Parameters
-        ----------
-        keep
-            At least so many versions stay; what `retain` says by default.
-        older_than
-            Seconds; younger versions stay as well; what `retain` says by default.
-
-        Returns
-        -------
-        int
-            How many objects of no version were removed.
-        """
-        self._tell_ragged()
-        return self._storage.vacuum(keep, older_than)
-
-    def compact(self, table: str | None = None) -> None:
-        """
-        Have each column in one array, and commit.
-
-        Rows that were appended are kept apart from those that were there, so that an append costs
-        what is appended: in a pack, which has those of all columns, or in a segment of each column.
-        Any reader of Zarr then finds a column in several arrays, and needs to know of packs
-        (docs/format.md). A table that is to be read by others, or that has had many appends, is
-        compacted first. Versions before stay as they were.
-
-        Parameters
-        ----------
-        table
-            Name of a table, or of a field at the top; all by default.
-
-        Raises
-        ------
-        TableNotFoundError
-            There is no such table.
-        """
-        if table is not None and table not in self:
-            raise TableNotFoundError(
-                f"there is no table {table!r} in {self._phrase()}; there are: {listing(self)}"
+    def over(self, storage: Storage) -> Dataset:
+        session = self.session
+        if session is None:
+            storage.abandon()
+            raise ArgumentError(
+                f"the session that opened {self._phrase()} is gone: keep it in a variable"
             )
-        self._storage.compact(table)
-        self.commit()
+        return Dataset(session, storage, self.name, self._settings)
 
-    def verify(self) -> None:
-        """
-        Read everything of the committed version.
-
-        Raises
-        ------
-        CorruptDataError
-            Something is not what was written: its message names table, field and chunk.
-        """
-        self._storage.verify()
-
-    def purge(self, table: str, *, rows: Any = None, field: str | None = None) -> int:
-        """
-        Remove rows or a field, and every version that had them, from the store.
-
-        Nothing else may be writing the table: what an unfinished draft of it has is removed, too.
-        Given neither rows nor a field it removes what older versions had and this one has not, as
-        when an earlier purge was interrupted.
-
-        Parameters
-        ----------
-        table
-            Name of the table.
-        rows : Field, array or list of bool
-            Which rows go.
-        field
-            Name of the field that goes.
-
-        Returns
-        -------
-        int
-            The number of the version without them.
-        """
-        if rows is not None and field is not None:
-            raise ArgumentError("purge takes either rows or a field")
-        frame = self.get_dataframe(table)
-        with self.transaction():
-            if field is not None:
-                del frame[field]
-            elif rows is not None:
-                gone = filters.filter_mask(rows, frame.length(), self._settings.face)
-                frame.apply_filter(~gone)
-        self._tell_ragged()
-        self._storage.vacuum(1, 0.0, all_of=frame.name)
-        return self.version
+    def beside(self, storage: Storage) -> Dataset:
+        """Another storage, with the settings of this one's session."""
+        return Dataset(self.session, storage, self.name, self._settings)
 
     def close(self) -> None:
         """Commit, and end: but for their names, its tables and fields cannot be used after."""
@@ -464,12 +268,36 @@ class Dataset(FieldContainer):
 
     def __setitem__(self, name: str, dataframe: DataFrame) -> None:
         if not isinstance(name, str) or not isinstance(dataframe, DataFrame):
-            raise ArgumentTypeError("a dataset takes tables by name: ds[str] = DataFrame")
-        if dataframe.dataset is self and self._settings.face.assignment_renames:
+            raise ArgumentTypeError(
+                "a dataset takes tables by name: ds[str] = DataFrame; ds.from_pandas, from_arrow, "
+                "from_polars and from_dict make tables of other things"
+            )
+        own, as_exetera = dataframe.dataset is self, self._settings.face.assignment_renames
+        if dataframe.replaced:
+            raise DataError(
+                f"the table {dataframe.name!r} was replaced since it was taken from the dataset, "
+                "so that what it had is gone: rollback() brings it back; to swap two tables, give "
+                "one a third name first"
+            )
+        if own and as_exetera and not dataframe.is_view:
             let_pass(self._settings, "renamed the table that was assigned", f"ds[{name!r}]")
             self.group.rename_groups({dataframe.name: name})
-        elif dataframe.dataset is not self or dataframe.name != normal(name):
+        elif as_exetera or name not in self:
             self.copy(dataframe, name)
+        elif dataframe.is_view or not own or dataframe.name != normal(name):
+            self._replace(normal(name), dataframe)
+
+    def _replace(self, name: str, dataframe: DataFrame) -> None:
+        """Put a copy of a table, or of a view of the present one, in the place of a table."""
+        from exetera_zarr.tables.rows.creating import replacing
+
+        order, key = list(self.group), self.group.group(name).key
+        with self.transaction():
+            with replacing(self, name) as table:
+                dataframe.copy_rows(table)
+            self.group.reorder(order)
+        if (present := self._frames.get(key)) is not None:
+            present.stood_for = key
 
     def copy(self, dataframe: DataFrame, name: str) -> None:
         """Copy a table, of any dataset, into this one; NameTakenError if the name exists."""
@@ -496,9 +324,34 @@ class Dataset(FieldContainer):
         """Names of the tables, and of fields at the top level, in order; also as sets are."""
         return Names(self.group.keys()) if self._left is None else self._left
 
+    def codebook(self, table: str | None = None, *, missing: bool = False) -> Codebook:
+        """
+        What each table and field is: types, labels, units, categories, missing codes.
+
+        Parameters
+        ----------
+        table
+            Name of the one table that it is about; all by default.
+        missing
+            Whether the rows without a value are counted, for which all fields are read.
+
+        Returns
+        -------
+        Codebook
+            Which is shown as text or in a notebook, and has `to_dict`, `to_csv`, `to_html` and
+            `to_schema`.
+        """
+        from exetera_zarr.tables.codebook.book import codebook
+
+        return codebook(self, table, missing=missing)
+
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
         """Bytes in the store of each committed field, by table and field name."""
         return self._storage.stored_sizes()
+
+
+def _nobody() -> None:
+    """What a weak reference to a session that is gone gives."""
 
 
 def close_after(error: BaseException | None, close: Callable[[], None]) -> None:

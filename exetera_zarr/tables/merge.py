@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from exetera_zarr.engine.join import merge_join, row_pairs, unsorted_join
@@ -20,20 +21,24 @@ from exetera_zarr.fields.missing.companions import (
     link,
 )
 from exetera_zarr.fields.missing.keys import apart, check_comparable, key_source
+from exetera_zarr.fields.progress import watched
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.tables.dataframe import DataFrame
+from exetera_zarr.tables.neighbours.verbs_on_dask import cluster_run
+from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from exetera_zarr.engine.streams.workspace import Workspace
+    from exetera_zarr.fields.progress import Tick
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["MissingKeys", "merge"]
+__all__ = ["How", "MissingKeys", "merge"]
 
 MissingKeys: TypeAlias = Literal["equal", "never", "drop"]
 
-_HOW = ("left", "right", "inner", "outer", "cross")
+How: TypeAlias = Literal["left", "right", "inner", "outer", "cross"]
 Keys = str | Field | Sequence[str | Field]
 
 
@@ -105,8 +110,10 @@ def merge(
             raise ArgumentError(f"{side} is a {type(frame).__name__}, not a DataFrame")
     if missing_keys not in get_args(MissingKeys):
         raise ArgumentError(f"missing_keys is 'equal', 'never' or 'drop', not {missing_keys!r}")
-    if how not in _HOW:
-        raise ArgumentError(f"how is {how!r}; it can be one of {', '.join(map(repr, _HOW))}")
+    if how not in get_args(How):
+        raise ArgumentError(
+            f"how is {how!r}; it can be one of {', '.join(map(repr, get_args(How)))}"
+        )
     left_names = _chosen(left, left_fields)
     right_names = _chosen(right, right_fields)
     hinted = bool(hint_left_keys_ordered) and bool(hint_right_keys_ordered)
@@ -125,15 +132,29 @@ def merge(
         check_comparable(left_keys, right_keys)
         _refuse_different_categories(left_keys, right_keys)
     single = len(left_keys) == 1 and how != "outer"
-    with workspace(dest.dataset.settings) as work:
-        pairs = _pairs(left, right, left_keys, right_keys, how, hinted, work, missing_keys)
-        left_rows, right_rows = both_sides(work, pairs)
+    watch = watched(dest.dataset.settings, f"merge {left.name} and {right.name}", None)
+    run = None
+    if how != "cross" and missing_keys == "equal":
+        run = cluster_run("merge", [left, right], dest)
+    with ExitStack() as stack:
+        work = stack.enter_context(workspace(dest.dataset.settings))
+        tick = stack.enter_context(watch)
+        found: tuple[RowNumbers, RowNumbers] | None = None
+        if run is not None:
+            stack.enter_context(run)
+            found = run.pairs(left, right, left_keys, right_keys, how, hinted=hinted)
+        if found is None:
+            pairs = _pairs(left, right, left_keys, right_keys, how, hinted, work, missing_keys)
+            found = both_sides(work, pairs)
+        left_rows, right_rows = found
         sides = [
             (left, left_names, left_rows, left_suffix),
             (right, right_names, right_rows, right_suffix),
         ]
         with dest.atomic():
-            _write(dest, sides, only_on_clash=hinted and single)
+            _write(dest, sides, tick, only_on_clash=hinted and single)
+            labels = _label(dest, left, right)
+            dest.note("merge", left, right, how=how, rows=len(left_rows), **labels)
 
 
 def _chosen(frame: DataFrame, names: Sequence[str] | None) -> list[str]:
@@ -226,6 +247,7 @@ def _names_of_codes(field: Field) -> dict[int, str] | None:
 def _write(
     dest: DataFrame,
     sides: Sequence[tuple[DataFrame, list[str], RowNumbers, str]],
+    tick: Tick,
     *,
     only_on_clash: bool,
 ) -> None:
@@ -233,17 +255,48 @@ def _write(
     for (frame, _, rows, suffix), called in zip(sides, all_called, strict=True):
         flag = f"valid{suffix}" if rows.incomplete else None
         written = {}
+        fill = getattr(rows, "fill", None)  # by which tasks do it
         for name, new in called.items():
             field = frame[name]
             result = field.create_like(dest, new)
             written[name] = result
-            _append_chosen(result, field, rows)
+            if fill is None:
+                _append_chosen(result, field, rows)
+                tick(len(rows))
+        if fill is not None and written:
+            fill(written, nan_alone=frame.dataset.settings.face.sees_missing)
         if flag is not None:
             there = dest.create_numeric(flag, "bool")
             for numbers in rows.blocks():
                 there.append(numbers >= 0)
         if frame.dataset.settings.face.sees_missing:
             _link(frame, written, rows, flag)
+
+
+def _label(dest: DataFrame, left: DataFrame, right: DataFrame) -> dict[str, str]:
+    """
+    Give a result without a label that of a side; where both have one, the left one wins.
+
+    Returns
+    -------
+    dict
+        Where that was decided between two: ``label``, and ``instead_of`` the other.
+    """
+    if dest.label is not None:
+        return {}
+    first, second = left.label, right.label
+    dest.label = second if first is None else first
+    if first is None or second in (None, first):
+        return {}
+    warnings.warn(
+        visible(
+            f"the tables {left.name!r} and {right.name!r} have different labels: {dest.name!r} "
+            f"has that of {left.name!r}, {first!r}, and not {second!r}; set its label for another"
+        ),
+        UserWarning,
+        stacklevel=3,
+    )
+    return {"label": str(first), "instead_of": str(second)}
 
 
 def _names_in_result(
@@ -304,6 +357,9 @@ def _link(
             link(result.group, written[str(companion.name)].group, owner=owner)
         elif companion is not None:
             made = add_companion(result)
+            if (fill := getattr(rows, "fill", None)) is not None:
+                fill({str(companion.name): made})
+                continue
             with closing(filters.chosen(companion, rows)) as masks:
                 for mask in masks:
                     made.append(mask)

@@ -12,7 +12,7 @@ from exetera_zarr.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Redirect", "redirected", "resolve"]
+__all__ = ["Redirect", "default_cluster", "redirected", "resolve"]
 
 
 @dataclass
@@ -73,17 +73,34 @@ def _whole(path: str) -> str:
 
 
 _active: list[Redirect] = []
+_clusters: list[str] = []
+"""Addresses for sessions that name none; the last one counts."""
 
 
 @contextmanager
-def redirected(redirects: Sequence[Redirect]) -> Iterator[None]:
-    """A ``with`` block in which datasets are opened elsewhere; the first that fits counts."""
-    before = list(_active)
+def redirected(redirects: Sequence[Redirect], cluster: str | None = None) -> Iterator[None]:
+    """
+    A ``with`` block in which a script's datasets, and its verbs, go elsewhere.
+
+    Parameters
+    ----------
+    redirects
+        Where datasets are opened; the first that fits counts.
+    cluster
+        Address of the cluster of sessions that name none.
+    """
+    before, clusters = list(_active), list(_clusters)
     _active[:0] = redirects
+    _clusters.extend([] if cluster is None else [cluster])
     try:
         yield
     finally:
-        _active[:] = before
+        _active[:], _clusters[:] = before, clusters
+
+
+def default_cluster() -> str | None:
+    """The address of the cluster of a session that names none."""
+    return _clusters[-1] if _clusters else None
 
 
 def resolve(

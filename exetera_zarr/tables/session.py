@@ -9,27 +9,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from exetera_zarr.engine.streams.freed_memory import keep_little
-from exetera_zarr.errors import ArgumentError, DataError, NameTakenError, listing
+from exetera_zarr.errors import ArgumentError, DataError, NameTakenError
 from exetera_zarr.faces import EXETERA, NATIVE
 from exetera_zarr.fields.base import Field
 from exetera_zarr.settings import Settings, cache_limit, checked_folder, size_in_bytes
 from exetera_zarr.settings import memory_limit as limit_in_bytes
-from exetera_zarr.storage import Group, OpenOptions, adopted, open_storage
+from exetera_zarr.storage import (
+    About,
+    Group,
+    OpenOptions,
+    adopted,
+    checked_text,
+    open_storage,
+)
 from exetera_zarr.storage.base import OfThisProcess
 from exetera_zarr.tables import redirects
 from exetera_zarr.tables.dataframe import DataFrame
 from exetera_zarr.tables.dataset import Dataset, close_after
 from exetera_zarr.tables.group_of_fields import GroupOfFields
+from exetera_zarr.tables.neighbours.of_sessions import SessionNeighbours
+from exetera_zarr.tables.seeing.faces import SessionFaces
 from exetera_zarr.tables.session_fields import is_foreign
 from exetera_zarr.tables.session_joins import JoinFunctions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import distributed
     import numpy.typing as npt
 
     from exetera_zarr.fields.container import FieldContainer
     from exetera_zarr.storage import Durability, Mode
+    from exetera_zarr.storage.base import VersionLike
 
 __all__ = ["Session"]
 
@@ -40,7 +51,7 @@ def _now() -> str:
     return str(dt.datetime.now(dt.UTC))
 
 
-class Session(OfThisProcess, JoinFunctions):
+class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
     """
     Opens datasets, and closes them; a new one costs nothing.
 
@@ -64,6 +75,18 @@ class Session(OfThisProcess, JoinFunctions):
         commits what had completed. `SystemExit` without a status, or with 0, is no error, nor
         is the end of a generator of which nobody takes the rest. Without a ``with`` block, what a
         program has changed when an exception ends it is committed, and a line on stderr says so.
+    author
+        Who makes the versions that are committed; the environment variable
+        ``EXETERA_ZARR_AUTHOR`` by default.
+    progress
+        Whether a line tells how far work is that takes longer than two seconds. By default it does
+        so in a notebook and at a terminal, and not in scripts whose output goes to a file; the
+        environment variable ``EXETERA_ZARR_PROGRESS``, 0 or 1, decides as well.
+    cluster : distributed.Client or str, optional
+        A cluster of Dask, or the address of its scheduler, such as ``"tcp://host:8786"``. Filters,
+        sorts, groups and merges of committed tables that all workers can read then run there, and
+        give the same tables in the same order. What runs in this process all the same says so,
+        once, to the logger ``exetera_zarr.cluster``. docs/dask.md has the whole story.
     exetera
         Whether to do as ExeTera does, to the letter, where that is not what one would expect:
         missing values count as what is stored in their place, usually 0; whole numbers wrap;
@@ -89,6 +112,9 @@ class Session(OfThisProcess, JoinFunctions):
         memory_limit: float | str | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         on_error: Literal["rollback", "commit"] | None = None,
+        author: str | None = None,
+        progress: bool | None = None,
+        cluster: distributed.Client | str | None = None,
         exetera: bool = False,
     ) -> None:
         if row_block is not None and row_block < 1:
@@ -104,7 +130,16 @@ class Session(OfThisProcess, JoinFunctions):
             spill_dir=None if spill_dir is None else checked_folder(spill_dir),
             face=EXETERA if exetera else NATIVE,
             on_error=on_error,
+            author=checked_text(author or "", "an author"),
+            progress=progress,
         )
+        self._own_client: Any = None
+        cluster = redirects.default_cluster() if cluster is None else cluster
+        if cluster is not None:
+            from exetera_zarr.cluster.clients import client_of
+
+            self.settings.cluster, own = client_of(cluster)
+            self._own_client = self.settings.cluster if own else None
         keep_little(self.settings.memory_limit)
         self.datasets: dict[str, Dataset] = {}
 
@@ -116,14 +151,6 @@ class Session(OfThisProcess, JoinFunctions):
             for dataset in self.datasets.values():
                 dataset.end_by(error)
         close_after(error, self.close)
-
-    def __repr__(self) -> str:
-        return f"<Session with {listing(self.datasets)}>"
-
-    def _repr_html_(self) -> str:
-        from exetera_zarr.tables.html import session_html
-
-        return session_html(self)
 
     @property
     def timestamp(self) -> str:
@@ -145,7 +172,7 @@ class Session(OfThisProcess, JoinFunctions):
         storage_options: Mapping[str, Any] | None = None,
         durability: Durability = "fsync",
         single_writer: bool = False,
-        version: int | None = None,
+        version: VersionLike | None = None,
         external: bool = False,
         cache: str | os.PathLike[str] | None = None,
         cache_size: float | str = "10GB",
@@ -173,7 +200,8 @@ class Session(OfThisProcess, JoinFunctions):
         single_writer
             A promise that nobody else writes, for stores that cannot keep two writers apart.
         version
-            An older version to read; `Dataset.history` says which there are.
+            An older version to read: its number, a tag, or a moment, as a datetime or text, for
+            what was the newest version then. `Dataset.history` says which there are.
         external
             Whether an HDF5 file may have parts of it in other files, and links to them: only for
             files that one trusts.
@@ -234,6 +262,7 @@ class Session(OfThisProcess, JoinFunctions):
             row_block=self.settings.row_block,
             cache_limit=self.settings.cache_limit,
             spill_dir=self.settings.spill_dir,
+            about=About(self.settings.message, self.settings.author),
             shared_reads=self.settings.face.shares_reads,
         )
         storage = open_storage(dataset_path, mode, options)
@@ -262,6 +291,10 @@ class Session(OfThisProcess, JoinFunctions):
                 self.close_dataset(name)
             except Exception as failure:  # noqa: BLE001 - raised below
                 failures.append(failure)
+        if self._own_client is not None:
+            self.settings.cluster = None
+            self._own_client.close()
+            self._own_client = None
         for another in failures[1:]:
             failures[0].add_note(f"another dataset failed to close as well: {another!r}")
         if failures:

@@ -174,10 +174,11 @@ class FieldFunctions(Items):
         Parameters
         ----------
         field : Field or ndarray
-        fields : tuple of Field or ndarray
-            Runs of rows that are equal in all of them.
         dest : Field
             Also append them there; returned then.
+        **kwargs
+            ``fields``, a tuple of Field or ndarray, in place of `field`: runs of rows that are
+            equal in all of them.
 
         Returns
         -------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.engine import is_strings
@@ -15,7 +16,8 @@ from exetera_zarr.fields.missing.companions import any_missing, masked_reader
 from exetera_zarr.fields.sources import source_of, workspace
 from exetera_zarr.fields.statistics import figures
 from exetera_zarr.tables.exetera_summary import selected
-from exetera_zarr.texts import visible
+from exetera_zarr.tables.seeing.grids import columns_that_fit, lines_of, terminal_width, width_of
+from exetera_zarr.tables.seeing.preview import MISSING, cell
 
 if TYPE_CHECKING:
     from exetera_zarr.engine import Column
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Summary", "describe"]
 
 _ROWS = (
+    "label",
+    "unit",
     "count",
     "missing",
     "mean",
@@ -41,6 +45,7 @@ _ROWS = (
 )
 _QUARTILES = {"25%": 0.25, "50%": 0.5, "75%": 0.75}
 _WIDEST = 24
+_DAY = 86400
 
 
 class Summary(Mapping[str, Mapping[str, Any]]):
@@ -72,44 +77,50 @@ class Summary(Mapping[str, Mapping[str, Any]]):
         """The same as plain dicts."""
         return {name: dict(found) for name, found in self._fields.items()}
 
-    def _lines(self) -> list[list[str]]:
-        """A line for each field, and one of heads, of what at least one field has."""
+    def _columns(self) -> tuple[list[str], list[list[str]]]:
+        """What is said, by name, and for each field a column of it."""
         heads = [row for row in _ROWS if any(row in found for found in self._fields.values())]
-        lines = [["", *heads]]
-        for name, found in self._fields.items():
-            lines.append([visible(name), *(_cell(found.get(row, "")) for row in heads)])
-        return lines
+        columns = [
+            [cell(name, _WIDEST), *(_cell(found, row) for row in heads)]
+            for name, found in self._fields.items()
+        ]
+        return ["", *heads], columns
 
     def __repr__(self) -> str:
-        lines = self._lines()
-        widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if at == 0 else cell.rjust(width)
-                for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        )
+        heads, columns = self._columns()
+        first = max(map(width_of, heads))
+        blocks, rest = [], columns
+        while rest:  # as many fields abreast as fit
+            widths = [first, *(max(map(width_of, column)) for column in rest)]
+            fit = max(columns_that_fit(widths, terminal_width(), mark=0) - 1, 1)
+            here, rest = rest[:fit], rest[fit:]
+            lines = zip(heads, *here, strict=True)
+            kept = [line for line in lines if not line[0] or any(line[1:])]
+            right = [False, *[True] * len(here)]
+            blocks.append("\n".join(lines_of(list(zip(*kept, strict=True)), right)))
+        return "\n\n".join(blocks)
 
     def _repr_html_(self) -> str:
-        heads, *lines = self._lines()
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
-        body = "".join(
-            f"<tr><th>{escape(line[0])}</th>"
-            + "".join(f'<td style="text-align:right">{escape(cell)}</td>' for cell in line[1:])
-            + "</tr>"
-            for line in lines
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        from exetera_zarr.tables.html import summary_html
+
+        return summary_html(self.table, *self._columns())
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
+def _cell(found: Mapping[str, Any], row: str) -> str:
+    """One of the things that are said of a field; nothing where it does not apply."""
+    if row not in found:
+        return ""
+    value = found[row]
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if row == "std" and isinstance(found["mean"], dt.datetime):
+        return f"{value / _DAY:.6g} days" if value >= _DAY else f"{value:.6g} s"
+    if isinstance(value, dt.datetime):
+        text = f"{value:%Y-%m-%d %H:%M:%S}"
+        return text.removesuffix(" 00:00:00")
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else visible(value)
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+    return cell(value, _WIDEST) or "''"
 
 
 def describe(frame: DataFrame, include: Any = None, exclude: Any = None) -> Summary:
@@ -128,7 +139,9 @@ def describe(frame: DataFrame, include: Any = None, exclude: Any = None) -> Summ
 
 def _summary(field: Field) -> dict[str, Any]:
     count = field.count()
-    found: dict[str, Any] = {"count": count, "missing": len(field) - count}
+    said = {"label": field.label, "unit": field.unit}
+    found: dict[str, Any] = {key: text for key, text in said.items() if text is not None}
+    found |= {"count": count, "missing": len(field) - count}
     if field.type_name in ("numeric", "timestamp") and field.dtype_of_rows.kind != "b":
         found |= {"mean": field.mean(), "std": field.std(), "min": field.min()}
         quartiles = field.quantile(list(_QUARTILES.values()))

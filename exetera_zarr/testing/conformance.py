@@ -288,12 +288,14 @@ class StorageConformance:
             table = storage.root.create_group(name, {"note": name, "nested": {"list": [1, None]}})
             for field in ("y", "b", "x"):
                 self.field(table, field)
-        storage.root.group("a").update_attributes({"note": "changed", "more": 1.5})
+        storage.root.group("a").update_attributes({"note": "changed", "more": 1.5, "gone": 1})
+        storage.root.group("a").update_attributes({"gone": None, "never": None})
         storage.close()
         reader = open_place("r")
         assert list(reader.root.keys()) == ["z", "a", "m"]
         assert list(reader.root.group("m").keys()) == ["y", "b", "x"]
         about = reader.root.group("a").attributes
+        assert not {"gone", "never"} & about.keys()
         assert (about["note"], about["more"], about["nested"]) == (
             "changed",
             1.5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
     from exetera_zarr.cli.application import application
 
     monkeypatch.setenv("COLUMNS", "80")
+    # A script that is run becomes the main module, which processes that are spawned import again.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
     def call(*arguments: str) -> Done:
         out, err = io.StringIO(), io.StringIO()

@@ -335,3 +335,56 @@ def test_ctrl_c_in_a_process(imported, values, study: Path) -> None:
     assert stderr == ("exetera-zarr: interrupted: study.zarr is at version 1, its last whole one\n")
     assert values("patients", "id") == [1, 2]
     assert tables() == ["patients"]
+
+
+# -- files of other dialects
+
+
+@pytest.fixture
+def german(study: Path) -> Path:
+    path = study / "g.csv"
+    path.write_bytes("Größe;Tag\n1.234,5;31.12.2020\nk.A.;\n".encode("cp1252"))
+    return path
+
+
+def test_without_a_schema_one_is_proposed(run, values, study: Path) -> None:
+    """And said on stderr, with its notes."""
+    (study / "g.csv").write_bytes("Größe;Tag\n1.234,5;31.12.2020\n;\n".encode("cp1252"))
+    done = run("import", "-i", "g:g.csv", "-o", "study.zarr")
+    assert done.exit_code == 0
+    assert "g: no schema was given, so one was proposed from 2 rows" in done.stderr
+    assert "note: g.Tag: it has dates (day/month/year)" in done.stderr
+    assert values("g", "Größe") == [1234.5, 0.0]
+    assert values("g", "Tag")[0] == 1609372800.0
+
+
+def test_options_say_how_files_are_written(run, values, german: Path) -> None:
+    how = ["--sep", ";", "--encoding", "cp1252", "--decimal", ",", "--thousands", "."]
+    how += ["--date-format", "Tag=%d.%m.%Y", "--na-value", "k.A.", "--rename", "g:(Größe=size)"]
+    done = run("import", "-i", "g:g.csv", "-o", "study.zarr", *how)
+    assert done.exit_code == 0, done.stderr
+    assert values("g", "size") == [1234.5, 0.0]
+    proposed = run("schema", "g.csv", "-q", *how[:-2])
+    csv = proposed.json["schema"]["g"]["csv"]
+    assert csv["date_format"] == {"Tag": "%d.%m.%Y"}
+    assert (csv["na_values"], csv["decimal"], csv["thousands"]) == (["k.A."], ",", ".")
+    bad = [
+        (["--sep", ";;"], "sep is one ASCII character"),
+        (["--rename", "g:(Tag)"], "--rename: 'Tag' is not OLD=NEW"),
+        (["--date-format", "%Y", "--date-format", "a=%Y"], "one more format for the same columns"),
+        (["--decimal", "x"], "decimal must be"),
+    ]
+    for arguments, words in bad:
+        failed = run("import", "-i", "g:g.csv", "-o", "study.zarr", *arguments)
+        assert failed.exit_code
+        assert words in " ".join(failed.stderr.split())
+
+
+def test_tables_are_replaced_or_appended_to(imported, values) -> None:
+    arguments = ["-i", "patients:p.csv"]
+    assert imported(*arguments).exit_code == 0
+    assert "already has table 'patients'" in imported(*arguments).stderr
+    assert imported(*arguments, "--mode", "append").exit_code == 0
+    assert values("patients", "id") == [1, 2, 1, 2]
+    assert imported(*arguments, "--mode", "replace").exit_code == 0
+    assert values("patients", "id") == [1, 2]

@@ -82,6 +82,28 @@ def test_a_file_that_cannot_be_read(run, files: Path) -> None:
         "exetera-zarr: error: there is no memory://nowhere/no.csv\n"
     )
     (files / "u.csv").write_bytes("a,b\n1,2\n".encode("utf-16"))
-    done = run("schema", "u.csv")
+    done = run("schema", "u.csv", "--encoding", "utf-8")
     assert done.exit_code == 1
     assert "u.csv is UTF-16, not CSV text in UTF-8" in done.stderr
+    done = run("schema", "u.csv")
+    assert done.exit_code == 0
+    assert done.json["schema"]["u"]["csv"] == {"encoding": "utf-16"}
+
+
+def test_an_export_of_redcap(run, files: Path) -> None:
+    """By its data dictionary; a code and its meaning are said for the whole project."""
+    (files / "d.csv").write_text(
+        "Variable / Field Name,Form Name,Field Type,Field Label,"
+        '"Choices, Calculations, OR Slider Labels",Text Validation Type OR Show Slider Number\n'
+        'record_id,f,text,ID,,\nsex,f,radio,Sex,"1, f | 2, m",\nage,f,text,Age,,integer\n'
+    )
+    (files / "e.csv").write_text("record_id,sex,age\n1,2,-9\n2,,30\n")
+    options = ["--redcap", "d.csv", "--missing-code", "-9=refused"]
+    done = run("schema", "people:e.csv", "-o", "s.json", *options)
+    assert (done.exit_code, done.stderr.count("note")) == (0, 0)
+    assert run("import", "-s", "s.json", "-i", "people:e.csv", "-o", "x.zarr").exit_code == 0
+    rows = run("head", "x.zarr/people", "--json").json["head"]
+    assert [row["sex"] for row in rows] == ["m", None]
+    assert "refused" in run("codebook", "x.zarr").stdout
+    assert run("schema", "e.csv", "--missing-code", "-9=x").exit_code == 1
+    assert run("schema", "e.csv", "--redcap", "d.csv", "--missing-code", "-9").exit_code == 2

@@ -718,6 +718,7 @@ def test_versions_without_end(pair: tuple[Hostile, Hostile]) -> None:
             return False
         del facts["checksum"]
         facts["version"] = highest - int(name)
+        facts["kept"] = [[facts["version"], 0.0]]  # as a manifest has to end with its own
         manifest = layout.encode(below, facts, {})
         facts["checksum"] = ""
         return it.reply(200, manifest)

@@ -128,6 +128,17 @@ def groups_of_a_ragged_table(session):
         table.dataset.rollback()
 
 
+def rows_by_a_condition(session):
+    table = number(session, "int8", [1, 2, 3]).dataframe
+    return table[[True, False, True]].length()
+
+
+def assigned_values(session):
+    table = number(session, "int8", [34, 51]).dataframe
+    table["age"] = [1, 2]
+    return table["age"].data[:].tolist()
+
+
 PROBES = {
     "sees_missing": mean_with_a_missing_value,
     "refuses_truth": truth,
@@ -139,9 +150,18 @@ PROBES = {
     "assignment_renames": assigned,
     "lenient_imports": unknown_category,
     "refuses_ragged": groups_of_a_ragged_table,
+    "chooses_by_item": rows_by_a_condition,
     "shares_reads": seen_by_another,
+    "assigns_values": assigned_values,
 }
-SILENT = ("sees_missing", "widens_integers", "refuses_ragged", "shares_reads")
+SILENT = (
+    "sees_missing",
+    "widens_integers",
+    "refuses_ragged",
+    "chooses_by_item",
+    "shares_reads",
+    "assigns_values",
+)
 """What ExeTera's face computes as it is documented, without anything to let pass."""
 
 

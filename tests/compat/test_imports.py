@@ -14,7 +14,7 @@ from exetera_zarr.compat.load_schema import load_schema, schema_file_to_dict
 from exetera_zarr.compat.parsers import read_csv
 from exetera_zarr.compat.session import Session as ExeteraSession
 from exetera_zarr.errors import ExeteraCompatibilityWarning, SchemaError
-from exetera_zarr.io import Categorical, DateTime, Numeric, String
+from exetera_zarr.io import Categorical, CsvError, DateTime, Numeric, String
 from exetera_zarr.io import load_schema as load_strictly
 from exetera_zarr.io.importer import import_with_schema
 
@@ -100,10 +100,13 @@ def schema_of(**column):
 
 def test_unknown_keys_of_a_schema(tmp_path):
     """Natively an error that names them and those there are; told in ExeTera's face."""
-    schema = json.dumps(schema_of(date_format="%d.%m.%Y"))
-    said = "table 't', column 'day' has the unknown key 'date_format'; known are .*'create_day_f"
+    unknown = json.dumps(schema_of(dateformat="%d.%m.%Y"))
+    said = "table 't', column 'day' has the unknown key 'dateformat'; known are .*'create_day_f"
     with pytest.raises(SchemaError, match=said):
-        load_strictly(io.StringIO(schema))
+        load_strictly(io.StringIO(unknown))
+    # ExeTera does not know this one, which we do.
+    schema = json.dumps(schema_of(date_format="%d.%m.%Y"))
+    assert load_strictly(io.StringIO(schema))["t"]["day"].date_format == "%d.%m.%Y"
     told = "ignored the unknown key 'date_format' of table 't', column 'day', as ExeTera does"
     with pytest.warns(ExeteraCompatibilityWarning, match=told):
         assert list(load_schema(io.StringIO(schema))["t"]) == ["day"]
@@ -116,7 +119,9 @@ def test_unknown_keys_of_a_schema(tmp_path):
             import_with_schema(s, "memory://keys", "d", io.StringIO(schema), files, True)
         assert s.get_dataset("d")["t"]["day"].data[:].tolist() == [1577836800.0]
         assert s.settings.leniencies.total() == 1
-    with Session() as s, pytest.raises(SchemaError, match="date_format"):
+    with Session() as s, pytest.raises(SchemaError, match="dateformat"):
+        import_with_schema(s, "memory://keys", "d", io.StringIO(unknown), files, True)
+    with Session() as s, pytest.raises(CsvError, match="date of the format"):
         import_with_schema(s, "memory://keys", "d", io.StringIO(schema), files, True)
 
 

@@ -265,6 +265,9 @@ def test_sorted_unique_and_isin(table, kind):
     ascending = [everything[i] for i in order]
     distinct, index, inverse, counts = field.unique(True, True, True)
     expected = [v for i, v in enumerate(ascending) if i == 0 or v != ascending[i - 1]]
+    if field.type_name == "timestamp":
+        assert distinct.dtype == "datetime64[us]"
+        distinct = distinct.astype(np.int64) / 1e6
     assert [str(x) for x in distinct.tolist()] == [str(x) for x in expected]
     assert index.tolist() == [ascending.index(v) for v in expected]
     assert [expected[i] for i in inverse.tolist()] == ascending
@@ -474,8 +477,6 @@ def test_numbers_beside_none_and_wide_numbers(exetera_table):
         ("int64", lambda f: f.isin(["1"]), "not go together with '1'"),
         ("cat", lambda f: f == "nope", "no category 'nope'.*'no', 'yes', 'maybe'"),
         ("fixed", lambda f: f.isin([1]), "strings, not int64"),
-        ("float32", lambda f: f[0], r"field\.data\[\.\.\.\]"),
-        ("string", list, r"field\.data\[\.\.\.\]"),
         ("cat", lambda f: f.apply_filter(np.ones(2, bool)), "filter has 2 rows"),
         ("cat", lambda f: f.apply_filter([1.5]), "not float64"),
         ("cat", lambda f: f.apply_filter([True]), "filter has 1 rows"),

@@ -652,8 +652,10 @@ def test_what_is_stored_for_a_missing_float_is_no_number():
         brought(made, "date_set", [False, True])
         made.create_numeric("x", "float32").data.write([0.0, 5.0])
         brought(made, "x_valid", [False, True])
+        five = {"date": np.datetime64(5, "s"), "x": 5}
         for name in ("date", "x"):
-            assert np.nanmin(np.asarray(made[name])) == 5
+            assert np.nanmin(np.asarray(made[name])) == five[name]
+            assert np.nanmin(np.asarray(made[name], float)) == 5
             assert np.median(made[name]) in (5, dt.datetime.fromtimestamp(5, dt.UTC))
 
 
@@ -711,7 +713,18 @@ def test_unique_counts_what_there_is(table):
     values, rows, inverse, counts = table["text"].unique(True, True, True)
     assert (values.tolist(), rows.tolist(), counts.tolist()) == (["a", "b"], [0, 2], [1, 1])
     assert inverse.tolist() == [0, None, 1]
-    assert table["cat"].unique(return_counts=True)[1].tolist() == [1, 1]
+    names, counts = table["cat"].unique(return_counts=True)
+    assert (names.tolist(), counts.tolist()) == (table["cat"].unique().tolist(), [1, 1])
+
+
+def test_distinct_values_are_as_a_person_reads_them(table):
+    assert set(table["cat"].unique()) == {one for one in table["cat"].tolist() if one is not None}
+    when = table.create_timestamp("when")
+    when.data.write(["2021-01-01", None, "2020-01-01"])
+    days, rows = when.unique(return_index=True)
+    assert days.astype("M8[D]").astype(str).tolist() == ["2020-01-01", "2021-01-01", "NaT"]
+    assert rows.tolist() == [2, 0, 1]
+    assert when.unique().tolist() == days.tolist()
 
 
 WRITES = {

@@ -87,6 +87,13 @@ class Hopeless:
     message: str
 
 
+TWICE = (
+    "a.csv: the header has 'a' more than once; in schema, rename and columns the others are 'a.1'"
+)
+UNNAMED = (
+    "a.csv: column 3 of 3 has no name in the header; in schema, rename and columns it is "
+    "'Unnamed: 2'"
+)
 ONE_TWO = {"a": ["1", "3"], "b": ["2", "4"]}
 SHORT = "has 1 cell; the header has 2"
 LONG = "has 3 cells; the header has 2"
@@ -218,12 +225,17 @@ CASES = [
         "a.csv has no header: its first line is blank",
     ),
     Hopeless("blank header", b"\r\n1,2\r\n", AB, "a.csv has no header: its first line is blank"),
-    Hopeless("UTF-16", "a,b\n1,2\n".encode("utf-16"), AB, "a.csv is UTF-16, not CSV text in UTF-8"),
+    Hopeless(
+        "UTF-16",
+        "a,b\n1,2\n".encode("utf-16"),
+        AB,
+        "a.csv is UTF-16, not CSV text in UTF-8: write encoding='utf-16'",
+    ),
     Hopeless(
         "UTF-16, the other way",
         b"\xfe\xff" + "a,b\n1,2\n".encode("utf-16-be"),
         AB,
-        "a.csv is UTF-16, not CSV text in UTF-8",
+        "a.csv is UTF-16, not CSV text in UTF-8: write encoding='utf-16'",
     ),
     Hopeless(
         "UTF-16 without a mark",
@@ -237,7 +249,7 @@ CASES = [
         "a,größe\n".encode("latin-1"),
         AB,
         "a.csv: the header is not UTF-8: 'utf-8' codec can't decode byte 0xf6 in position 4: "
-        "invalid start byte",
+        "invalid start byte; encoding='cp1252' and the like say what else it is",
     ),
     Hopeless(
         "a spreadsheet",
@@ -274,39 +286,36 @@ CASES = [
     Case(
         "names like marks", b"PAR1,BZh\n1,2\n", {"PAR1": S, "BZh": S}, {"PAR1": ["1"], "BZh": ["2"]}
     ),
-    Hopeless("a name twice", b"a,b,a\n1,2,3\n", AB, "a.csv: the header has 'a' more than once"),
+    Hopeless("a name twice", b"a,b,a\n1,2,3\n", AB, TWICE),
     Hopeless(
         "a name twice, with spaces",
         b"a, a,b\n1,2,3\n",
         AB,
-        "a.csv: the header has 'a' more than once",
+        TWICE,
     ),
     Hopeless(
         "comma at the end of every line",
         b"a,b,\n1,2,\n",
         AB,
-        "a.csv: column 3 of 3 has no name in the header",
+        UNNAMED,
     ),
     Hopeless(
         "semicolons",
         b"a;b\n1;2\n",
         AB,
         "a.csv lacks 'a', 'b', which the schema asks for; its header has 'a;b' "
-        "(missing='skip' leaves such columns out)",
+        "(missing='skip' leaves such columns out); perhaps its cells are separated by ';': write "
+        "sep=';'",
     ),
     Hopeless(
         "tabs",
         b"a\tb\n1\t2\n",
         AB,
         "a.csv lacks 'a', 'b', which the schema asks for; its header has 'a\\tb' "
-        "(missing='skip' leaves such columns out)",
+        "(missing='skip' leaves such columns out); perhaps its cells are separated by '\\t': write "
+        "sep='\\t'",
     ),
-    Hopeless(
-        "a line for a spreadsheet first",
-        b"sep=,\na,b\n1,2\n",
-        AB,
-        "a.csv: column 2 of 2 has no name in the header",
-    ),
+    Case("a line for a spreadsheet first", b"sep=,\na,b\n1,2\n3,4\n", AB, ONE_TWO),
     Hopeless(
         "no header at all",
         b"1,2\n3,4\n",

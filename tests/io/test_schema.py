@@ -352,3 +352,66 @@ def test_definitions_survive_pickling() -> None:
     """They travel to worker processes."""
     for definition in (String(3), Numeric("int8"), Categorical({"a": 1}), Date()):
         assert pickle.loads(pickle.dumps(definition)) == definition
+
+
+SAID = {
+    "label": "Age",
+    "unit": "years",
+    "description": "At entry.",
+    "annotations": {"question": ["Q1", None]},
+}
+
+
+def test_what_a_schema_says_for_people() -> None:
+    """Of columns and tables; codes, which JSON has as text, are values of the column."""
+    names = {"": 0, "yes": 1, "2": 5}
+    fields = {
+        "n": {"field_type": "numeric", "value_type": "int8", **SAID, "missing_codes": {"-9": "x"}},
+        "f": {"field_type": "numeric", "value_type": "float32", "missing_codes": {"-9.5": "x"}},
+        "s": {"field_type": "string", "missing_codes": {"9": "x"}},
+        "d": {"field_type": "date", "missing_codes": {"1900-01-01": "x", "-9": "y"}},
+        "c": {
+            "field_type": "categorical",
+            "categorical": {"value_type": "int8", "strings_to_values": names},
+            "missing_codes": {"yes": "x", "2": "y", "0": "z"},
+        },
+    }
+    whole = document(fields)
+    whole["schema"]["t"] |= {"label": "People", "description": "All.", "annotations": {"a": 1}}
+    found = load(whole)["t"]
+    assert {key: getattr(found["n"], key) for key in SAID} == SAID
+    codes = {name: definition.missing_codes for name, definition in found.items()}
+    assert codes == {
+        "n": {-9: "x"},
+        "f": {-9.5: "x"},
+        "s": {"9": "x"},
+        "d": {"1900-01-01": "x", -9: "y"},
+        "c": {"yes": "x", "2": "y", 0: "z"},
+    }
+    assert (found.label, found.description, found.annotations) == ("People", "All.", {"a": 1})
+    assert found == {name: found[name] for name in fields}  # a dict as it was
+    assert Numeric("int8", label="Age") == Numeric("int8", label="Age") != Numeric("int8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("label", 5, "'label' is a str"),
+        ("unit", ["kg"], "'unit' is a str"),
+        ("description", "\ud800", "not Unicode text"),
+        ("missing_codes", [-9], "must be an object"),
+        ("missing_codes", {"-9": 5}, "the meaning of the missing code -9"),
+        ("annotations", 5, "'annotations' are a mapping"),
+        ("lable", "Age", "unknown key 'lable'"),
+    ],
+)
+def test_what_it_cannot_say(key: str, value: Any, message: str) -> None:
+    entry = {"field_type": "numeric", "value_type": "int8", key: value}
+    with pytest.raises(SchemaError, match=message) as caught:
+        load(document({"age": entry}))
+    assert "table 't', column 'age'" in str(caught.value)
+    if key in ("label", "description", "annotations"):
+        whole = document({})
+        whole["schema"]["t"][key] = value
+        with pytest.raises(SchemaError, match=f"table 't': .*{message}"):
+            load(whole)

@@ -193,8 +193,9 @@ def test_filters_of_a_moment(dataset):
         (february.replace(tzinfo=UTC).timestamp(), [False, True]),
     ]:
         assert table.valid_at(moment).data[:].tolist() == wanted
+    assert table.as_of("2020-01-01", None)["count"].data[:].tolist() == [0]
     with pytest.raises(ValueError, match="ddf"):
-        table.as_of("2020-01-01", None)
+        table.as_of("2020-01-01", "a table")
 
 
 def test_vanished_keys_come_again(dataset):

@@ -92,6 +92,18 @@ def test_every_verb(kernel: NotebookClient) -> None:
     assert "missing" in run(kernel, "people.describe()")
 
 
+def test_a_bare_table_is_its_rows(kernel: NotebookClient) -> None:
+    """As text and as HTML; and after it was closed in one line, without a traceback."""
+    run(kernel, SET_UP)
+    text = run(kernel, "people")
+    assert text.splitlines()[2].split() == ["0", "-"]
+    assert text.splitlines()[-1].startswith("people: 5,000 rows x 2 fields")
+    html = kernel.nb.cells[-1].outputs[0]["data"]["text/html"]
+    assert "Shown are the first 10 of 5,000 rows." in html
+    assert run(kernel, "ds.close(); people") == "<DataFrame 'people' of a dataset that is closed>"
+    assert "closed" in kernel.nb.cells[-1].outputs[0]["data"]["text/html"]
+
+
 def test_an_interrupted_cell_leaves_the_dataset_as_it_was(
     kernel: NotebookClient, tmp_path: Path
 ) -> None:

@@ -618,6 +618,29 @@ def test_a_note(there, note, where):
     assert not isinstance(errors["_read"], CorruptDataError) or "name" in str(errors["_read"])
 
 
+@pytest.mark.parametrize("where", ["good", "good/y"])
+@pytest.mark.parametrize(
+    "codebook",
+    [None, 5, {"label": 5}, {"label": "\ud800"}, {"missing_codes": [[1, 2]]}, {"annotations": []}],
+    ids=str,
+)
+def test_a_codebook_that_is_none(there, codebook, where, caplog):
+    """As other damage: what has it is passed over, and told, and nothing else is lost."""
+
+    def make(file):
+        note = json.dumps({"attributes": {"codebook": codebook}})
+        file[where].attrs.create(ATTRIBUTE, note, dtype=h5py.string_dtype())
+        field(file, "numeric,int8").create_dataset("values", data=[1], dtype="i1")
+
+    made(there, make)
+    with Session() as session:
+        with pytest.warns(UserWarning, match="codebook"):
+            dataset = session.open_dataset(there, "r", "d")
+        assert dataset["t"]["x"].data[:].tolist() == [1]
+        assert "good" not in dataset or "y" not in dataset["good"]
+    used(there)
+
+
 # -- files
 
 

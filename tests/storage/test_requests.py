@@ -63,9 +63,32 @@ def test_reading_one_of_200_columns(s3_place, s3_server):
         assert sorted(map(kind_of, s3_server.requests)) == ["GET document", "LIST"]
         assert len(ds["table"]["c100"]) == 1000
         assert ds["table"]["c100"].data[:].tolist() == (np.arange(1000) + 100).tolist()
-        _ = repr(s), repr(ds), repr(ds["table"]), repr(ds["table"]["c007"])
+        _ = repr(s), repr(ds), s._repr_html_(), ds._repr_html_()
+        _ = ds["table"].shape, ds["table"].dtypes, repr(ds["table"].info())
     assert len(s3_server.requests) == 3
     assert kind_of(s3_server.requests[-1]) == "GET chunk"
+
+
+def test_looking_at_200_columns(s3_place, s3_server, monkeypatch):
+    """A chunk of each field that is shown, and of no other; the second look asks for nothing."""
+    monkeypatch.setenv("COLUMNS", "80")
+    write_columns(s3_place)
+    with Session() as s:
+        table = s.open_dataset(
+            s3_place.url("wide.zarr"), "r", "d", storage_options=s3_place.storage_options
+        )["table"]
+        s3_server.requests.clear()
+        in_a_terminal = repr(table)
+        assert "first 10 rows and 11 fields" in in_a_terminal
+        assert Counter(map(kind_of, s3_server.requests)) == {"GET chunk": 11}
+        assert "first 20 of 200 fields" in table._repr_html_()
+        assert Counter(map(kind_of, s3_server.requests)) == {"GET chunk": 20}
+        field = table["c199"]
+        assert (repr(field), repr(field)) == (repr(table["c199"]),) * 2
+        assert Counter(map(kind_of, s3_server.requests)) == {"GET chunk": 21}
+        assert (repr(table), repr(field)) == (in_a_terminal, repr(field))
+        _ = table._repr_html_(), field._repr_html_()
+    assert len(s3_server.requests) == 21
 
 
 @pytest.mark.parametrize("times", [3_000, pytest.param(10_000, marks=pytest.mark.slow)])

@@ -53,6 +53,16 @@ def test_objects_come_back(store):
         store.get("a/b")
 
 
+def test_parts_of_an_object(store):
+    """As slices of it, for stores that can ask for a part and for those that cannot."""
+    data = bytes(range(256)) * 10
+    store.put("a/b", data)
+    for start, stop in ((0, 1), (7, 300), (2550, 2560), (2550, 9999), (5, 5)):
+        assert store.part("a/b", start, stop) == data[start:stop]
+    with pytest.raises(FileNotFoundError):
+        store.part("a/c", 0, 1)
+
+
 def test_listing_is_in_order(store):
     assert store.first("names") is None
     assert list(store.list("names")) == []
@@ -320,3 +330,22 @@ def test_a_folder_that_a_console_made_is_no_content(s3_place):
     files.call_s3("put_object", Bucket=bucket, Key="other.zarr/notes.txt", Body=b"mine")
     with Session() as s, pytest.raises(DatasetExistsError, match="not a dataset"):
         s.open_dataset(s3_place.url("other.zarr"), "w", "o", storage_options=options)
+
+
+def test_a_folder_in_memory_that_changes_while_it_is_listed(monkeypatch):
+    """As when another thread, or the end of what nobody has anymore, writes there meanwhile."""
+    store = open_store("memory://listed", {}, durable=True, single_writer=False)
+    store.put("a/b", b"x")
+    find, failures = (
+        MemoryFileSystem.find,
+        [RuntimeError("dictionary changed size during iteration")],
+    )
+
+    def interrupted(self, path, **options):
+        if failures:
+            raise failures.pop()
+        return find(self, path, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "find", interrupted)
+    assert [entry.key for entry in store.everything("a")] == ["a/b"]
+    assert not failures

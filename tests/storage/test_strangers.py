@@ -202,6 +202,28 @@ def test_an_attribute_of_a_wrong_type(theirs, path, name, value):
     use_it_all(theirs)
 
 
+CODEBOOKS = [
+    *(None, 5, "x", [], {"label": 5}, {"label": None}, {"label": "x" * 10_001}, {"unit": []}),
+    *({"description": {}}, {"missing_codes": {"-9": "x"}}, {"missing_codes": [5]}),
+    *({"missing_codes": [[1]]}, {"missing_codes": [[1, 2]]}, {"missing_codes": [[None, "x"]]}),
+    *({"missing_codes": [[1, "x"]] * 1001}, {"annotations": []}, {"annotations": "x"}),
+]
+
+
+@pytest.mark.parametrize("value", CODEBOOKS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("path", ["u", FIELD])
+def test_a_codebook_of_a_wrong_type(theirs, path, value):
+    forge(theirs, lambda document: below(document, path)["attributes"].update(codebook=value))
+    is_refused(theirs)
+
+
+@pytest.mark.parametrize("code", ["x", 1.5, 2**40, True])
+def test_a_missing_code_that_the_field_cannot_hold(theirs, code):
+    said = {"missing_codes": [[code, "x"]], "label": SURROGATE * (code is True)}
+    forge(theirs, lambda document: below(document, FIELD)["attributes"].update(codebook=said))
+    assert isinstance(use_it_all(theirs)["_change"], CorruptDataError)
+
+
 def grid(*chunk):
     return {"name": "regular", "configuration": {"chunk_shape": [*chunk]}}
 

@@ -14,7 +14,9 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 
 from exetera_zarr import Session
 from exetera_zarr.storage.zarr.arrays import StoredArray
-from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
+from exetera_zarr.storage.zarr.chunks.coding import ChunkCodec
+from exetera_zarr.storage.zarr.chunks.foreign import decode_foreign
+from exetera_zarr.storage.zarr.chunks.packing import BLOCK, Packer, usual
 from exetera_zarr.storage.zarr.layout import array_document, dimensions_of
 
 pytestmark = pytest.mark.zarr
@@ -112,21 +114,21 @@ def test_our_array_documents_are_those_of_zarr(tmp_path, dtype, length):
     names = dimensions_of("values", dtype)
     ours = array_document(StoredArray("x", dtype, length, chunk, {}), "values", names)
     fixed = dtype.kind == "S"
-    codec = ChunkCodec.of("values", dtype)
+    packing = usual("values", dtype)
     group = zarr.open_group(tmp_path, mode="w", zarr_format=3)
     group.create_array(
         "x",
         shape=(length, 7) if fixed else (length,),
         chunks=(chunk, 7) if fixed else (chunk,),
         dtype="uint8" if fixed else dtype,
-        serializer=BytesCodec(endian="little" if codec.typesize > 1 else None),
+        serializer=BytesCodec(endian="little" if packing.typesize > 1 else None),
         compressors=[
             BloscCodec(
-                typesize=codec.typesize,
-                cname="zstd",
-                clevel=1 if codec.shuffle == "shuffle" else 2,
-                shuffle=codec.shuffle,
-                blocksize=1 << 19,
+                typesize=packing.typesize,
+                cname=packing.compressor,
+                clevel=packing.level,
+                shuffle=packing.shuffle,
+                blocksize=BLOCK,
             ),
             Crc32cCodec(),
         ],
@@ -140,7 +142,7 @@ def test_hot_path_and_zarr_decode_the_same(tmp_path, dtype):
     """A chunk that zarr encoded is decoded by ours, and the other way round."""
     dtype = np.dtype(dtype)
     values = np.random.default_rng(5).integers(0, 200, 64).astype(dtype)
-    codec = ChunkCodec.of("values", dtype)
+    codec = ChunkCodec("values", dtype)
     names = dimensions_of("values", dtype)
     document = array_document(StoredArray("x", dtype, 64, 64, {}), "values", names)
     (tmp_path / "zarr.json").write_text(json.dumps(document))
@@ -153,6 +155,72 @@ def test_hot_path_and_zarr_decode_the_same(tmp_path, dtype):
     key.write_bytes(codec.encode(values, 64))
     read = array[...]
     assert np.array_equal(read.view(dtype).reshape(-1) if dtype.kind == "S" else read, values)
+
+
+LONG = 1 << 19  # of one byte, as many as are tried
+COLUMNS = {
+    "noise": lambda random: random.random(LONG),
+    "one decimal": lambda random: np.round(random.normal(70, 15, LONG), 1).astype("f4"),
+    "runs": lambda random: np.repeat(random.random(LONG // 8), 8),
+    "row numbers": lambda random: np.arange(LONG),
+    "keys": lambda random: np.sort(random.integers(0, 5 * LONG, LONG)),
+    "ages": lambda random: random.integers(0, 100, LONG).astype("i4"),
+    "codes": lambda random: random.integers(0, 5, LONG).astype("i1"),
+    "flags": lambda random: random.random(LONG) < 0.01,
+    "zeros": lambda random: np.zeros(LONG),
+    "identifiers": lambda random: np.char.mod("P%09d", random.integers(0, 10**8, LONG)).astype("S"),
+    "wider than a frame can name": lambda random: random.bytes(300 * 2048),
+}
+
+
+def column(name: str) -> np.ndarray:
+    values = COLUMNS[name](np.random.default_rng(7))
+    return np.frombuffer(values, "S300") if isinstance(values, bytes) else values
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_zarr_reads_every_packing(tmp_path, name):
+    """A frame says how it is packed; the document names another way than most chunks have."""
+    values = column(name)
+    dtype, rows = values.dtype, len(values)
+    names = dimensions_of("values", dtype)
+    document = array_document(StoredArray("x", dtype, rows, rows, {}), "values", names)
+    (tmp_path / "zarr.json").write_text(json.dumps(document))
+    (tmp_path / "c").mkdir()
+    codec, packer = ChunkCodec("values", dtype), Packer("values", dtype)
+    for packing in (packer.usual, *packer._others):
+        codec._packer._chosen, codec._packer._ratio = packing, 1.0
+        encoded = codec.encode(values, rows)
+        assert encoded[:-4] == packing.pack(values.view(np.uint8))
+        mine = np.empty(rows, dtype)
+        codec.decode(encoded, mine)
+        assert np.array_equal(mine, values)
+        key = tmp_path / ("c/0/0" if dtype.kind == "S" else "c/0")
+        key.parent.mkdir(exist_ok=True)
+        key.write_bytes(encoded)
+        read = zarr.open_array(tmp_path, mode="r", zarr_format=3)[...]
+        read = read.reshape(-1).view(dtype) if dtype.kind == "S" else read
+        assert np.array_equal(read, values)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_what_is_chosen_is_not_larger(name):
+    values = column(name)
+    packer, data = Packer("values", values.dtype), values.view(np.uint8)
+    found = [len(packer.pack(data)) for _ in range(2)]
+    # 2 % of a sample, which is a part of it.
+    assert max(found) <= 1.04 * len(packer.usual.pack(data)) + 64
+
+
+def test_a_column_that_becomes_another_is_tried_again(monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        Packer, "_tried", lambda self, data, real=Packer._tried: tried.append(1) or real(self, data)
+    )
+    packer = Packer("values", np.dtype("f8"))
+    for name, trials in (("zeros", 1), ("zeros", 1), ("noise", 1), ("noise", 2), ("noise", 2)):
+        packer.pack(column(name).view(np.uint8))
+        assert len(tried) == trials, name
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import zarr
 
 from exetera_zarr import Session, StorageError, import_csv
@@ -24,6 +25,8 @@ from support.plain_reader import parts_of
 
 BLOCK = 4
 ROWS = 6
+PACKED = 64
+"""Rows of a block of the table that has segments and packs; what has more than 15 is no pack."""
 NAME = "x.zarr"
 State = dict[str, dict[str, list[Any]]] | None
 
@@ -46,6 +49,32 @@ def base(folder: Path) -> None:
         table["a"].data.write([9])
         table["s"].data.write(["last"])
         ds.create_dataframe("u").create_numeric("b", "float64").data.write([0.5, 1.5])
+
+
+def with_parts(folder: Path) -> None:
+    """The base, and a table of which each column is in two segments and three packs."""
+    base(folder)
+    with session() as s:
+        ds = s.open_dataset(folder / NAME, "r+", "d", durability="none")
+        table = ds.create_dataframe("p", row_block=PACKED)
+        table.create_numeric("k", "int32")
+        table.create_indexed_string("s")
+        table.create_numeric("x", "float64")
+        done = 0
+        for rows in (50, 40, 2, 2, 2):
+            table.append(parted(range(done, done + rows)))
+            ds.commit()
+            done += rows
+
+
+def parted(keys: Iterable[int], tail: str = "") -> dict[str, Any]:
+    """Rows of that table."""
+    keys = list(keys)
+    return {
+        "k": keys,
+        "s": [f"text {key}{tail}" for key in keys],
+        "x": [float(len(tail)) for _ in keys],
+    }
 
 
 def create(ds: Dataset) -> None:
@@ -104,6 +133,63 @@ def import_file(ds: Dataset) -> None:
     import_csv(ds, "p", path, {"id": Numeric("int32"), "name": String()}, timestamp=1.0)
 
 
+def pack(ds: Dataset) -> None:
+    """With this one, the packs before become one."""
+    ds["p"].append(parted(range(200, 203)))
+
+
+def segment(ds: Dataset) -> None:
+    """After which there are no packs."""
+    ds["p"].append(parted(range(200, 230)))
+
+
+def field_by_field(ds: Dataset) -> None:
+    with ds.transaction():
+        for name, values in parted(range(200, 203)).items():
+            ds["p"][name].data.write(values)
+
+
+def one_column(ds: Dataset) -> None:
+    ds["p"]["x"].data.write([1.5, 2.5])
+
+
+def upsert(ds: Dataset) -> None:
+    """Rows in a segment and in two packs are changed, and two are new."""
+    ds["p"].upsert(parted([0, 91, 95, 300, 301], "!"), "k")
+
+
+def delete_rows(ds: Dataset) -> None:
+    ds["p"].delete([0, 49, 60, 93])
+
+
+def add_column(ds: Dataset) -> None:
+    """And append to that and to the others."""
+    with ds.transaction():
+        table = ds["p"]
+        table.create_numeric("more", "int16").data.write(np.arange(96))
+        table.append({**parted([400, 401]), "more": [1, 2]})
+
+
+def drop_column(ds: Dataset) -> None:
+    """And append to those that are left."""
+    with ds.transaction():
+        table = ds["p"]
+        del table["s"]
+        table.append({"k": [400], "x": [0.5]})
+
+
+def rename_column(ds: Dataset) -> None:
+    """And append."""
+    with ds.transaction():
+        ds["p"].rename("s", "t")
+        ds["p"].append({"t" if name == "s" else name: v for name, v in parted([400]).items()})
+
+
+def compact(ds: Dataset) -> None:
+    """As `Dataset.compact`, which also commits, does it again where it failed."""
+    ds.storage.compact("p")
+
+
 def nothing(ds: Dataset) -> None:
     """Leave the draft as it is."""
 
@@ -126,7 +212,28 @@ def purge(ds: Dataset) -> None:
     if "s" in ds["t"]:
         ds.purge("t", field="s")
     else:
-        ds.storage.vacuum(1, 0.0, all_of="t")
+        ds.purge("t")
+
+
+def tag(ds: Dataset) -> None:
+    """With what was appended, which the version that is tagged has; once."""
+    if "freeze" not in ds.tags():
+        ds.tag("freeze", message="for the paper")
+
+
+def tag_older(ds: Dataset) -> None:
+    """A version that the same commit would let go, but for its tag."""
+    if "freeze" not in ds.tags():
+        ds.retain(1, 0.0)
+        ds.tag("freeze", 1)
+
+
+def restore(ds: Dataset) -> None:
+    """As a caller does who tries again what may have been done."""
+    if ds.storage.changed:
+        ds.commit()
+    elif ds.history()[0].message != "back":
+        ds.restore(1, message="back")
 
 
 @dataclass(frozen=True)
@@ -138,8 +245,8 @@ class Operation:
     fresh: bool = False
     opens: bool = False
     """Whether opening is part of it."""
-    unrevealed: bool = False
-    """Whether other Zarr readers do not see the newest version before."""
+    template: str = "revealed"
+    """Which dataset there is before."""
 
 
 OPERATIONS = {
@@ -154,18 +261,34 @@ OPERATIONS = {
     "delete field": Operation(delete_field),
     "delete table": Operation(delete_table),
     "import": Operation(import_file),
-    "reveal": Operation(nothing, opens=True, unrevealed=True),
+    "reveal": Operation(nothing, opens=True, template="unrevealed"),
     "retain": Operation(retain),
     "vacuum": Operation(append, vacuum),
     "purge": Operation(nothing, purge),
+    "tag": Operation(append, tag),
+    "tag an older version": Operation(assign, tag_older),
+    "restore": Operation(nothing, restore),
+    **{
+        change.__name__.replace("_", " "): Operation(change, template="parts")
+        for change in (
+            *(pack, segment, field_by_field, one_column, upsert, delete_rows),
+            *(add_column, drop_column, rename_column, compact),
+        )
+    },
 }
+NAMES = [
+    pytest.param(name, marks=() if usual else pytest.mark.slow)
+    for name, one in OPERATIONS.items()
+    for usual in [one.template != "parts" or name in ("pack", "upsert", "compact")]
+]
+"""Of those; what these three do as well is slow."""
 
 
 def prepare(operation: Operation, folder: Path, template: Path) -> Path:
     """A place as it is before the operation: links to files that are never changed in place."""
     folder.mkdir()
     if not operation.fresh:
-        clone(template / ("unrevealed" if operation.unrevealed else "revealed"), folder)
+        clone(template / operation.template, folder)
     return folder / NAME
 
 
@@ -175,10 +298,14 @@ def clone(source: Path, target: Path) -> None:
 
 
 def make_template(folder: Path) -> Path:
-    """The base, and the same as it is when the process ended before version 2 was revealed."""
-    for name in ("revealed", "unrevealed"):
+    """
+    The base; the same as it is when the process ended before version 2 was revealed; and one with
+    segments and packs.
+    """
+    for name in ("revealed", "unrevealed", "parts"):
         (folder / name).mkdir()
     base(folder / "revealed")
+    with_parts(folder / "parts")
     clone(folder / "revealed", folder / "unrevealed")
     place = folder / "unrevealed" / NAME
     first = max((place / "__exetera__" / "commits").iterdir())

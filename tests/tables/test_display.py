@@ -1,6 +1,8 @@
-"""What a notebook shows: from metadata alone, and safe whatever names there are."""
+"""What a notebook shows: from metadata and the first rows, and safe whatever names there are."""
 
 from __future__ import annotations
+
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -8,8 +10,8 @@ from exetera_zarr import Session
 from exetera_zarr.testing import counting
 
 
-def test_showing_reads_no_data(tmp_path):
-    """Neither text nor HTML of anything asks the store for more than opening did."""
+def test_showing_reads_the_first_rows_once(tmp_path):
+    """Text and HTML together ask the store for one chunk of each array, and for nothing else."""
     url = str(tmp_path / "x.zarr")
     with Session() as s:
         ds = s.open_dataset(url, "w", "study")
@@ -23,7 +25,11 @@ def test_showing_reads_no_data(tmp_path):
         stores[0].calls.clear()
         html = [thing._repr_html_() for thing in (s, ds, table, *table.values())]
         text = [repr(thing) for thing in (s, ds, table, *table.values())]
-        assert stores[0].calls == []
+        assert [verb for verb, _ in stores[0].calls] == ["get"] * 4
+        arrays = ["age/values", "note/index", "note/values", "sex & more/values"]
+        assert sorted(unquote(key) for _, key in stores[0].calls) == [
+            f"<b>patients</b>/{array}/c/0" for array in arrays
+        ]
     joined = "".join(html)
     assert "<b>patients" not in joined
     assert "&lt;b&gt;patients" in joined

@@ -176,8 +176,9 @@ def test_distinct_and_hints(dataset, table):
     table.sort_values("id")
     counted = table.groupby("id", hint_keys_is_sorted=True).count(numbers)
     assert as_lists(counted) == {"id": [1, 2, 3, 9], "count": [4, 3, 3, 1]}
+    assert table.drop_duplicates("id")["id"].data[:].tolist() == [1, 2, 3, 9]
     with pytest.raises(ValueError, match="ddf"):
-        table.drop_duplicates("id")
+        table.drop_duplicates("id", "keys")
 
 
 def test_a_hint_is_checked_behind_the_first_block(dataset, table):
@@ -245,5 +246,5 @@ def test_arguments_of_another_form(dataset, table):
     result = dataset.create_dataframe("result")
     with pytest.raises(DataError, match="5 of field visits/dose: there is no such aggregate"):
         table.groupby("id").agg({"dose": 5}, result)
-    with pytest.raises(ValueError, match="ddf is the table to write to, not a NoneType"):
-        table.groupby("id").count(None)
+    with pytest.raises(ValueError, match="ddf is the table to write to, not a str"):
+        table.groupby("id").count("counts")

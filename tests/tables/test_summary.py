@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import uuid
 from collections import Counter
 from unittest import mock
 
@@ -19,6 +20,7 @@ from exetera_zarr.engine.group import frequencies
 from exetera_zarr.engine.sort import long_strings
 from exetera_zarr.engine.streams.source import Source
 from exetera_zarr.engine.streams.workspace import Workspace
+from exetera_zarr.fields.statistics import figures
 
 NUMBERS = ["mean", "std", "min", "25%", "50%", "75%", "max"]
 TEXTS = ["b", "", "a,b", 'say "a"', "é", "b", "line\nbreak", "b", "日本", ""]
@@ -238,3 +240,19 @@ def test_csv_that_makes_no_sense(table, tmp_path):
     with pytest.raises(ValueError, match="path"):
         table.to_csv(3, column_filter="n")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("room", [None, 100_000])
+def test_quartiles_of_what_does_not_fit_the_memory(monkeypatch, room):
+    """A long column is sorted beside its values; a short one is only parted at the quartiles."""
+    random = np.random.default_rng(7)
+    values = np.where(random.random(5000) < 0.1, np.nan, random.normal(size=5000).round(2))
+    if room is not None:
+        monkeypatch.setattr(figures, "workspace", lambda _: Workspace(room))
+    with Session(row_block=512) as s:
+        table = s.open_dataset(f"memory://{uuid.uuid4()}.zarr", "w", "d").create_dataframe("t")
+        table.create_numeric("x", "float64").data.write(values)
+        shares = [0, 0.1, 0.25, 0.5, 0.75, 1]
+        for way in ("linear", "lower", "higher", "nearest", "midpoint"):
+            wanted = np.nanquantile(values, shares, method=way)
+            assert table["x"].quantile(shares, way) == pytest.approx(wanted.tolist())

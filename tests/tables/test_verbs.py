@@ -295,9 +295,9 @@ def test_columns_that_one_side_lacks(table):
         "at": [DAY, None],
         "fixed": np.array([b"ab", b"c"]),
         "yes": [None, True],
-        "d": pa.array([decimal.Decimal(3), None], pa.decimal128(3, 0)),
+        "d": pa.array([[3], None]),
     }
-    with pytest.raises(DataError, match="no field 'd'"):
+    with pytest.raises(DataError, match="'d' is of list"):
         table.append(more, missing="fill", new="add")
     del more["d"]
     assert list(table) == [*NAMES, *table.companions().values()]

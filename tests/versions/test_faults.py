@@ -12,6 +12,7 @@ import pytest
 
 from exetera_zarr.testing import Faults, as_another_process
 from support.fault_model import (
+    NAMES,
     OPERATIONS,
     Attempt,
     Operation,
@@ -145,7 +146,7 @@ def check_operation(
     return len(failures)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_failure_at_any_call(name, tmp_path, template):
     """What others see is all or nothing, and trying again leads to all, once; for every call."""
     assert check_operation(name, tmp_path, template, both=False) >= 4

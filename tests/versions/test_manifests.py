@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from exetera_zarr import ConflictError, Session
 from exetera_zarr.errors import CorruptDataError, UnsupportedError
+from exetera_zarr.storage import keys
 from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr.table_documents import TableDocuments
 from exetera_zarr.storage.zarr.versions import manifests
 from exetera_zarr.storage.zarr.versions.retention import Keep, kept_versions, lists_all
 from exetera_zarr.tables.dataset import move
@@ -120,7 +122,7 @@ def commit_rows(place, count):
         for number in range(count):
             ds["t"]["x"].data.write([number])
             version = ds.commit()
-            sizes.append(len((place / manifests._key(version)).read_bytes()))
+            sizes.append(len((place / keys.manifest_key(version)).read_bytes()))
     return sizes
 
 
@@ -161,6 +163,7 @@ def test_tables_made_one_by_one_are_written_a_few_times_each(tmp_path):
     assert total < whole * math.log2(100)
 
 
+@pytest.mark.zarr
 def test_requests(place):
     """A commit asks for one manifest; who is behind for one; history for each, once."""
     with counting() as stores, Session(row_block=4) as s:
@@ -197,7 +200,7 @@ def test_who_is_behind_asks_for_one_manifest(tmp_path):
     store.get = lambda key: (asked.append(key), real(key))[1]
     found = manifests.load(store)
     assert found.number == newest
-    assert sorted(asked) == sorted(["zarr.json", manifests._key(newest)])
+    assert sorted(asked) == sorted(["zarr.json", keys.manifest_key(newest)])
     assert seen(place)["last"] == [9]
 
 
@@ -221,7 +224,7 @@ def chain(tmp_path):
 def test_what_a_manifest_is_over_is_checked(chain):
     """A manifest of the same number that was made for something else, or is gone."""
     place, under, newest = chain
-    key = place / manifests._key(under)
+    key = place / keys.manifest_key(under)
     data = key.read_bytes()
     facts = json.loads(data)
     facts["attributes"]["exetera"]["writer"] = "somebody else"
@@ -247,7 +250,7 @@ def _unsigned(document):
 )
 def test_what_cannot_be_over_is_refused(chain, over):
     place, _, newest = chain
-    key = place / manifests._key(newest)
+    key = place / keys.manifest_key(newest)
     document = json.loads(key.read_bytes())
     document["over"] = over
     key.write_bytes(layout._signed(layout.plain(_unsigned(document))))
@@ -258,7 +261,7 @@ def test_what_cannot_be_over_is_refused(chain, over):
 def test_a_manifest_in_the_place_of_the_root_is_refused(chain):
     """It has the checksum of a manifest, and few of the documents."""
     place, _, newest = chain
-    shutil.copy(place / manifests._key(newest), place / "zarr.json")
+    shutil.copy(place / keys.manifest_key(newest), place / "zarr.json")
     assert manifests.load(LocalStore(place)).revealed is False
     with Session() as s:
         assert len(s.open_dataset(place, "r", "d")) == newest
@@ -342,3 +345,50 @@ def test_many_versions_are_kept_and_swept(tmp_path):
         ds.verify()
         live = {path.name for path in Path(place, "t", "x").iterdir() if path.is_dir()}
         assert len(live) == 119  # the newest two have the same
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, True), (True, 1.0), (0.0, 0), ([1], [True])])
+def test_attributes_that_are_equal_in_python_alone_are_told(tmp_path, first, then):
+    """What a manifest does not repeat has to be what it is over, byte for byte."""
+    make(tmp_path / "x.zarr")
+    with drafts(tmp_path / "x.zarr", 1) as (ds,):
+        ds.create_dataframe("v").create_numeric("n", "int8")
+        group = ds["v"]["n"].group
+        for value in (first, then):
+            group.update_attributes({"unit": value})
+            number = ds.commit()
+    below = manifests.read(LocalStore(tmp_path / "x.zarr"), number).below
+    assert repr(below["v/n"]["attributes"]["unit"]) == repr(then)
+
+
+def test_a_commit_makes_the_documents_of_what_it_changes(tmp_path, monkeypatch):
+    """Those of the other tables, and their bytes, are those of the version before."""
+    place = tmp_path / "x.zarr"
+    make(place)
+    made = []
+    checked = TableDocuments.checked
+    monkeypatch.setattr(
+        TableDocuments,
+        "checked",
+        lambda table, where: made.append(table.segment) or checked(table, where),
+    )
+    with drafts(place, 2) as (one, two):
+        for number in range(10):
+            one.create_dataframe(f"v{number}").create_numeric("n", "int8").data.write([number])
+        one.commit()
+        two.refresh()
+        made.clear()
+        one["v3"]["n"].data[0] = 100
+        one.create_dataframe("w").create_numeric("n", "int8")
+        one.commit()
+        assert sorted(made) == ["v3", "w"]
+        made.clear()
+        two["v5"]["n"].data.write([1])
+        two.commit()  # which meets what the first has written
+        assert sorted(set(made)) == ["v3", "v5", "w"]
+        made.clear()
+        del two["v7"]
+        two["v5"].rename("n", "m")
+        two.commit()
+        assert made == ["v5"]
+        two.verify()

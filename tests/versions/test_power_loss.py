@@ -15,6 +15,7 @@ from exetera_zarr.storage.stores.opening import wrapped_stores
 from exetera_zarr.testing import Faults, PowerLossStore, as_another_process
 from support.fault_model import (
     NAME,
+    NAMES,
     OPERATIONS,
     Attempt,
     make_template,
@@ -105,7 +106,7 @@ def check_operation(name: str, tmp_path: Path, template: Path, chances: int) -> 
     return calls
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_all_that_was_not_synced_is_lost(name, tmp_path, template):
     """For every call: the dataset opens at the version before or after; after, once told so."""
     assert check_operation(name, tmp_path, template, chances=0) >= 4

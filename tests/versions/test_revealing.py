@@ -110,7 +110,7 @@ def reveal(late: Late, index: int, store: ObjectStore) -> None:
     manifests.reveal(store, version, shown)
     kept = kept_versions(version.facts)
     before = manifests.read(store, version.number - 1)
-    expired = [number for number in kept_versions(before.facts) if number not in kept]
+    expired = kept_versions(before.facts).without(kept)
     if expired:
         sweep.sweep_versions(store, expired, kept, version)
 

@@ -7,15 +7,17 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from exetera_zarr import StorageError
 from exetera_zarr.storage import sharing
+from exetera_zarr.tables.dataframe import DataFrame
 from exetera_zarr.tables.dataset import Dataset
 from exetera_zarr.testing import Faults, as_another_process, failing
-from support.fault_model import NAME, quiet, seen, seen_by_zarr, session, values_of
+from support.fault_model import BLOCK, NAME, quiet, seen, seen_by_zarr, session, values_of
 
 Change = Callable[[Dataset], None]
 FAILURES = 3
@@ -27,12 +29,14 @@ def random_values(rng: random.Random, rows: int) -> tuple[np.ndarray, list[str]]
 
 
 def new_table(rng: random.Random, ds: Dataset) -> Change:
+    """Of short blocks, or of such that what is appended is a pack, or may be."""
     name = next(name for name in map("t{}".format, range(100)) if name not in ds)
     numbers, texts = random_values(rng, rng.randrange(12))
+    block = rng.choice([BLOCK, 24, 200])
 
     def change(ds: Dataset) -> None:
         with ds.transaction():
-            table = ds.create_dataframe(name)
+            table = ds.create_dataframe(name, row_block=block)
             table.create_numeric("n", "int32").data.write(numbers)
             table.create_indexed_string("s").data.write(texts)
 
@@ -64,6 +68,52 @@ def assign(rng: random.Random, ds: Dataset) -> Change:
                     field.data[start : start + len(numbers)] = numbers
 
     return change
+
+
+def rows_for(rng: random.Random, table: DataFrame, rows: int) -> dict[str, Any]:
+    """Rows with a value of each field of a table."""
+    numbers, texts = random_values(rng, rows)
+    return {name: texts if field.indexed else numbers for name, field in table.items()}
+
+
+def append_rows(rng: random.Random, ds: Dataset) -> Change:
+    name = rng.choice(ds.keys())
+    rows = rows_for(rng, ds[name], rng.choice([1, 2, 3, 30]))
+    return lambda ds: ds[name].append(rows) and None
+
+
+def upsert(rng: random.Random, ds: Dataset) -> Change:
+    """Where some field tells the rows apart; else they are appended."""
+    name = rng.choice(ds.keys())
+    table = ds[name]
+    rows = rows_for(rng, table, 5)
+    for key, field in table.items():
+        there = np.asarray(field.data[:]).tolist()
+        if not field.indexed and len(set(there)) == len(there):
+            rows[key] = [*there[1:4], *range(1000, 1002 + len(there[:1]))]
+            rows = {name: values[: len(rows[key])] for name, values in rows.items()}
+            if len(rows[key]) == 5:
+                return lambda ds: ds[name].upsert(rows, key) and None
+    return append_rows(rng, ds)
+
+
+def delete_rows(rng: random.Random, ds: Dataset) -> Change:
+    name = rng.choice(ds.keys())
+    gone = [row for row in range(ds[name].length()) if rng.random() < 0.3]
+    return lambda ds: ds[name].delete(gone) and None
+
+
+def add_field(rng: random.Random, ds: Dataset) -> Change:
+    name = rng.choice(ds.keys())
+    field = f"f{rng.getrandbits(32):x}"
+    numbers, _ = random_values(rng, ds[name].length())
+    return lambda ds: ds[name].create_numeric(field, "int32").data.write(numbers)
+
+
+def compact(rng: random.Random, ds: Dataset) -> Change:
+    """In the draft, as the commit is made by others here."""
+    name = rng.choice(ds.keys())
+    return lambda ds: ds.storage.compact(name)
 
 
 def filter_rows(rng: random.Random, ds: Dataset) -> Change:
@@ -98,6 +148,16 @@ def delete(rng: random.Random, ds: Dataset) -> Change:
 def random_change(rng: random.Random, ds: Dataset) -> Change:
     """One that can be made on the dataset as it is."""
     kinds = [append, append, assign, filter_rows, sort, rename, delete, new_table]
+    kinds += [
+        append_rows,
+        append_rows,
+        append_rows,
+        upsert,
+        upsert,
+        delete_rows,
+        add_field,
+        compact,
+    ]
     return (rng.choice(kinds) if len(ds.keys()) else new_table)(rng, ds)
 
 
@@ -203,8 +263,8 @@ class Schedule:
         assert values_of(self.ds) == self.possible[0] == seen(self.place)
 
     def other_writer(self) -> None:
-        """Another process adds a table, under the feet of this one."""
-        change = new_table(self.rng, self.twin)
+        """Another process does something, under the feet of this one."""
+        change = random_change(self.rng, self.twin)
         with as_another_process(), session() as s:
             change(s.open_dataset(self.place, "r+", "d", durability="none"))
         change(self.twin)
@@ -212,11 +272,28 @@ class Schedule:
         self.ds.refresh()
         self.settled()
 
+    def appends_beside(self) -> None:
+        """Another process appends to a table to which this one has appended, and is faster."""
+        mine, theirs = (append_rows(self.rng, self.twin) for _ in range(2))
+        mine(self.ds)
+        with as_another_process(), session() as s:
+            theirs(s.open_dataset(self.place, "r+", "d", durability="none"))
+        for change in (theirs, mine):
+            change(self.twin)
+        self.twin.commit()
+        self.arm()
+        self.store()
+        self.disarm()
+        self.ds.commit()
+        self.settled()
+
     def run(self) -> int:
         for _ in range(self.rng.randrange(2, 5)):
             self.step()
             if self.rng.random() < 0.2:
                 self.other_writer()
+            if len(self.twin.keys()) and self.rng.random() < 0.3:
+                self.appends_beside()
         self.ds.verify()
         self.session.close()
         self.twin_session.close()

@@ -14,7 +14,7 @@ from exetera_zarr.engine.columns.types import Column, is_strings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["distinct", "held", "members", "unique"]
+__all__ = ["distinct", "held", "members", "unique", "within"]
 
 
 def distinct(blocks: Iterable[Column], empty: Column) -> Column:
@@ -66,6 +66,24 @@ def members(wanted: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     items = np.asarray(wanted).reshape(-1).tolist() if isinstance(wanted, np.ndarray) else wanted
     found = _text(items, dtype) if dtype.kind == "S" else _numbers(items, dtype)
     return np.asarray(found, dtype)
+
+
+def within(ordered: npt.NDArray[Any], least: Any, greatest: Any) -> bool | None:
+    """
+    Whether numbers between two ends are some of given ones; None where some may be, and some not.
+
+    Parameters
+    ----------
+    ordered
+        Those that are given, ascending, of the type of the numbers; NaN may be at the end.
+    least, greatest
+        The ends, neither of which is NaN.
+    """
+    ends = np.array([least, greatest], ordered.dtype)
+    first = np.searchsorted(ordered, ends[0], "left")
+    if first == np.searchsorted(ordered, ends[1], "right"):
+        return False
+    return True if ends[0] == ends[1] else None
 
 
 def _same(one: np.dtype[Any], other: np.dtype[Any]) -> bool:

@@ -8,6 +8,7 @@ and because files in the wild hold text that is not valid UTF-8 and has to survi
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -237,7 +238,12 @@ def _encode_fast(items: list[Any]) -> pa.LargeBinaryArray | None:
 
 
 def _encode_each(items: list[Any]) -> pa.LargeBinaryArray:
-    encoded = [_encode_one(i, item) for i, item in enumerate(items)]
+    encoded = None
+    if set(map(type, items)) == {str}:  # as they usually are: a third of the time
+        with contextlib.suppress(UnicodeEncodeError):
+            encoded = [item.encode("utf-8", "surrogateescape") for item in items]
+    if encoded is None:
+        encoded = [_encode_one(i, item) for i, item in enumerate(items)]
     offsets = np.zeros(len(items) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(items)), out=offsets[1:])
     return to_arrow(offsets, np.frombuffer(b"".join(encoded), np.uint8))

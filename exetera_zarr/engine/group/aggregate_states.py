@@ -55,7 +55,12 @@ class Partial(ABC):
 
     @abstractmethod
     def join(self, a: State, b: State, /) -> State:
-        """The state of one span from those of its rows before and after; one row each."""
+        """
+        The states of spans from those of their rows before and after.
+
+        Those of one span at least; of several where the aggregate is one of groups, of which no
+        state holds more than its own rows say.
+        """
 
     def result(self, state: State) -> Column:
         """What the aggregate gives."""
@@ -102,7 +107,10 @@ class Extreme(Partial):
         return (self._function(bounds, col),)
 
     def join(self, a: State, b: State, /) -> State:
-        return (self._function(_PAIR, selection.concat([a[0], b[0]])),)
+        count = len(a[0])
+        pairs = np.arange(2 * count).reshape(2, count).T.ravel()  # of each span both, side by side
+        both = selection.take(selection.concat([a[0], b[0]]), pairs)
+        return (self._function(np.arange(0, 2 * count + 1, 2), both),)
 
 
 class ExtremeRow(Partial):

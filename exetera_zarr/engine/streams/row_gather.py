@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,12 +22,21 @@ if TYPE_CHECKING:
     from exetera_zarr.engine.join.row_pairs import Pairs
     from exetera_zarr.engine.streams.workspace import Spill, Workspace
 
-__all__ = ["RowNumbers", "both_sides", "ends_of", "take"]
+__all__ = ["NumbersKept", "RowNumbers", "both_sides", "ends_of", "take"]
 
 #: Rows that are read for one piece of an ascending choice, as a multiple of the piece.
 _SPARSE = 4
 #: Bytes a row that a partition takes beside its values: a word, and what sorting it takes.
 _PLAN_BYTES = 16
+
+
+class NumbersKept(Protocol):
+    """Row numbers that are kept somewhere else, such as in a `Spill`."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> IntArray:
+        """The numbers from one position to another."""
 
 
 class RowNumbers:
@@ -45,7 +54,7 @@ class RowNumbers:
     """
 
     def __init__(
-        self, work: Workspace, numbers: Spill | IntArray, ascending: bool | None = None
+        self, work: Workspace, numbers: NumbersKept | IntArray, ascending: bool | None = None
     ) -> None:
         self._work = work
         self._numbers = numbers

@@ -255,7 +255,7 @@ def _rounded(field: Any, decimals: int = 0, out: Any = None) -> Any:
     if out is not None:
         _no_such_options(np.round)
     _check_numbers(np.round, field)
-    return np.asarray(round(field, decimals))
+    return _array(round(field, decimals))
 
 
 def _isin(
@@ -288,7 +288,7 @@ def _isclose(a: Any, b: Any, *tolerances: Any, **options: Any) -> Any:
 
 def _count_nonzero(field: Any) -> int:
     if field.indexed or field.type_name == "fixedstring":
-        return int(np.count_nonzero(np.asarray(field)))
+        return int(np.count_nonzero(_array(field)))
     return sum(
         int(np.count_nonzero(column if mask is None else column[mask]))
         for column, mask in field.masked_blocks()
@@ -297,7 +297,7 @@ def _count_nonzero(field: Any) -> int:
 
 def _values(field: Any) -> Any:
     """The values that there are, in an array."""
-    return np.asarray(field.apply_filter(field.notna()))
+    return _array(field.apply_filter(field.notna()))
 
 
 # -- what is reckoned with arrays of other types
@@ -394,7 +394,7 @@ def _is_list_of_arrays(name: str, value: Any) -> bool:
 def _each(convert: Callable[[Any], Any], value: Any) -> Any:
     """A value of an argument, or each of those in a list that holds arrays, converted."""
     if isinstance(value, Rows):
-        return convert(np.asarray(value))
+        return convert(_array(value))
     if isinstance(value, (list, tuple)) and any(
         isinstance(one, (Rows, np.ndarray)) for one in value
     ):
@@ -410,9 +410,9 @@ def _each(convert: Callable[[Any], Any], value: Any) -> Any:
 def _of_numbers(value: Any) -> Any:
     """An argument that is reckoned with: a field, a list or a number as an array of numbers."""
     if isinstance(value, Rows):
-        return np.asarray(value)
+        return _array(value)
     if isinstance(value, (list, tuple)) and any(map(_is_rows, _leaves(value))):
-        return _each(np.asarray, value)
+        return _each(_array, value)
     if isinstance(value, (list, int, float, np.number, np.bool_)):
         array = number_array(value)
         return array if array.dtype.kind in "biuf" or array.size else value
@@ -477,10 +477,16 @@ def _sees_missing(field: Any) -> bool:
     return hasattr(field, "masked_blocks") and bool(field.face.sees_missing)
 
 
+def _array(value: Any) -> AnyArray:
+    """An array of numbers, also of a field whose own array has names or dates."""
+    array: AnyArray = value.as_stored() if hasattr(value, "as_stored") else np.asarray(value)
+    return array
+
+
 def _plain(value: Any) -> Any:
     """The same with arrays in the place of fields."""
     if isinstance(value, Rows):
-        return np.asarray(value)
+        return _array(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(one) for one in value)
     return value

@@ -46,6 +46,7 @@ __all__ = [
     "masked_reader",
     "owners_by_name",
     "present",
+    "without",
     "without_meaning",
 ]
 
@@ -244,6 +245,14 @@ def both(first: AnyArray | None, second: AnyArray | None) -> AnyArray | None:
         return second if first is None else first
     both_present: AnyArray = first & second
     return both_present
+
+
+def without(mask: AnyArray | None, coded: AnyArray | None) -> AnyArray | None:
+    """Which rows have a value: those of a mask, without those that hold a missing code."""
+    if coded is None:
+        return mask
+    there: AnyArray = ~coded if mask is None else mask & ~coded
+    return there
 
 
 def holds_nan(column: Column) -> bool:

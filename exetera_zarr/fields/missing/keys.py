@@ -45,6 +45,7 @@ __all__ = [
     "check_comparable",
     "directions",
     "key_source",
+    "keys_of",
     "masked_key_source",
     "whole_keys",
 ]
@@ -73,7 +74,7 @@ def key_source(*sides: Sequence[Field]) -> tuple[list[Source], list[bool]]:
     """
     check_comparable(*sides)
     split = [any(_is_split(field) for field in fields) for fields in zip(*sides, strict=True)]
-    return [_side(fields, split) for fields in sides], split
+    return [keys_of(fields, split) for fields in sides], split
 
 
 def check_comparable(*sides: Sequence[Field | None]) -> None:
@@ -144,7 +145,8 @@ def _is_split(field: Field) -> bool:
     return not holds_nan(field.empty_column()) and any_missing(field)
 
 
-def _side(fields: Sequence[Field], split: Sequence[bool]) -> Source:
+def keys_of(fields: Sequence[Field], split: Sequence[bool]) -> Source:
+    """The keys of one table as `key_source` gives them, where it is known which are split."""
     if not any(split) and all(field.validity is None for field in fields):
         return source_of(fields)
     return _beside([masked_of(field) for field in fields], split)
@@ -168,14 +170,23 @@ def _beside(columns: Sequence[Masked], split: Sequence[bool]) -> Source:
     )
 
 
-def blank_source(field: Field) -> Source:
-    """A field in which all rows that have no value are the same: 0, False, NaN or no text."""
-    return blanked(masked_of(field))
+def blank_source(field: Field, *, codes: bool = True) -> Source:
+    """
+    A field in which all rows that have no value are the same: 0, False, NaN or no text.
+
+    Parameters
+    ----------
+    field
+        The field.
+    codes
+        Whether its missing codes stay: values that are told apart, but not keys.
+    """
+    return blanked(masked_of(field), codes=codes)
 
 
-def blanked(column: Masked) -> Source:
+def blanked(column: Masked, *, codes: bool = True) -> Source:
     """The same of a column that need not be a field."""
-    return _one(column, also_absent=False)
+    return _one(column if codes else replace(column, coded=None), also_absent=False)
 
 
 def absence(column: Masked) -> Source:
@@ -196,7 +207,8 @@ def _one(column: Masked, *, also_absent: bool) -> Source:
     def read(start: int, stop: int) -> list[Column]:
         values, mask = column.read(start, stop)
         if not also_absent:
-            return [_blank(values, mask)]
+            coded = None if mask is None or column.coded is None else column.coded(values)
+            return [_blank(values, mask if coded is None else mask | coded)]
         absent = np.zeros(len(values), np.bool_) if mask is None else ~mask
         # A NaN is as missing as what is missing of whole numbers, beside which it may be.
         zero = holds_nan(values) and mask is not None

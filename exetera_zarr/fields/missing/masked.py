@@ -14,7 +14,7 @@ from exetera_zarr.fields.missing.companions import holds_nan, present
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from exetera_zarr.engine import Column
     from exetera_zarr.engine.streams.row_gather import RowNumbers
@@ -39,11 +39,15 @@ class Masked:
         A column of bool that says which rows have a value; None where it is all of them.
     nan_is_missing
         Whether a row that is NaN has none either.
+    coded
+        Says which rows hold a missing code, which say more than that they have no value; see
+        `Field.coded`.
     """
 
     values: Source
     mask: Source | None = None
     nan_is_missing: bool = False
+    coded: Callable[[Column], AnyArray | None] | None = None
 
     @property
     def rows(self) -> int:
@@ -79,9 +83,8 @@ def masked_of(field: Field) -> Masked:
     """A field as it is now; in ExeTera's face all rows have a value."""
     values, companion = source_of([field]), field.validity
     mask = None if companion is None else source_of([companion], values.rows)
-    return Masked(
-        values, mask, nan_is_missing=field.face.sees_missing and holds_nan(values.empty[0])
-    )
+    of_nan = field.face.sees_missing and holds_nan(values.empty[0])
+    return Masked(values, mask, of_nan, field.coded if field.missing_codes else None)
 
 
 def as_masked(column: Column, mask: AnyArray | None) -> AnyArray:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from exetera_zarr.engine.columns.selection import length
 from exetera_zarr.fields.statistics import figures
+from exetera_zarr.fields.statistics.counting import Counts
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.statistics.figures import Interpolation
+    from exetera_zarr.plots.drawing import FieldPlots
 
 __all__ = ["Statistical"]
 
@@ -22,6 +26,22 @@ class Statistical:
 
     In ExeTera's face nothing is missing, and what is stored in its place counts.
     """
+
+    @property
+    def plot(self) -> FieldPlots:
+        """
+        Pictures, by matplotlib: ``field.plot()`` chooses one by the type, ``field.plot.hist(50)``.
+
+        The field is read block by block. The axis has its label and unit, names of categories, and
+        dates; rows without a value are told in a corner.
+        """
+        from exetera_zarr.plots.drawing import FieldPlots
+
+        return FieldPlots(self._field())
+
+    def hist(self, bins: int = 20, *, ax: Axes | None = None) -> Axes:
+        """A histogram of numbers or timestamps; see `plot`."""
+        return self.plot.hist(bins, ax=ax)
 
     def count(self) -> int:
         """How many rows have a value."""
@@ -77,20 +97,52 @@ class Statistical:
         """The greatest value; else as `min`."""
         return self._shown(figures.extreme(self._field(), "max"))
 
-    def nunique(self) -> int:
-        """How many distinct values there are."""
-        return length(figures.distinct(self._field()))
+    def nunique(self, dropna: bool = True) -> int:
+        """How many distinct values there are; what is missing is one if `dropna` is False."""
+        field = self._field()
+        found = length(figures.distinct(field))
+        return found if dropna or field.count() == len(field) else found + 1
 
-    def value_counts(self) -> dict[Any, int]:
+    def value_counts(
+        self, normalize: bool = False, *, ascending: bool = False, dropna: bool = True
+    ) -> Counts:
         """
         How often each value occurs, the most frequent first, of several the least.
 
+        Parameters
+        ----------
+        normalize
+            Whether shares of all that are counted are given instead.
+        ascending
+            Whether the least frequent comes first.
+        dropna
+            Whether what is missing is left out; else it is counted under None.
+
         Returns
         -------
-        dict
-            Categories by their names, points in time as datetimes.
+        Counts
+            A dict, shown as a table: categories by their names, points in time as datetimes.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     t = s.open_dataset("memory://counts.zarr", "w", "d").create_dataframe("t")
+        ...     t["town"] = ["York", "Bath", None, "York"]
+        ...     t["town"].value_counts()
+        town  count
+        York      2
+        Bath      1
         """
-        return dict(figures.frequencies(self._field()))
+        field = self._field()
+        found = figures.frequencies(field)
+        if not dropna and (gone := len(field) - sum(number for _, number in found)):
+            found.append((None, gone))
+        found.sort(key=lambda pair: pair[1] if ascending else -pair[1])
+        if not normalize:
+            return Counts(found, field.name)
+        whole = sum(number for _, number in found)
+        return Counts([(v, number / whole) for v, number in found], field.name, "proportion")
 
     def mode(self) -> Any:
         """The most frequent value, of several the least; None of no values."""

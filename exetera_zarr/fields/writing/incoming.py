@@ -74,9 +74,9 @@ class Incoming:
             _extend(dest, codes)
         self._taken = np.asarray(sorted(used - {0}))
 
-    def source(self) -> Source:
-        """The rows, to be compared with those of the other field."""
-        plain = blank_source(self.field)
+    def source(self, *, codes: bool = True) -> Source:
+        """The rows, to be compared with those of the other field; see `blank_source`."""
+        plain = blank_source(self.field, codes=codes)
         if self._taken is None:
             return plain
         return replace(

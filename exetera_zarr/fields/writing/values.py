@@ -14,7 +14,7 @@ from exetera_zarr.fields.writing.given import in_a_row, is_number, number_array
 if TYPE_CHECKING:
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["as_fixed", "as_numbers", "as_values", "check_seconds"]
+__all__ = ["as_fixed", "as_numbers", "as_values", "check_seconds", "in_a_year"]
 
 _YEARS = (-62135596800, 253402300800)
 """The seconds at which the years 1 and 10000 start."""
@@ -119,13 +119,18 @@ def _inexact(array: AnyArray, dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
     return ~held(array, dtype)
 
 
+def in_a_year(seconds: AnyArray) -> npt.NDArray[np.bool_]:
+    """Which seconds since 1970 are in one of the years 1 to 9999."""
+    return np.asarray((seconds >= _YEARS[0]) & (seconds < _YEARS[1]))
+
+
 def check_seconds(values: AnyArray, where: str) -> None:
     """
     Raise DataError where numbers are no seconds of the years 1 to 9999; NaN and infinity are taken.
 
     A count of milliseconds or nanoseconds is taken for seconds otherwise, of years far from now.
     """
-    beyond = np.isfinite(values) & ~((values >= _YEARS[0]) & (values < _YEARS[1]))
+    beyond = np.isfinite(values) & ~in_a_year(values)
     if beyond.any():
         at = int(np.flatnonzero(beyond.reshape(-1))[0])
         raise DataError(

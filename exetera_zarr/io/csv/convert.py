@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from exetera_zarr.errors import listing
 from exetera_zarr.io.csv.cells import Cells, Faults, Mask, byte_set
+from exetera_zarr.io.csv.convert_marks import has_marks, plain_numbers, why_not_plain
 from exetera_zarr.io.csv.convert_time import convert_moments
 from exetera_zarr.io.schema.definitions import (
     FREETEXT_VALUE,
@@ -31,9 +32,9 @@ from exetera_zarr.io.schema.definitions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Produced", "convert"]
+__all__ = ["Produced", "convert", "without"]
 
 Produced: TypeAlias = npt.NDArray[Any] | pa.Array
 Lookup: TypeAlias = tuple[pa.Array, npt.NDArray[Any]]
@@ -80,11 +81,15 @@ def convert(
 
 def _convert(cells: Cells, definition: Definition | Blank, faults: Faults) -> list[Produced]:
     """Convert cells; whatever stands in the place of those that do not fit."""
+    if not isinstance(definition, Blank) and definition.na_values:
+        cells = without(cells, definition.na_values)
     match definition:
         case Categorical():
             return _categories(cells, definition, faults)
         case Numeric(nformat="bool"):
             return _flagged(cells, definition, faults, *_booleans(cells))
+        case Numeric() if has_marks(definition):
+            return _marked(cells, definition, faults)
         case Numeric():
             return _flagged(cells, definition, faults, *_numbers(cells, definition.nformat, faults))
         case String(fixed_length=None):
@@ -96,6 +101,15 @@ def _convert(cells: Cells, definition: Definition | Blank, faults: Faults) -> li
         case Blank():
             faults.add(cells.filled, lambda row: definition.reason)  # noqa: ARG005 - one for all
             return []
+
+
+def without(cells: Cells, texts: Sequence[str]) -> Cells:
+    """The cells, and empty ones for those of some texts."""
+    meant = pa.array([text.encode() for text in texts], pa.binary())
+    found = pc.is_in(cells.trimmed().array, value_set=meant)
+    if not pc.any(found).as_py():
+        return cells
+    return Cells(pc.if_else(found, pa.scalar(b""), cells.array))
 
 
 # Categories
@@ -120,6 +134,17 @@ def _categories(cells: Cells, definition: Categorical, faults: Faults) -> list[P
 
 
 # Numbers
+
+
+def _marked(cells: Cells, definition: Numeric, faults: Faults) -> list[Produced]:
+    """Read numbers that have marks of their own."""
+    plain, odd = plain_numbers(cells, definition)
+    values, valid = _numbers(plain, definition.nformat, faults)
+    if odd.any():
+        if definition.validation_mode != "relaxed":
+            faults.add(odd, lambda row: why_not_plain(definition))  # noqa: ARG005 - one for all
+        valid = valid & ~odd
+    return _flagged(plain, definition, faults, values, valid)
 
 
 def _flagged(

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exetera_zarr.io.csv.cells import Cells, Faults, Mask
-from exetera_zarr.io.schema.definitions import DAY_LENGTH, Date, DateTime
+from exetera_zarr.io.csv.convert_format import read_format
+from exetera_zarr.io.schema.definitions import DAY_LENGTH, DateTime
 from exetera_zarr.moments import parse_day, parse_moment, parse_unpunctuated
 
 __all__ = ["convert_moments"]
@@ -34,7 +35,7 @@ def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[
     cells
         The cells of a column.
     definition
-        A `Date` or a `DateTime`.
+        A `Date` or a `DateTime`, which may say how they are written.
     faults
         Is told of cells that hold neither nothing nor a moment.
 
@@ -45,10 +46,19 @@ def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[
         flags.
     """
     cells = cells.trimmed()
-    whole_days = isinstance(definition, Date)
-    seconds, valid = _days(cells) if whole_days else _moments(cells)
+    whole_days = definition.whole_days
+    form = definition.reader
+    own = None if form is None else read_format(cells, form)
+    if own is not None and form is not None and (form.strict or own.valid[cells.filled].all()):
+        seconds, valid = own.seconds, own.valid
+    else:
+        seconds, valid = _days(cells) if whole_days else _moments(cells)
+        if own is not None:
+            seconds, valid = np.where(own.valid, own.seconds, seconds), own.valid | valid
     rest = cells.filled & ~valid
-    if rest.any():
+    if form is not None and form.strict:
+        faults.add(rest, lambda row: f"is not a {form.shown}")  # noqa: ARG005 - one for all
+    elif rest.any():
         found, failed = cells.each(rest, parse_day if whole_days else parse_moment, np.float64)
         if faults.lenient and not whole_days and failed.any():
             rows = rest.copy()
@@ -60,6 +70,7 @@ def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[
         wrong = np.zeros(len(cells), bool)
         wrong[rest] = failed
         expected = "date YYYY-MM-DD" if whole_days else "date and time YYYY-MM-DD HH:MM:SS"
+        expected = expected if form is None else f"{form.shown} (or {expected})"
         faults.add(wrong, lambda row: f"is not a {expected}")  # noqa: ARG005 - one reason for all
         seconds[rest] = found
     seconds[~cells.filled] = 0.0
@@ -68,7 +79,8 @@ def convert_moments(cells: Cells, definition: DateTime, faults: Faults) -> list[
         seconds = np.ma.MaskedArray(seconds, ~cells.filled)
     produced: list[npt.NDArray[Any]] = [seconds]
     if definition.has_day and not faults:
-        produced.append(_day_texts(cells))
+        days = _day_texts(cells)
+        produced.append(days if own is None else np.where(own.valid, own.days, days))
     if definition.has_flag:
         produced.append(cells.filled)
     return produced

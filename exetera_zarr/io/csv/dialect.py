@@ -1,28 +1,59 @@
 """Where records and cells of CSV text begin and end, over the positions of a few bytes only.
 
-The dialect is ExeTera's: comma, ``"`` with ``""`` as its escape, spaces at the start of a cell
-skipped. Lines end in LF, CRLF or CR. What readers understand differently - quotes in odd places,
-blank lines - is a problem with a row number, never a guess.
+The dialect is ExeTera's unless another is given: comma, ``"`` with ``""`` as its escape, spaces at
+the start of a cell skipped. Lines end in LF, CRLF or CR. What readers understand differently -
+quotes in odd places, blank lines - is a problem with a row number, never a guess.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BYTE_ORDER_MARK", "NO_POSITIONS", "QuoteProblem", "RecordText"]
+from exetera_zarr.io.schema.formats import PLAIN, Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BYTE_ORDER_MARK", "NO_POSITIONS", "QuoteProblem", "RecordText", "called"]
 
 Positions: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-COMMA, QUOTE, SPACE, LF, CR = b'," \n\r'
+SPACE, LF, CR = b" \n\r"
 NO_POSITIONS: Positions = np.empty(0, np.int64)
+
+
+def called(header: Sequence[str]) -> list[str]:
+    """
+    Names of columns by which each can be told apart, as pandas makes them.
+
+    Parameters
+    ----------
+    header
+        The names in a header, of which some may be empty, or occur again.
+
+    Returns
+    -------
+    list of str
+        ``Unnamed: 0`` for the first column if it has no name, ``a.1`` for a second ``a``.
+    """
+    written = set(header)
+    found: dict[str, None] = {}
+    numbers: dict[str, int] = {}
+    for place, given in enumerate(header):
+        base = name = given or f"Unnamed: {place}"
+        while name in found or (name != given and name in written):
+            numbers[base] = numbers.get(base, 0) + 1
+            name = f"{base}.{numbers[base]}"
+        found[name] = None
+    return list(found)
 
 
 @dataclass(frozen=True)
@@ -49,19 +80,24 @@ class RecordText:
     Parameters
     ----------
     data
-        Their bytes.
+        Their bytes, in UTF-8.
+    dialect
+        What separates and encloses cells.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, dialect: Dialect = PLAIN) -> None:
         self.data = data
+        self.dialect = dialect
         self.array: Bytes = np.frombuffer(data, np.uint8)
-        self.has_quotes = b'"' in data
+        self.has_quotes = bool(dialect.quotechar) and dialect.quotechar.encode() in data
         self.has_returns = b"\r" in data
 
     @cached_property
     def quotes(self) -> Positions:
         """Positions of all quotes."""
-        return np.flatnonzero(self.array == QUOTE) if self.has_quotes else NO_POSITIONS
+        if not self.has_quotes:
+            return NO_POSITIONS
+        return np.flatnonzero(self.array == ord(self.dialect.quotechar))
 
     @cached_property
     def line_ends(self) -> Positions:
@@ -121,7 +157,7 @@ class RecordText:
 
     def until(self, end: int) -> RecordText:
         """Return the records up to a position that ends one, with what is known of them."""
-        text = RecordText(self.data[:end])
+        text = RecordText(self.data[:end], self.dialect)
         for name in ("quotes", "line_ends", "record_ends"):
             if name in self.__dict__:
                 known: Positions = self.__dict__[name]
@@ -137,12 +173,12 @@ class RecordText:
 
     def without_leading_spaces(self) -> RecordText:
         """Return the records without the spaces at the start of cells, the quoted ones apart."""
-        if b" " not in self.data:
+        if b" " not in self.data or self.dialect.delimiter == " ":
             return self
         array = self.array
         spaces = np.flatnonzero(array == SPACE)
         before = array[np.maximum(spaces - 1, 0)]
-        leading = _ends_cell(before) | (spaces == 0)
+        leading = self._ends_cell(before) | (spaces == 0)
         starts = self._outside_quotes(spaces[leading])
         if not len(starts):
             return self
@@ -159,7 +195,7 @@ class RecordText:
         if array[-1] == SPACE and (not data or data.endswith((b"\n", b"\r"))):
             # The last line, which has no end, was all spaces: a record still.
             data += b"\n"
-        return RecordText(data)
+        return RecordText(data, self.dialect)
 
     def quote_problem(self) -> QuoteProblem | None:
         """
@@ -172,16 +208,18 @@ class RecordText:
         if not self.has_quotes:
             return None
         array, opening, closing = self.array, self.quotes[0::2], self.quotes[1::2]
-        fits = _ends_cell(array[np.maximum(opening - 1, 0)]) | (opening == 0)
+        fits = self._ends_cell(array[np.maximum(opening - 1, 0)]) | (opening == 0)
         # The second of two quotes in a row inside a quoted cell: one closes, this opens again.
         fits[1:] |= opening[1:] == closing[: len(opening) - 1] + 1
         if not fits.all():
             fits[~fits] = self._follows_spaces(opening[~fits])
         after = array[np.minimum(closing + 1, len(array) - 1)]
-        closes = _ends_cell(after) | (after == QUOTE) | (closing == len(array) - 1)
+        quote = ord(self.dialect.quotechar)
+        closes = self._ends_cell(after) | (after == quote) | (closing == len(array) - 1)
         found = []
         if not fits.all():
-            found.append((int(opening[~fits][0]), 'has a quote (") in a cell that is not quoted'))
+            reason = f"has a quote ({self.dialect.quotechar}) in a cell that is not quoted"
+            found.append((int(opening[~fits][0]), reason))
         if not closes.all():
             found.append((int(closing[~closes][0]), "has text after the closing quote of a cell"))
         return QuoteProblem(*min(found)) if found else None
@@ -191,7 +229,7 @@ class RecordText:
         array = self.array
         others = np.flatnonzero(array != SPACE)
         nearest = np.searchsorted(others, positions) - 1
-        at_start: Mask = (nearest < 0) | _ends_cell(array[others[np.maximum(nearest, 0)]])
+        at_start: Mask = (nearest < 0) | self._ends_cell(array[others[np.maximum(nearest, 0)]])
         return at_start
 
     def blank_rows(self) -> Positions:
@@ -218,10 +256,10 @@ class RecordText:
         steps = np.zeros(len(self.array) + 1, np.int8)
         steps[starts] += 1
         steps[ends] -= 1
-        return RecordText(self.array[np.cumsum(steps[:-1]) == 0].tobytes())
+        return RecordText(self.array[np.cumsum(steps[:-1]) == 0].tobytes(), self.dialect)
 
-
-def _ends_cell(bytes_: Bytes) -> Mask:
-    """Which bytes stand between two cells."""
-    found: Mask = (bytes_ == COMMA) | (bytes_ == LF) | (bytes_ == CR)
-    return found
+    def _ends_cell(self, bytes_: Bytes) -> Mask:
+        """Which bytes stand between two cells."""
+        delimiter = ord(self.dialect.delimiter)
+        found: Mask = (bytes_ == delimiter) | (bytes_ == LF) | (bytes_ == CR)
+        return found

@@ -17,6 +17,7 @@ from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentError, DataError
 from exetera_zarr.fields.filters import filter_mask
 from exetera_zarr.fields.missing.companions import masked_reader
+from exetera_zarr.fields.progress import watched
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.fieldtypes import label_text
 from exetera_zarr.storage import create_file
@@ -55,7 +56,9 @@ def write_csv(
     mask = None
     if row_filter is not None:
         mask = filter_mask(row_filter, length, frame.dataset.settings.face)
-    with _text_file(filepath, storage_options) as file:
+    rows = length if mask is None else int(np.count_nonzero(mask))
+    watch = watched(frame.dataset.settings, f"write {frame.name}", rows)
+    with _text_file(filepath, storage_options) as file, watch as tick:
         # Numbers are not quoted, and text is where `_text_cells` says so: before Python 3.12.3 the
         # module itself leaves a bare CR alone, which readers take for the end of the line.
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -70,6 +73,7 @@ def write_csv(
                     for make, (column, there) in zip(makers, columns, strict=True)
                 ]
                 writer.writerows(zip(*part, strict=True))
+                tick(len(part[0]))
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import os
 import re
 from glob import glob
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from exetera_zarr.errors import ArgumentError, DataError, ExeteraError, StorageError
 from exetera_zarr.io.csv.xz import XzReader
@@ -163,6 +164,37 @@ def _fitting(pattern: str, source_options: Mapping[str, Any] | None) -> list[str
     return list_files(pattern, source_options)
 
 
+class _Digested:
+    """
+    A file that is read from its first byte to its last, and what its bytes are told by.
+
+    Parameters
+    ----------
+    file
+        The file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._hash.update(data)
+        self._hashed += len(data)
+        return data
+
+    def digest(self, size: int | None) -> str | None:
+        """The SHA-256 of all bytes; None unless all of them were read."""
+        if size is None:
+            size = self._hashed + len(self.read(1))
+        return self._hash.hexdigest() if size == self._hashed else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class InputFile:
     """
     An open file, decompressed by the suffix of its name.
@@ -184,7 +216,8 @@ class InputFile:
 
     def __init__(self, path: PathLike, source_options: Mapping[str, Any] | None = None) -> None:
         self.name = shown(os.fspath(path))
-        self._stored, self.size = open_binary(path, source_options)
+        stored, self.size = open_binary(path, source_options)
+        self._stored = _Digested(stored)
         self._remote = is_url(os.fspath(path))
         self._codec = CODECS.get(suffix_of(os.fspath(path)))
         self._content = self._decompressed()
@@ -194,7 +227,7 @@ class InputFile:
         if self._codec is None:
             return self._stored
         if self._codec == "xz":
-            return XzReader(self._stored)
+            return XzReader(cast("IO[bytes]", self._stored))
         import pyarrow as pa
 
         return pa.CompressedInputStream(self._stored, self._codec)
@@ -237,6 +270,13 @@ class InputFile:
             ) from None
         self._count += len(data)
         return data
+
+    def told(self) -> dict[str, Any]:
+        """What a version says of a file that it was read from: no folder, which is of no use."""
+        name = self.name if self._remote else Path(self.name).name
+        found: dict[str, Any] = {"name": name, "bytes": self.position}
+        digest = self._stored.digest(self.size)
+        return found | ({} if digest is None else {"sha256": digest})
 
     def close(self) -> None:
         """Close it."""

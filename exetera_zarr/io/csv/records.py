@@ -94,7 +94,7 @@ def _split(text: RecordText, width: int, wanted: Sequence[int]) -> Parsed | None
             return None
         if ragged.problems:
             # A last line end that is lacking says nothing.
-            ended = RecordText(text.data + b"\n") if text.is_open else text
+            ended = RecordText(text.data + b"\n", text.dialect) if text.is_open else text
             rest = _split(ended.without_records(np.array(sorted(ragged.problems))), width, wanted)
             return rest and Parsed(text.records, rest.cells, ragged.problems)
     return _read(text, width, wanted)
@@ -131,6 +131,8 @@ def _read(
             encoding=encoding,
         ),
         parse_options=pa_csv.ParseOptions(
+            delimiter=text.dialect.delimiter,
+            quote_char=text.dialect.quotechar or False,
             newlines_in_values=text.has_quoted_ends,
             # Otherwise a blank line would be a record of as many empty cells as there are columns.
             ignore_empty_lines=width > 1,

@@ -8,6 +8,7 @@ empty.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
@@ -22,6 +23,7 @@ from exetera_zarr.io.csv.dialect import RecordText
 from exetera_zarr.io.csv.files import is_url, shown, suffix_of
 from exetera_zarr.io.csv.records import parse_block
 from exetera_zarr.io.csv.text import CsvError
+from exetera_zarr.io.schema.formats import PLAIN, Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +77,7 @@ class BadRecord:
     problem: str | None = None
     cells: tuple[BadCell, ...] = ()
 
-    def error(self, file: str, rows: int, lines: int) -> CsvError:
+    def error(self, file: str, rows: int, line: int) -> CsvError:
         """
         Return the error about it.
 
@@ -83,10 +85,12 @@ class BadRecord:
         ----------
         file
             What the file is called.
-        rows, lines
-            How many of them come before its block; the header is a line.
+        rows
+            How many of them come before its block.
+        line
+            Number of the line that it starts on.
         """
-        row, line = rows + self.row + 1, lines + self.line + 1
+        row = rows + self.row + 1
         if self.problem is not None:
             return CsvError(file, row, line, self.problem)
         cell = self.cells[0]
@@ -114,6 +118,8 @@ class Rejects:
         Names of the columns of the table's files.
     source_options
         For the file system behind a URL.
+    dialect
+        How the table's files are written, and so this one, since it is to be imported like them.
 
     Raises
     ------
@@ -126,6 +132,7 @@ class Rejects:
         place: str,
         columns: Sequence[str],
         source_options: Mapping[str, Any] | None = None,
+        dialect: Dialect = PLAIN,
     ) -> None:
         if not is_url(place) and (
             Path(place).is_dir() or not Path(place).absolute().parent.is_dir()
@@ -136,6 +143,10 @@ class Rejects:
         self._options = source_options
         self._columns = columns
         self._spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close` does
+        self._dialect = dialect
+        # A name of a file may have characters that the encoding of its content has not.
+        self._encoder = codecs.getincrementalencoder(dialect.encoding)("backslashreplace")
+        self._spool.write(self._encoder.encode("\n" * dialect.skiprows))
         self._write([*REJECT_COLUMNS, *columns])
 
     def add(self, error: CsvError, record: BadRecord, names: Sequence[str]) -> None:
@@ -155,7 +166,7 @@ class Rejects:
         reason = error.told
         for cell in record.cells[1:]:
             reason += f"; column {cell.column!r}: {CsvError.tell(cell.reason, cell.value)}"
-        found = _cells(record, names)
+        found = _cells(record, names, self._dialect)
         if found is None:
             # Of a blank line the line end, so that it is not taken for a row of empty cells.
             text = record.text.decode("utf-8", "backslashreplace").rstrip("\r\n") or "\n"
@@ -166,8 +177,18 @@ class Rejects:
     def _write(self, row: Sequence[str]) -> None:
         line = io.StringIO(newline="")
         # All are quoted, so that no space at the start of one is lost.
-        csv.writer(line, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(row)
-        self._spool.write(line.getvalue().encode())
+        csv.writer(line, lineterminator="\n", **self._python_dialect).writerow(row)
+        self._spool.write(self._encoder.encode(line.getvalue()))
+
+    @property
+    def _python_dialect(self) -> dict[str, Any]:
+        quote = self._dialect.quotechar
+        return {
+            "delimiter": self._dialect.delimiter,
+            "quotechar": quote or None,
+            "quoting": csv.QUOTE_ALL if quote else csv.QUOTE_NONE,
+            "escapechar": None if quote else "\\",
+        }
 
     def save(self) -> None:
         """Write the file, in place of one that is there."""
@@ -182,11 +203,11 @@ class Rejects:
         self._spool.close()
 
 
-def _cells(record: BadRecord, names: Sequence[str]) -> dict[str, str] | None:
+def _cells(record: BadRecord, names: Sequence[str], dialect: Dialect) -> dict[str, str] | None:
     """Split a record into its cells, by column; None if that cannot be done."""
     if record.problem is not None:
         return None
-    parsed = parse_block(RecordText(record.text + b"\n"), len(names), range(len(names)))
+    parsed = parse_block(RecordText(record.text + b"\n", dialect), len(names), range(len(names)))
     try:
         return {name: parsed.cells[number][0].as_py().decode() for number, name in enumerate(names)}
     except UnicodeDecodeError:

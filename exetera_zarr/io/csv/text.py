@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.errors import DataError
+from exetera_zarr.io.csv.decoding import UNICODE, Decoded
 from exetera_zarr.io.csv.dialect import BYTE_ORDER_MARK, RecordText
+from exetera_zarr.io.schema.formats import PLAIN, Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +55,10 @@ FOREIGN_MARKS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old spreadsheet (.xls), or another document of Office",
     b"\x89HDF\r\n": "HDF5",
 }
+OTHER_ENCODINGS = "encoding='cp1252' and the like say what else it is"
 LONGEST_MARK = max(map(len, FOREIGN_MARKS))
+# How Excel says in the first line what separates cells.
+SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([\t -~])"?[,;]*\r?\n', re.IGNORECASE)
 
 
 class CsvError(DataError):
@@ -143,6 +149,8 @@ class CsvText:
         It, at its start.
     block_bytes
         About how many bytes a block holds.
+    dialect
+        How it is written.
 
     Attributes
     ----------
@@ -150,6 +158,8 @@ class CsvText:
         The column names of the header, without surrounding spaces.
     header_lines
         Number of lines that the header takes.
+    dialect
+        How it is written, with what its first line says of that.
 
     Raises
     ------
@@ -157,8 +167,14 @@ class CsvText:
         The file is empty, is not UTF-8 text, or its header is no header.
     """
 
-    def __init__(self, file: InputFile, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self, file: InputFile, block_bytes: int = BLOCK_BYTES, dialect: Dialect = PLAIN
+    ) -> None:
         self._file = file
+        self.dialect = dialect
+        plain = dialect.is_utf8 and not dialect.comment and not dialect.skiprows
+        self._decoded = None if plain else Decoded(file, dialect)
+        self._lines_before = 0
         self._block_bytes = block_bytes
         self._window = block_bytes
         self._held = b""
@@ -207,13 +223,23 @@ class CsvText:
             else:
                 self._fill()
 
+    def line(self, before: int) -> int:
+        """Say which line of the file, from 1, has so many lines of records and header before it."""
+        before += self._lines_before
+        return 1 + (before if self._decoded is None else self._decoded.line(before))
+
+    @property
+    def _blank(self) -> bytes:
+        return b"\r\n" if self.dialect.delimiter == " " else b" \r\n"
+
     def _is_blank(self, data: bytes) -> bool:
-        return len(self.names) > 1 and not data.strip(b" \r\n")
+        return len(self.names) > 1 and not data.strip(self._blank)
 
     def _fill(self) -> None:
         """Read a block, or as much as there is: a long record is then not looked at often."""
         left = self._held[self._start :]
-        more = self._file.read(max(self._block_bytes, len(left)))
+        source = self._decoded or self._file
+        more = source.read(max(self._block_bytes, len(left)))
         self._held, self._start = left + more, 0
         self._window = max(self._window, len(self._held))
         self._read += len(more)
@@ -222,7 +248,7 @@ class CsvText:
     def _first_block(self, data: bytes, *, at_end: bool) -> Block | None:
         """Take what is surely whole from the start of the text that is at hand, if anything is."""
         # A CR at the very end may be half of a CRLF, or of a CRCRLF.
-        text = RecordText(data if at_end else data.rstrip(b"\r"))
+        text = RecordText(data if at_end else data.rstrip(b"\r"), self.dialect)
         problem = text.quote_problem()
         if problem is None and at_end and len(text.quotes) % 2:
             return self._until_open_quote(text)
@@ -256,7 +282,7 @@ class CsvText:
             cut = int(text.record_ends[-1]) + 1 if len(text.record_ends) else 0
         else:
             cut = max(text.data.rfind(b"\n"), text.data.rfind(b"\r")) + 1
-        return cut if len(self.names) == 1 else _without_blank_lines(text.data, cut)
+        return cut if len(self.names) == 1 else _without_blank_lines(text.data, cut, self._blank)
 
     def _read_header(self) -> list[str]:
         while True:
@@ -264,7 +290,9 @@ class CsvText:
             data = self._held
             if len(data) < LONGEST_MARK and not self._at_end:
                 continue
-            ends = RecordText(data).record_ends
+            if not self._lines_before and self._heed_first_line(data):
+                continue
+            ends = RecordText(data, self.dialect).record_ends
             header = data[: int(ends[0]) + 1] if len(ends) else data
             self._check_header(header)
             # A CR that ends what was read so far may be half of a CRLF.
@@ -273,36 +301,66 @@ class CsvText:
                 break
         self._start = len(header)
         self._window = self._block_bytes
-        text = RecordText(header)
+        text = RecordText(header, self.dialect)
         self.header_lines = text.lines
         if len(text.quotes) % 2:
-            raise DataError(f"{self._file.name}, line 1: the header has {NEVER_CLOSED}")
+            raise DataError(
+                f"{self._file.name}, line {self.line(0)}: the header has {NEVER_CLOSED}"
+            )
         return self._header_names(header)
+
+    def _heed_first_line(self, data: bytes) -> bool:
+        """Leave out a first line that says what separates cells; whether there is one."""
+        found = SEP_LINE.match(data)
+        mark = found[1].decode() if found else ""
+        if not mark or self.dialect.skiprows or mark.isalnum() or mark == self.dialect.quotechar:
+            return False
+        if self.dialect.sep is None:
+            self.dialect = replace(self.dialect, sep=mark)
+        self._lines_before = 1
+        self._held = data[found.end() :] if found else data
+        return True
 
     def _check_header(self, data: bytes) -> None:
         """Refuse what is no CSV text, and quotes out of order: they would hide where it ends."""
         name = self._file.name
+        first = data if self._decoded is None else self._decoded.first or b""
         for mark, encoding in FOREIGN_MARKS.items():
-            if data.startswith(mark):
-                raise DataError(f"{name} is {encoding}, not CSV text in UTF-8")
+            if first.startswith(mark) and not (
+                encoding.startswith("UTF") and self.dialect.encoding.startswith(UNICODE)
+            ):
+                hint = f": write encoding={encoding.lower()!r}" if encoding == "UTF-16" else ""
+                raise DataError(f"{name} is {encoding}, not CSV text in UTF-8{hint}")
         if b"\0" in data:
             raise DataError(f"{name}: the header has NUL bytes; {_meaning_of_nul(data)}")
-        text = RecordText(data.removeprefix(BYTE_ORDER_MARK))
+        text = RecordText(data.removeprefix(BYTE_ORDER_MARK), self.dialect)
         if problem := text.quote_problem():
-            line = 1 + int(np.searchsorted(text.line_ends, problem.position))
+            line = self.line(int(np.searchsorted(text.line_ends, problem.position)))
             raise DataError(f"{name}, line {line}: the header {problem.reason}")
+
+    @property
+    def _python_dialect(self) -> dict[str, Any]:
+        quote = self.dialect.quotechar
+        return {
+            "delimiter": self.dialect.delimiter,
+            "skipinitialspace": self.dialect.delimiter != " ",
+            "quotechar": quote or None,
+            "quoting": csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        }
 
     def _header_names(self, data: bytes) -> list[str]:
         name = self._file.name
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DataError(f"{name}: the header is not UTF-8: {error}") from None
+            raise DataError(
+                f"{name}: the header is not UTF-8: {error}; {OTHER_ENCODINGS}"
+            ) from None
         if not text.strip():
             found = "its first line is blank" if data else "it is empty"
             raise DataError(f"{name} has no header: {found}")
         try:
-            reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+            reader = csv.reader(io.StringIO(text, newline=""), strict=True, **self._python_dialect)
             return [column.strip() for column in next(reader)]
         except csv.Error as error:
             raise DataError(f"{name}: the header is not CSV: {error}") from None
@@ -317,9 +375,8 @@ def _meaning_of_nul(data: bytes) -> str:
     return "so it is no text, whatever its name says"
 
 
-def _without_blank_lines(data: bytes, cut: int) -> int:
+def _without_blank_lines(data: bytes, cut: int, blank: bytes) -> int:
     """Move a cut before the blank lines that end there: what follows says if they matter."""
-    blank = b" \r\n"
     # The last bytes tell, but for a great many blank lines.
     first = max(0, cut - 64)
     end = first + len(data[first:cut].rstrip(blank))

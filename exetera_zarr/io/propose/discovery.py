@@ -7,7 +7,6 @@ ambiguous, or would not fit.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import unicodedata
@@ -18,85 +17,36 @@ from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ArgumentError, DataError, SchemaError, listing
 from exetera_zarr.io.csv.files import expand
+from exetera_zarr.io.propose.habits import habit_of
+from exetera_zarr.io.propose.keys import choose_foreign_keys, choose_primary_key, key_rank
 from exetera_zarr.io.propose.profiling import ColumnProfile
+from exetera_zarr.io.propose.proposal import SCHEMA_VERSION, Note, Proposal
 from exetera_zarr.io.propose.proposing import propose
 from exetera_zarr.io.propose.sampling import CsvSample
-from exetera_zarr.io.schema.load import RESERVED_NAMES, Schema, load_schema
+from exetera_zarr.io.propose.sniffing import sniffed
+from exetera_zarr.io.redcap.columns import Export
+from exetera_zarr.io.redcap.dictionary import Dictionary, read_dictionary
+from exetera_zarr.io.schema.formats import CsvFormat
+from exetera_zarr.io.schema.load import RESERVED_NAMES
 from exetera_zarr.storage.names import check
-from exetera_zarr.texts import json_text, visible
 
 if TYPE_CHECKING:
-    from exetera_zarr.io.options import Files, PathLike
+    from typing import Unpack
+
+    from exetera_zarr.io.options import Files, FormatKeywords, PathLike
 
 __all__ = ["Note", "Proposal", "propose_schema", "table_name"]
 
-SCHEMA_VERSION = "1.1.0"
 ROWS = 100_000
 MAX_CATEGORIES = 64
 MOST_PROBLEMS = 5
-# The layout of the schema file: how deep a column's entry is, and how long lines should be.
-COLUMN_DEPTH = 4
-WIDTH = 110
+MOST_COLUMNS = 5_000
+"""Columns of a table; to look at one takes about a millisecond."""
 COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
-OTHER_SEPARATOR = re.compile(r"[;\t|]")
-# Names that keys have, best first; what stands for a table's own name comes from `_own_names`.
-KEY_NAME = re.compile(r"(^|_)(id|key|uuid|guid)$|[a-z](Id|ID|Key)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Note:
-    """
-    Something about a proposal that is to be looked at.
-
-    Parameters
-    ----------
-    table
-        The table.
-    column
-        The column; None if it is about the whole table.
-    text
-        A sentence.
-    """
-
-    table: str
-    column: str | None
-    text: str
-
-    def __str__(self) -> str:
-        where = self.table if self.column is None else f"{self.table}.{self.column}"
-        return visible(f"{where}: {self.text}")
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """
-    A proposed schema.
-
-    Parameters
-    ----------
-    document
-        The schema file's content; its entries carry their notes, which the importer ignores.
-    notes
-        All notes.
-    rows
-        ``{table: rows that were read}``.
-    """
-
-    document: dict[str, Any]
-    notes: tuple[Note, ...]
-    rows: Mapping[str, int]
-
-    def to_json(self) -> str:
-        """Return the schema file."""
-        return f"{_laid_out(self.document)}\n"
-
-    def schema(self) -> Schema:
-        """Return the schema as `load_schema` reads it."""
-        return load_schema(io.StringIO(self.to_json()))
 
 
 @dataclass
-class _Table:
+class Table:
     """What was seen of the files of one table."""
 
     name: str
@@ -107,6 +57,8 @@ class _Table:
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     primary_key: str | None = None
     foreign_keys: dict[str, dict[str, str]] = field(default_factory=dict)
+    form: CsvFormat = field(default_factory=CsvFormat)
+    left_out: list[str] = field(default_factory=list)
 
     def note(self, text: str, column: str | None = None) -> None:
         self.notes.append(Note(self.name, column, text))
@@ -117,7 +69,11 @@ def propose_schema(
     *,
     rows: int | None = ROWS,
     max_categories: int = MAX_CATEGORIES,
+    room: bool = False,
+    redcap: PathLike | None = None,
+    missing_codes: Mapping[str, str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    **known: Unpack[FormatKeywords],
 ) -> Proposal:
     """
     Propose an import schema for CSV files.
@@ -132,8 +88,19 @@ def propose_schema(
         proposal fits every one of them.
     max_categories
         The most distinct texts of a column that are proposed as categories.
+    room
+        Whether types are those of tables that grow, rather than the smallest that hold these files:
+        whole numbers of 32 bits or more, float64, and texts of any length. Imports without a schema
+        propose so.
+    redcap
+        Path or URL of the data dictionary of a REDCap project, of which the files are exports: it
+        decides what the columns are, as docs/redcap.md says.
+    missing_codes
+        Meanings by the missing data codes of that project, such as ``{"-99": "refused"}``.
     storage_options
         Passed to fsspec, for URLs.
+    known
+        What is known of how the files are written, as of `import_csv`; the rest is found out.
 
     Returns
     -------
@@ -149,15 +116,19 @@ def propose_schema(
     """
     if rows is not None and rows < 1:
         raise ArgumentError(f"rows must be 1 or more, not {rows}")
+    if missing_codes and redcap is None:
+        raise ArgumentError("missing_codes are those of a REDCap project: give redcap=, too")
+    given = CsvFormat(**known)
+    dictionary = None if redcap is None else read_dictionary(redcap, missing_codes, storage_options)
     tables = [
-        _look(_Table(name), paths, rows, storage_options)
+        _look(Table(name, form=given), paths, rows, storage_options)
         for name, paths in _by_table(files).items()
     ]
     for table in tables:
-        _define(table, max_categories)
-        _choose_primary_key(table)
+        _define(table, max_categories, dictionary, room=room)
+        choose_primary_key(table)
     for table in tables:
-        _choose_foreign_keys(table, tables)
+        choose_foreign_keys(table, tables)
     return Proposal(
         {
             "exetera": {"version": SCHEMA_VERSION},
@@ -165,6 +136,7 @@ def propose_schema(
         },
         tuple(note for table in tables for note in table.notes),
         {table.name: table.rows for table in tables},
+        complete=all(table.complete for table in tables),
     )
 
 
@@ -198,24 +170,23 @@ def _by_table(files: Any) -> dict[str, list[PathLike]]:
 
 
 def _look(
-    table: _Table,
+    table: Table,
     paths: Sequence[PathLike],
     rows: int | None,
     storage_options: Mapping[str, Any] | None,
-) -> _Table:
+) -> Table:
     problems = 0
     headers: dict[str, list[str]] = {}
-    for path in expand(paths, storage_options):
-        sample = CsvSample(path, rows and max(1, rows - table.rows), storage_options)
+    for number, path in enumerate(expand(paths, storage_options)):
+        if not number:  # the others are written as the first one is
+            table.form, notes = sniffed(path, storage_options, table.form, whole=rows is None)
+            for text in notes:
+                table.note(text)
+        left = rows and max(1, rows - table.rows)
+        sample = CsvSample(path, left, storage_options, table.form.dialect)
         headers[sample.name] = sample.names
-        if len(sample.names) == 1 and (found := OTHER_SEPARATOR.search(sample.names[0])):
-            table.note(
-                f"the header of {sample.name} has {found[0]!r} and no comma: perhaps its cells are "
-                "separated by that, where the importer reads commas"
-            )
-        for name in sample.names:
-            called_key = _key_rank(table.name, name) is not None
-            table.columns.setdefault(name, ColumnProfile(unique=called_key))
+        _check_width(table, sample)
+        _begin(table, sample)
         for part in sample:
             table.rows += len(part)
             for name, cells in zip(sample.names, part.cells, strict=True):
@@ -233,9 +204,33 @@ def _look(
             "seen, and may be empty"
         )
     for file, names in headers.items():
-        if absent := [name for name in table.columns if name not in names]:
+        there = set(names)
+        if absent := [name for name in table.columns if name not in there]:
             table.note(f"{file} lacks {listing(absent)}, which other files of the table have")
     return table
+
+
+def _begin(table: Table, sample: CsvSample) -> None:
+    """Get ready to look at the columns of a file."""
+    for name, written in zip(sample.names, sample.header, strict=True):
+        if name in table.columns:
+            continue
+        if name != written:
+            what = "occurs again" if written else "is empty"
+            table.note(f"its name in the header {what}, so it is called {name!r}", name)
+        called_key = key_rank(table.name, name) is not None
+        table.columns[name] = ColumnProfile(form=table.form, name=name, unique=called_key)
+
+
+def _check_width(table: Table, sample: CsvSample) -> None:
+    count = len(table.columns.keys() | set(sample.names))
+    if count > MOST_COLUMNS:
+        sample.close()
+        raise SchemaError(
+            f"table {table.name!r}: with {sample.name} it has {count:,} columns, and a schema is "
+            f"proposed for {MOST_COLUMNS:,} at most; write one of the columns that are wanted, or "
+            "raise exetera_zarr.io.propose.discovery.MOST_COLUMNS"
+        )
 
 
 # Choosing
@@ -244,7 +239,7 @@ def _look(
 def _why_left_out(name: str) -> str | None:
     """Say why a column cannot become a field."""
     if name in RESERVED_NAMES:
-        return "every imported table gets a field of this name"
+        return "imports by a schema, or with a timestamp, make a field of this name themselves"
     try:
         check(name)
     except DataError as error:
@@ -268,23 +263,38 @@ def _twin(name: str, first: dict[str, str]) -> str | None:
     )
 
 
-def _define(table: _Table, max_categories: int) -> None:
+def _define(
+    table: Table, max_categories: int, dictionary: Dictionary | None, *, room: bool
+) -> None:
     first: dict[str, str] = {}
+    export = None if dictionary is None else Export(dictionary)
+    for text in [] if export is None else export.look(table.columns):
+        table.note(text)
+    habit = habit_of(table.form, table.columns.values())
     for name, profile in table.columns.items():
         why = _why_left_out(name) or _twin(name, first)
         if why:
             table.note(
                 f"{why}, so the column must be left out: exclude {table.name}:({name})", name
             )
+            table.left_out.append(name)
             continue
-        found = propose(profile, complete=table.complete, max_categories=max_categories)
+        found = propose(
+            profile,
+            complete=table.complete,
+            room=room,
+            max_categories=max_categories,
+            habit=habit,
+        )
+        if export is not None:
+            found = export.proposed(name, profile, found)
         table.entries[name] = found.entry
         for text in found.notes:
             table.note(text, name)
     _free_flag_names(table)
 
 
-def _free_flag_names(table: _Table) -> None:
+def _free_flag_names(table: Table) -> None:
     """Give flag fields names that no column has."""
     taken = {*map(_normal, table.columns), *RESERVED_NAMES}
     for column, entry in table.entries.items():
@@ -317,85 +327,16 @@ def _free_suffix(name: str, taken: Collection[str]) -> str:
     return suffix
 
 
-def _own_names(table: str) -> set[str]:
-    """Return a table's name in one and in many: patients, patient."""
-    lower = table.lower()
-    one = lower[:-3] + "y" if lower.endswith("ies") else lower.removesuffix("s")
-    return {lower, one}
-
-
-def _is_key_type(entry: Mapping[str, Any]) -> bool:
-    kind = entry["field_type"]
-    return kind in ("string", "fixed_string") or entry.get("value_type", "").startswith("int")
-
-
-def _key_rank(table: str, name: str) -> int | None:
-    """Say how much a column is called like its table's key: the less the better, None for not."""
-    lower = name.lower()
-    if lower == "id":
-        return 0
-    if lower in {f"{own}{end}" for own in _own_names(table) for end in ("_id", "id", "_key")}:
-        return 1
-    return 2 if KEY_NAME.search(name) else None
-
-
-def _choose_primary_key(table: _Table) -> None:
-    """Take a column in which no two cells are equal, if it is called like a key."""
-    ranked = []
-    for position, (name, entry) in enumerate(table.entries.items()):
-        profile, rank = table.columns[name], _key_rank(table.name, name)
-        if rank is not None and profile.unique and profile.rows > 1 and _is_key_type(entry):
-            ranked.append((rank, position, name))
-    for _, _, name in sorted(ranked):
-        compared = table.columns[name].compared_keys()
-        if table.columns[name].unique:
-            table.primary_key = name
-            if compared < table.rows or not table.complete:
-                table.note(f"it is unique in the {compared:,} rows that were compared", name)
-            return
-
-
-def _choose_foreign_keys(table: _Table, tables: Sequence[_Table]) -> None:
-    """Take columns that are called like the key of another table, and have values of it."""
-    for other in tables:
-        key = other.primary_key
-        if key is None or other is table:
-            continue
-        names = {f"{one}{end}{key}".lower() for one in _own_names(other.name) for end in ("", "_")}
-        if key.lower() not in ("id", "key", "uuid"):
-            names.add(key.lower())
-        for name, entry in table.entries.items():
-            if name.lower() in names and _refers(table, name, other, entry):
-                table.foreign_keys[name] = {"space": other.name, "key": key}
-
-
-def _refers(table: _Table, name: str, other: _Table, entry: Mapping[str, Any]) -> bool:
-    key = str(other.primary_key)
-    numbers = [one["field_type"] == "numeric" for one in (entry, other.entries[key])]
-    if numbers[0] != numbers[1]:
-        return False
-    keys = other.columns[key].keys
-    if not other.complete or sum(map(len, keys)) < other.rows:
-        return True
-    values = set(table.columns[name].texts)
-    missing = len(values - {value for chunk in keys for value in chunk.to_pylist()})
-    if missing == len(values):
-        return False
-    if missing:
-        table.note(
-            f"{missing:,} of {len(values):,} values looked at are not in {other.name}.{key}", name
-        )
-    return True
-
-
 # Writing
 
 
-def _body(table: _Table) -> dict[str, Any]:
+def _body(table: Table) -> dict[str, Any]:
     notes: dict[str | None, list[str]] = {}
     for note in table.notes:
         notes.setdefault(note.column, []).append(note.text)
     body: dict[str, Any] = {}
+    if csv := _csv(table):
+        body["csv"] = csv
     if None in notes:
         body["notes"] = notes[None]
     if table.primary_key is not None:
@@ -409,22 +350,9 @@ def _body(table: _Table) -> dict[str, Any]:
     return body
 
 
-def _laid_out(value: Any, depth: int = 0, before: int = 0) -> str:
-    """Return JSON in which a column has a line of its own, or several if it does not fit on one."""
-    text = json_text(value, indent=None)
-    if not isinstance(value, dict | list) or not value:
-        return text
-    indent = "  " * depth
-    parts = value if isinstance(value, list) else value.values()
-    flat = depth >= COLUMN_DEPTH or not any(isinstance(one, dict | list) for one in parts)
-    if flat and before + len(text) < WIDTH:
-        return text
-    inside = f"{indent}  "
-    if isinstance(value, list):
-        lines = [f"{inside}{_laid_out(one, depth + 1, len(inside))}" for one in value]
-        return "[\n" + ",\n".join(lines) + f"\n{indent}]"
-    lines = []
-    for key, one in value.items():
-        name = f"{inside}{json_text(key, indent=None)}: "
-        lines.append(f"{name}{_laid_out(one, depth + 1, len(name))}")
-    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+def _csv(table: Table) -> dict[str, Any]:
+    """What the schema says of how the files are written, where that is not as usual."""
+    said = dict(table.form.said)
+    if table.left_out:
+        said["columns"] = list(table.entries)
+    return said

@@ -6,25 +6,32 @@ They see each distinct text of a block once. What is kept of a column does not g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exetera_zarr.errors import SchemaError
 from exetera_zarr.io.csv.cells import CellError, Cells, Mask
-from exetera_zarr.io.csv.convert import convert
-from exetera_zarr.io.schema.definitions import Date, DateTime, Numeric, String
+from exetera_zarr.io.csv.convert import convert, without
+from exetera_zarr.io.csv.convert_marks import has_marks, plain_numbers
+from exetera_zarr.io.propose.foreign import MARKS, definition, plausible
+from exetera_zarr.io.schema.definitions import Date, DateTime, Numeric, String, na_texts
+from exetera_zarr.io.schema.formats import CsvFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["ColumnProfile", "Kind", "Misfit"]
 
-Kind: TypeAlias = Literal["int", "float", "date", "datetime"]
+Kind: TypeAlias = str
+"""``"int"``, ``"float"``, ``"date"``, ``"datetime"``, or one of `foreign`."""
 
 # Distinct texts of a column that are remembered, and how long one may be to be worth it.
 DISTINCT = 1000
@@ -37,9 +44,11 @@ TOLERATED = 8
 KEY_BYTES = 8 << 20
 # Integers up to here are exact in float64.
 EXACT = float(1 << 53)
-NUMERIC = {
+USUAL: Mapping[Kind, Numeric | DateTime] = {
     "int": Numeric("int64", validation_mode="relaxed"),
     "float": Numeric("float64", validation_mode="relaxed"),
+    "date": Date(),
+    "datetime": DateTime(),
 }
 PADDED_FLOAT = r"^\s*[-+]?0[0-9]|_"
 CANONICAL = r"^\s*-?(0|[1-9][0-9]*)\s*$"
@@ -61,6 +70,8 @@ class ColumnProfile:
 
     Attributes
     ----------
+    form, name
+        What is known of how its file is written, and its name there.
     rows, empty
         Cells, and how many of them are empty.
     texts
@@ -72,6 +83,10 @@ class ColumnProfile:
         Bytes of the cells that are not empty.
     misfits
         For each type that is still possible, the texts that speak against it.
+    tried
+        The types of `foreign` that were, or are, worth a try.
+    extremes
+        For each of those that are numbers the least and the greatest, and whether all are whole.
     low, high
         The least and the greatest of the cells that are integers.
     padded
@@ -98,6 +113,8 @@ class ColumnProfile:
         wants to know.
     """
 
+    form: CsvFormat = field(default_factory=CsvFormat)
+    name: str = ""
     rows: int = 0
     empty: int = 0
     texts: dict[bytes, int] = field(default_factory=dict)
@@ -105,8 +122,10 @@ class ColumnProfile:
     shortest: int = 0
     longest: int = 0
     misfits: dict[Kind, dict[bytes, Misfit]] = field(
-        default_factory=lambda: {"int": {}, "float": {}, "date": {}, "datetime": {}}
+        default_factory=lambda: {kind: {} for kind in USUAL}
     )
+    tried: set[Kind] = field(default_factory=set)
+    extremes: dict[Kind, tuple[float, float, bool]] = field(default_factory=dict)
     low: int | None = None
     high: int | None = None
     padded: bytes | None = None
@@ -122,6 +141,24 @@ class ColumnProfile:
     keys: list[pa.Array] = field(default_factory=list)
     unique: bool = True
     key_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self._definitions: dict[Kind, Numeric | DateTime] = {}
+        for kind, usual in USUAL.items():
+            try:
+                applied = self.form.applied(self.name, usual)
+            except SchemaError:  # a date, where all have a time of day
+                del self.misfits[kind]
+            else:
+                self._definitions[kind] = cast(
+                    "Numeric | DateTime", replace(applied, na_values=None)
+                )
+        by_name = isinstance(self.form.na_values, Mapping)
+        said = self.form.na_values.get(self.name) if by_name else self.form.na_values
+        self._na = na_texts(said) or ()
+        self._marked = has_marks(cast("Numeric", self._definitions["float"]))
+        date_ = self._definitions.get("datetime")
+        self._ordered = isinstance(date_, DateTime) and date_.reader is not None
 
     @property
     def filled(self) -> int:
@@ -141,6 +178,8 @@ class ColumnProfile:
         """
         if not len(array):
             return
+        if self._na:
+            array = without(Cells(array), self._na).array
         counted = pc.value_counts(array)
         texts, counts = counted.field(0), counted.field(1).to_numpy()
         filled = pc.not_equal(texts, pa.scalar(b"", texts.type))
@@ -155,6 +194,7 @@ class ColumnProfile:
             where = self._unseen(_Places(array, texts, counts, rows))
             if len(where.texts):
                 self._note_bytes(where)
+                self._consider(where)
                 for kind in list(self.misfits):
                     self._try(kind, where)
 
@@ -215,13 +255,47 @@ class ColumnProfile:
 
     # -- what they could mean
 
+    def _consider(self, where: _Places) -> None:
+        """Think of further types that the first texts look like, if those before have them, too."""
+        looked_at = where.texts[:FIRST].to_pylist()
+        new = [
+            kind
+            for kind in plausible(looked_at)
+            if kind not in self.tried and not (self._marked if kind in MARKS else self._ordered)
+        ]
+        if not new:
+            return
+        self.tried.update(new)
+        now = set(where.texts.to_pylist()) if len(where.texts) < DISTINCT else None
+        before = [text for text in self.texts if now is None or text not in now]
+        if len(where.texts) < len(self.texts) + 1 and self.more:
+            return  # nobody remembers all that was before
+        for kind in new:
+            self.misfits[kind] = {}
+            if before and now is not None:
+                texts = pa.array(before, pa.binary())
+                counts = np.array([self.texts[text] for text in before])
+                self._try(kind, _Places(texts, texts, counts, None))
+
+    def _read(self, kind: Kind, texts: pa.Array) -> tuple[list[int], npt.NDArray[Any]]:
+        """Return the positions of texts that are not of a type, and the values of the others."""
+        meant = self._definitions.get(kind) or definition(kind)
+        if isinstance(meant, Numeric):
+            values, valid = convert(texts, meant)
+            return np.flatnonzero(~valid).tolist(), values
+        try:
+            convert(texts, meant)
+        except CellError as error:
+            return sorted(error.reasons), np.empty(len(texts))
+        return [], np.empty(len(texts))
+
     def _try(self, kind: Kind, where: _Places) -> None:
         known = self.misfits[kind]
         first = where.texts[:FIRST]
-        if len(first) < len(where.texts) and len(_read(kind, first)[0]) > TOLERATED:
+        if len(first) < len(where.texts) and len(self._read(kind, first)[0]) > TOLERATED:
             del self.misfits[kind]
             return
-        failing, values = _read(kind, where.texts)
+        failing, values = self._read(kind, where.texts)
         for position in failing[: TOLERATED + 1]:
             text, count = where.texts[position].as_py(), int(where.counts[position])
             known.setdefault(text, Misfit(0, where.row(position))).count += count
@@ -234,11 +308,15 @@ class ColumnProfile:
             self._note_values(kind, texts, values[fits])
 
     def _note_values(self, kind: Kind, texts: pa.Array, values: npt.NDArray[Any]) -> None:
+        if self._marked and kind in ("int", "float"):
+            texts = plain_numbers(Cells(texts), cast("Numeric", self._definitions[kind]))[0].array
         match kind:
             case "int":
                 self._note_integers(texts, values)
             case "float":
                 self._note_floats(texts, values)
+            case _ if kind in MARKS:
+                self._note_marked(kind, texts, values)
             case "datetime":
                 zoned = pc.match_substring_regex(texts, ZONED)
                 self.zones |= bool(pc.any(zoned).as_py())
@@ -271,6 +349,17 @@ class ColumnProfile:
                     self.inexact = text
                     return
 
+    def _note_marked(self, kind: Kind, texts: pa.Array, values: npt.NDArray[np.float64]) -> None:
+        known = values[np.isfinite(values)]
+        if len(known):
+            low, high, whole = self.extremes.get(kind, (math.inf, -math.inf, True))
+            written = Cells(texts.filter(pa.array(np.isfinite(values))))
+            decimals = pc.match_substring(written.array, MARKS[kind][0])
+            whole = whole and not pc.any(decimals).as_py()
+            self.extremes[kind] = (min(low, known.min()), max(high, known.max()), whole)
+        if self.padded is None:
+            self._note_padded(texts, pc.match_substring_regex(texts, PADDED_FLOAT))
+
 
 @dataclass(frozen=True)
 class _Places:
@@ -296,15 +385,3 @@ class _Places:
         if self.rows is None:
             return None
         return int(self.rows[pc.index(self.array, self.texts[position]).as_py()])
-
-
-def _read(kind: Kind, texts: pa.Array) -> tuple[list[int], npt.NDArray[Any]]:
-    """Return the positions of texts that are not of a type, and the values of the others."""
-    if kind in NUMERIC:
-        values, valid = convert(texts, NUMERIC[kind])
-        return np.flatnonzero(~valid).tolist(), values
-    try:
-        convert(texts, Date() if kind == "date" else DateTime())
-    except CellError as error:
-        return sorted(error.reasons), np.empty(len(texts))
-    return [], np.empty(len(texts))

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from exetera_zarr.io.propose.as_dates import as_formatted, as_ordered, foreign_dates, moment
+from exetera_zarr.io.propose.as_marked import as_marked, as_pointed
+from exetera_zarr.io.propose.foreign import MARKS
+from exetera_zarr.io.propose.judging import (
+    INTEGERS,
+    MISSING,
+    Habit,
+    Proposed,
+    cells,
+    counted,
+    counted_missing,
+    examples,
+    fits,
+    missing_only,
+    na_values,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exetera_zarr.io.propose.profiling import ColumnProfile, Kind, Misfit
 
-__all__ = ["Proposed", "propose"]
+__all__ = ["MISSING", "propose"]
 
 LONGEST_FIXED = 255
 # A text column is one of categories when each of them occurs so often on average.
 REPEATS = 4
-# How people and programs write "no number"; compared without case and spaces.
-MISSING = frozenset(
-    {b"", b"na", b"n/a", b"#n/a", b"nan", b"null", b"none", b"nil", b"missing", b"-", b".", b"?"}
-)
 BOOLS = frozenset({b"true", b"false"})
 # Where so many of the cells are of a type, the others are worth a note.
 NEARLY = 0.9
@@ -33,21 +46,6 @@ KINDS: Mapping[Kind, str] = {
     "date": "dates",
     "datetime": "dates with times",
 }
-# Dates as people write them, of which the importer reads none.
-FOREIGN_DATES = (
-    (re.compile(rb"\d{1,2}([/.-])\d{1,2}\1\d{4}( .*)?"), ""),
-    (re.compile(rb"\d{4}([/.])\d{1,2}\1\d{1,2}( .*)?"), "year/month/day"),
-    (re.compile(rb"\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}( .*)?"), "day, name of the month, year"),
-    (
-        re.compile(
-            rb"\d{1,2}(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-            rb"(\d{2}|\d{4})([: ].*)?",
-            re.IGNORECASE,
-        ),
-        "day, name of the month, year",
-    ),
-    (re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d"), "times without seconds"),
-)
 ISO = re.compile(rb"(\d{4}-\d\d-\d\d)([ T].*)?")
 # Numbers with commas in them, of which the importer reads none.
 WITH_COMMA = re.compile(rb"[+-]?\d+(,\d+)+(\.\d+)?|[+-]?\d+(\.\d{3})*,\d+")
@@ -55,27 +53,16 @@ THOUSANDS = re.compile(rb"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 DECIMAL = re.compile(rb"[+-]?\d+(\.\d{3})*,\d+")
 PLAIN = re.compile(rb"[+-]?\d+(\.\d+)?")
 DAY_NUMBER = re.compile(rb"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
-INTEGERS = ("int8", "int16", "int32", "int64")
 
 
-@dataclass
-class Proposed:
-    """
-    What is proposed for a column.
-
-    Parameters
-    ----------
-    entry
-        The column's entry in the schema.
-    notes
-        What is to be looked at, a sentence each.
-    """
-
-    entry: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-
-def propose(profile: ColumnProfile, *, complete: bool, max_categories: int) -> Proposed:
+def propose(
+    profile: ColumnProfile,
+    *,
+    complete: bool,
+    max_categories: int,
+    room: bool = False,
+    habit: Habit | None = None,
+) -> Proposed:
     """
     Choose a definition for a column.
 
@@ -87,15 +74,25 @@ def propose(profile: ColumnProfile, *, complete: bool, max_categories: int) -> P
         Whether that is all of it; otherwise numbers get room for what was not seen.
     max_categories
         The most texts that are proposed as categories.
+    room
+        Whether whole numbers have 32 bits at least, other numbers 64, and texts any length.
+    habit
+        What the file writes elsewhere, if that is known.
     """
+    habit = habit or Habit()
     if not profile.words:
         return Proposed({"field_type": "string"}, ["it has no values, so its type is a guess"])
+    number = _as_float(profile, complete=complete, room=room)
     found = (
         _as_bool(profile, complete=complete)
-        or _as_integer(profile, complete=complete)
-        or _as_float(profile, complete=complete)
+        or _as_integer(profile, complete=complete, room=room)
+        or as_pointed(profile, habit, number, complete=complete)
+        or number
         or _as_moment(profile, complete=complete)
-        or _as_text(profile, max_categories)
+        or as_marked(profile, habit, complete=complete)
+        or as_ordered(profile, habit, complete=complete)
+        or as_formatted(profile, complete=complete)
+        or _as_text(profile, max_categories, room=room)
     )
     if profile.broken is not None:
         where = f" (row {profile.broken})" if profile.broken else ""
@@ -109,14 +106,10 @@ def propose(profile: ColumnProfile, *, complete: bool, max_categories: int) -> P
 def _numeric(
     nformat: str, profile: ColumnProfile, misfits: Mapping[bytes, Misfit], *, complete: bool
 ) -> Proposed:
-    mode = "relaxed" if misfits else "strict"
-    if not misfits and (profile.empty or not complete):
-        mode = "allow_empty"
+    mode = "strict" if complete and not profile.empty and not misfits else "allow_empty"
     entry = {"field_type": "numeric", "value_type": nformat, "validation_mode": mode}
-    if not misfits:
-        return Proposed(entry)
-    count = sum(misfit.count for misfit in misfits.values())
-    return Proposed(entry, [f"{_cells(count)} {_examples(misfits)} will count as missing"])
+    # Not 'relaxed', to which any text is a missing value, also one that was not seen.
+    return Proposed(entry | na_values(misfits), counted_missing(misfits))
 
 
 def _as_bool(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
@@ -125,25 +118,17 @@ def _as_bool(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
     return _numeric("bool", profile, {}, complete=complete)
 
 
-def _missing_only(profile: ColumnProfile, kind: Kind) -> Mapping[bytes, Misfit] | None:
-    """Return what is not of a type if all of that says "missing", and not every cell does."""
-    misfits = profile.misfits.get(kind)
-    if misfits is None or any(text.strip().lower() not in MISSING for text in misfits):
-        return None
-    return misfits if _count(misfits) < profile.filled else None
-
-
-def _as_integer(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
-    misfits = _missing_only(profile, "int")
+def _as_integer(profile: ColumnProfile, *, complete: bool, room: bool) -> Proposed | None:
+    misfits = missing_only(profile, "int")
     if misfits is None or profile.padded is not None or profile.low is None:
         return None
     low, high = profile.low, int(profile.high or 0)
-    room = 1 if complete else 2
+    times = 1 if complete else 2
     nformat = next(
         (
             name
-            for name in INTEGERS
-            if np.iinfo(name).min <= low * room and high * room <= np.iinfo(name).max
+            for name in INTEGERS[2 if room else 0 :]
+            if np.iinfo(name).min <= low * times and high * times <= np.iinfo(name).max
         ),
         "int64",
     )
@@ -151,25 +136,33 @@ def _as_integer(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
     if (low, high) == (0, 1):
         found.notes.append("it has only 0 and 1: value_type 'bool' would do as well")
     elif not profile.more and all(DAY_NUMBER.fullmatch(text.strip()) for text in profile.texts):
-        found.notes.append("its numbers look like dates YYYYMMDD; the importer reads YYYY-MM-DD")
+        found.notes.append(
+            "its numbers look like dates YYYYMMDD: a date with date_format '%Y%m%d' would be that"
+        )
     return found
 
 
-def _as_float(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
-    misfits = _missing_only(profile, "float")
+def _as_float(profile: ColumnProfile, *, complete: bool, room: bool) -> Proposed | None:
+    misfits = missing_only(profile, "float")
     if misfits is None or profile.inexact or profile.padded or not profile.digits:
         return None
     if _respelled(profile):
         return None
     # A sample cannot say that float32 holds the rest exactly.
-    nformat = "float32" if complete and profile.single else "float64"
+    nformat = "float32" if complete and profile.single and not room else "float64"
     return _numeric(nformat, profile, misfits, complete=complete)
 
 
 def _respelled(profile: ColumnProfile) -> tuple[bytes, bytes] | None:
-    """Find two texts that would become one number, as codes have them: 250.0 and 250.00."""
+    """
+    Find two texts that would become one number, as codes have them: 250.0 and 250.00.
+
+    Programs that write 25.0 for 25 where a column has other decimals mean no code by that.
+    """
     first: dict[str, bytes] = {}
     for text in map(bytes.strip, profile.texts):
+        if b"." not in text and text + b".0" in profile.texts:
+            continue
         try:
             number = float(text)
         except ValueError:
@@ -184,13 +177,10 @@ def _respelled(profile: ColumnProfile) -> tuple[bytes, bytes] | None:
 
 
 def _as_moment(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
-    for kind in ("date", "datetime"):
-        if profile.misfits.get(kind) == {}:
-            break
-    else:
+    kind = next((kind for kind in ("date", "datetime") if fits(profile, kind)), None)
+    if kind is None:
         return None
-    flagged = bool(profile.empty) or profile.blank or not complete
-    found = Proposed({"field_type": kind, "create_flag_field": flagged})
+    found = moment(kind, profile, kind, complete=complete)
     if kind == "datetime" and profile.zones:
         others = "; those without one are read as UTC" if profile.local else ""
         found.notes.append(f"it has time zones, and is stored in UTC{others}")
@@ -200,13 +190,14 @@ def _as_moment(profile: ColumnProfile, *, complete: bool) -> Proposed | None:
 # Text
 
 
-def _as_text(profile: ColumnProfile, max_categories: int) -> Proposed:
+def _as_text(profile: ColumnProfile, max_categories: int, *, room: bool) -> Proposed:
     texts = profile.texts
     few = not profile.more and len(texts) <= max_categories
     if few and profile.filled >= REPEATS * len(texts) and profile.broken is None:
         found = _categorical(sorted(texts))
     elif (
-        profile.shortest == profile.longest <= LONGEST_FIXED
+        not room
+        and profile.shortest == profile.longest <= LONGEST_FIXED
         and not profile.ends_in_nul
         and profile.broken is None
     ):
@@ -239,18 +230,21 @@ def _categorical(texts: list[bytes]) -> Proposed:
 
 def _why_text(profile: ColumnProfile) -> Iterator[str]:
     """Say why a column that looks like something else is text."""
+    if profile.padded is not None and any(fits(profile, kind) for kind in MARKS):
+        yield f"{shown(profile.padded)} would lose characters as a number, so it is text"
+        return
     if commas := _commas(profile):
         yield commas
         return
-    others = {kind: _count(misfits) for kind, misfits in profile.misfits.items()}
+    others = {kind: counted(misfits) for kind, misfits in profile.misfits.items()}
     near = {kind: n for kind, n in others.items() if n <= profile.filled * (1 - NEARLY)}
-    number = "int" in near or "float" in near
+    number = any(kind in near for kind in ("int", "float", *MARKS))
     if number and profile.padded is not None:
-        yield f"{_shown(profile.padded)} would lose characters as a number, so it is text"
+        yield f"{shown(profile.padded)} would lose characters as a number, so it is text"
     elif number and profile.inexact is not None:
-        yield f"{_shown(profile.inexact)} is more than a number here can hold, so it is text"
+        yield f"{shown(profile.inexact)} is more than a number here can hold, so it is text"
     elif "float" in near and (pair := _respelled(profile)):
-        yield f"{_shown(pair[0])} and {_shown(pair[1])} are one number, so it is text"
+        yield f"{shown(pair[0])} and {shown(pair[1])} are one number, so it is text"
     elif misfits := {kind: n for kind, n in near.items() if n}:
         kind = min(misfits, key=misfits.__getitem__)
         remedy = (
@@ -259,13 +253,22 @@ def _why_text(profile: ColumnProfile) -> Iterator[str]:
             else "left empty, they would not keep it from being imported as that"
         )
         yield (
-            f"it has {KINDS[kind]}, but for {_cells(near[kind])} "
-            f"{_examples(profile.misfits[kind])}; {remedy}"
+            f"it has {_called(kind)}, but for {cells(near[kind])} "
+            f"{examples(profile.misfits[kind])}; {remedy}"
         )
     elif days := _iso_dates(list(profile.texts)):
         yield days
-    elif dates := _foreign_dates(list(profile.texts)):
-        yield f"it looks like dates ({dates}); the importer reads YYYY-MM-DD [HH:MM:SS]"
+    elif dates := foreign_dates(list(profile.texts)):
+        yield (
+            f"it looks like dates ({dates}), but not all of its cells are of one such form, so it "
+            "is text: date_format and dayfirst say which is meant"
+        )
+
+
+def _called(kind: Kind) -> str:
+    if kind in KINDS:
+        return KINDS[kind]
+    return f"numbers such as {kind}" if kind in MARKS else f"dates such as {kind}"
 
 
 def _commas(profile: ColumnProfile) -> str:
@@ -283,8 +286,8 @@ def _commas(profile: ColumnProfile) -> str:
     else:
         meaning = "it stands before decimals" if decimal else "it stands between thousands"
     return (
-        f"it looks like numbers with a comma ({_shown(commas[0])}): {meaning}, and the importer "
-        "reads numbers without one, such as 1234.5, so it is text"
+        f"it looks like numbers with a comma ({shown(commas[0])}): {meaning}; it is text, and "
+        "decimal and thousands say what its marks mean"
     )
 
 
@@ -296,7 +299,7 @@ def _iso_dates(texts: list[bytes]) -> str:
     wrong = [text for text, match in zip(texts, found, strict=True) if match and not _is_day(match)]
     if wrong:
         return (
-            f"it looks like dates, of which some are in no calendar ({_shown(wrong[0])}); left "
+            f"it looks like dates, of which some are in no calendar ({shown(wrong[0])}); left "
             "empty, they would not keep it from being imported as dates"
         )
     with_time = [match is not None and match[2] is not None for match in found]
@@ -314,46 +317,3 @@ def _is_day(match: re.Match[bytes]) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _foreign_dates(texts: list[bytes]) -> str:
-    for pattern, words in FOREIGN_DATES:
-        if texts and all(pattern.fullmatch(text.strip()) for text in texts):
-            return words or _order_of_days([re.split(rb"[/. -]", text.strip()) for text in texts])
-    return ""
-
-
-def _order_of_days(parts: list[list[bytes]]) -> str:
-    late_first = any(int(first) > 12 for first, *_ in parts)
-    late_second = any(int(second) > 12 for _, second, *_ in parts)
-    if late_first and late_second:
-        return "in different orders of day and month, or days that are in no calendar"
-    if late_first:
-        return "day/month/year"
-    if late_second:
-        return "month/day/year"
-    return "day/month/year or month/day/year"
-
-
-# Words
-
-
-def _count(misfits: Mapping[bytes, Misfit]) -> int:
-    return sum(misfit.count for misfit in misfits.values())
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'' if count == 1 else 's'}"
-
-
-def _examples(misfits: Mapping[bytes, Misfit]) -> str:
-    shown = [_shown(text) for text in list(misfits)[:3]]
-    first = next(iter(misfits.values())).row
-    where = f", first in row {first:,}" if first is not None else ""
-    more = ", ..." if len(misfits) > len(shown) else ""
-    return f"({', '.join(shown)}{more}{where})"
-
-
-def _shown(text: bytes) -> str:
-    shown = repr(text[:40].decode("utf-8", "backslashreplace"))
-    return shown if len(text) <= 40 else f"{shown}..."

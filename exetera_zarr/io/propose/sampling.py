@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import SchemaError, listing
-from exetera_zarr.io.csv.dialect import RecordText
+from exetera_zarr.io.csv.dialect import RecordText, called
 from exetera_zarr.io.csv.files import CODECS, InputFile, open_binary, suffix_of
 from exetera_zarr.io.csv.records import parse_block
 from exetera_zarr.io.csv.text import BLOCK_BYTES, CsvText
+from exetera_zarr.io.schema.formats import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
     from exetera_zarr.io.csv.records import Parsed
     from exetera_zarr.io.options import PathLike
+    from exetera_zarr.io.schema.formats import Dialect
 
 __all__ = ["CsvSample", "Rows"]
 
@@ -71,13 +71,17 @@ class CsvSample:
         read from any place. None means all rows.
     storage_options
         Passed to fsspec, for a URL.
+    dialect
+        How it is written.
 
     Attributes
     ----------
     name
         What messages call the file.
-    names
+    header
         The column names of its header.
+    names
+        The same, as columns are told apart by them: see `dialect.called`.
     complete
         After the last row: whether that were all.
 
@@ -85,23 +89,31 @@ class CsvSample:
     ------
     DataError
         The file is empty, is not UTF-8 text, or its header is no header.
-    SchemaError
-        A name in the header is empty or occurs again.
     """
 
     def __init__(
-        self, path: PathLike, rows: int | None, storage_options: Mapping[str, Any] | None = None
+        self,
+        path: PathLike,
+        rows: int | None,
+        storage_options: Mapping[str, Any] | None = None,
+        dialect: Dialect = PLAIN,
     ) -> None:
         self._path, self._options, self._wanted = path, storage_options, rows
         self._file = InputFile(path, storage_options)
         try:
-            self._text = CsvText(self._file, BLOCK_BYTES if rows is None else START_BLOCK_BYTES)
-            _check_header(self._file.name, self._text.names)
+            size = BLOCK_BYTES if rows is None else START_BLOCK_BYTES
+            self._text = CsvText(self._file, size, dialect)
         except BaseException:
             self._file.close()
             raise
-        self.name, self.names = self._file.name, self._text.names
+        self._dialect = self._text.dialect
+        self.name, self.header = self._file.name, self._text.names
+        self.names = called(self.header)
         self.complete = False
+
+    def close(self) -> None:
+        """Close the file of which no rows are wanted."""
+        self._file.close()
 
     def __iter__(self) -> Iterator[Rows]:
         with closing(self._file):
@@ -112,7 +124,9 @@ class CsvSample:
                 seen_bytes += len(block.text.data)
                 if block.problem is not None:
                     seen += 1
-                    nothing = parse_block(RecordText(b""), len(self.names), self._columns)
+                    nothing = parse_block(
+                        RecordText(b"", self._dialect), len(self.names), self._columns
+                    )
                     yield self._rows(nothing, None, [(seen, block.problem)])
                     continue
                 parsed = parse_block(block.text, len(self.names), self._columns)
@@ -126,7 +140,8 @@ class CsvSample:
             else:
                 self.complete = self._wanted is None or seen <= self._wanted
             position, size = self._file.position, self._file.size
-        if not self.complete and size is not None and suffix_of(self.name) not in CODECS:
+        plain = self._dialect.is_utf8 and not self._dialect.comment
+        if not self.complete and plain and size is not None and suffix_of(self.name) not in CODECS:
             yield from self._later(position, size, seen_bytes // max(seen, 1))
 
     @property
@@ -163,7 +178,7 @@ class CsvSample:
         start = 0
         for _ in range(LINES_TRIED):
             start = data.find(b"\n", start) + 1
-            text = RecordText(data[start:])
+            text = RecordText(data[start:], self._dialect)
             if not start or not len(text.record_ends):
                 return None
             # A line end within quotes is not the end of a record: what follows is in disorder then.
@@ -173,11 +188,3 @@ class CsvSample:
                 if not parsed.problems:
                     return parsed
         return None
-
-
-def _check_header(file: str, names: Sequence[str]) -> None:
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise SchemaError(f"{file}: the header has {listing(twice)} more than once")
-    if "" in names:
-        number = list(names).index("") + 1
-        raise SchemaError(f"{file}: column {number} of {len(names)} has no name in the header")

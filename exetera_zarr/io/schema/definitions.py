@@ -1,13 +1,13 @@
 """What a CSV column means and which fields it becomes, said in Python.
 
 `Categorical`, `Numeric`, `String`, `DateTime` and `Date` take the arguments of ExeTera's classes of
-those names. What is wrong with a definition is found when it is made, before any data is read.
+those names, and what is said of the column for people (`Described`). What is wrong with a
+definition is found when it is made, before any data is read.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -16,6 +16,9 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from exetera_zarr.errors import SchemaError, listing
+from exetera_zarr.io.schema.date_formats import DateFormat, date_format, day_order
+from exetera_zarr.io.schema.described import Described
+from exetera_zarr.io.schema.fills import check_range, fill_value, shown
 
 __all__ = [
     "Blank",
@@ -27,6 +30,7 @@ __all__ = [
     "Numeric",
     "Schema",
     "String",
+    "na_texts",
 ]
 
 FieldKind: TypeAlias = Literal[
@@ -79,8 +83,45 @@ class Column:
     companion: str = ""
 
 
+def na_texts(given: object) -> tuple[str, ...] | None:
+    """Texts that mean "missing", of one or several; None if nothing is said of them."""
+    if given is None:
+        return None
+    several = [given] if isinstance(given, str | int) else given
+    if isinstance(several, Mapping) or not isinstance(several, Iterable):
+        raise SchemaError(f"na_values must be a list of texts, not {given!r}")
+    found = list(several)
+    for text in found:
+        if isinstance(text, bool) or not isinstance(text, str | int):
+            raise SchemaError(f"na_values must be texts, as cells have them, not {text!r}")
+    return tuple(str(text).strip() for text in found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Celled(Described):
+    """
+    What every definition may say of how cells are written.
+
+    Parameters
+    ----------
+    na_values
+        Texts that are read as an empty cell; None for those of the whole file.
+
+    Raises
+    ------
+    SchemaError
+        They are no texts.
+    """
+
+    na_values: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "na_values", na_texts(self.na_values))
+
+
 @dataclass(frozen=True)
-class Categorical:
+class Categorical(Celled):
     """
     A column of known texts, each stored as a small integer.
 
@@ -105,11 +146,12 @@ class Categorical:
     allow_freetext: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         categories: object = self.categories  # not always what its annotation says
         if not isinstance(categories, Mapping) or not categories:
             raise SchemaError(
                 "'categories' must be a non-empty {text: value} dict, "
-                f"not {_shown(self.categories)}"
+                f"not {shown(self.categories)}"
             )
         if self.value_type not in CATEGORY_TYPES:
             raise SchemaError(
@@ -133,7 +175,7 @@ class Categorical:
             raise SchemaError(f"category {text!r} is not text that UTF-8 can hold") from None
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise SchemaError(f"category {text!r} has the value {value!r}, not an integer")
-        _check_range(int(value), self.nformat, f"the value of category {text!r}")
+        check_range(int(value), self.nformat, f"the value of category {text!r}")
         if self.allow_freetext and value == FREETEXT_VALUE:
             raise SchemaError(
                 f"category {text!r} has the value {FREETEXT_VALUE}, as which free text is stored"
@@ -161,7 +203,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Numeric:
+class Numeric(Celled):
     """
     A column of numbers or of true/false.
 
@@ -179,6 +221,10 @@ class Numeric:
         ``strict``, where all do.
     flag_field_name
         Suffix of that field's name.
+    decimal
+        What stands before the decimals, ``"."`` or ``","``; None for what the whole file has.
+    thousands
+        What may stand between groups of three digits; None for what the whole file has.
 
     Raises
     ------
@@ -191,8 +237,12 @@ class Numeric:
     validation_mode: ValidationMode = "allow_empty"
     create_flag_field: bool | str = True
     flag_field_name: str = "_valid"
+    decimal: str | None = field(default=None, kw_only=True)
+    thousands: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_marks(self.decimal, self.thousands)
         if self.dtype not in tuple(NUMERIC_TYPES):
             raise SchemaError(f"numeric type {self.dtype!r} is not one of {listing(NUMERIC_TYPES)}")
         if self.validation_mode not in get_args(ValidationMode):
@@ -222,7 +272,7 @@ class Numeric:
     @property
     def fill(self) -> bool | int | float:
         """`invalid_value` as a number of `dtype`."""
-        return _fill_value(self.invalid_value, self.nformat)
+        return fill_value(self.invalid_value, self.nformat)
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """Return the fields that a column of this name becomes."""
@@ -234,7 +284,7 @@ class Numeric:
 
 
 @dataclass(frozen=True)
-class String:
+class String(Celled):
     """
     A column of text.
 
@@ -252,6 +302,7 @@ class String:
     fixed_length: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         length: object = self.fixed_length  # not always what its annotation says
         if length is None:
             return
@@ -266,7 +317,7 @@ class String:
 
 
 @dataclass(frozen=True)
-class DateTime:
+class DateTime(Celled):
     """
     A column of moments: ``YYYY-MM-DD HH:MM:SS``, with or without fraction and time zone.
 
@@ -278,13 +329,47 @@ class DateTime:
         Also store the day as it is written, in ``<name>_day``.
     create_flag_field
         Also store which cells are not empty, in ``<name>_set``.
+    date_format
+        How they are written, in the directives of ``strptime`` such as ``"%d.%m.%Y %H:%M"``; None
+        for what the whole file has, or else as above.
+    dayfirst
+        Whether they are written as day, month, year with ``/``, ``.`` or ``-`` between them, or as
+        month, day, year. None for what the whole file has, or else as above.
+
+    Raises
+    ------
+    SchemaError
+        An option has a value that there is not.
     """
 
     create_day_field: bool | str = False
     create_flag_field: bool | str = False
+    date_format: str | None = field(default=None, kw_only=True)
+    dayfirst: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dayfirst not in (None, True, False):
+            raise SchemaError(f"dayfirst must be true or false, not {self.dayfirst!r}")
+        if self.date_format is not None:
+            if self.dayfirst is not None:
+                raise SchemaError("date_format says where the day is: leave out dayfirst")
+            self.reader  # noqa: B018 - making it is the check
         _read_flags(self, "create_day_field", "create_flag_field")
+
+    @property
+    def whole_days(self) -> bool:
+        """Whether there is no time of day."""
+        return False
+
+    @property
+    def reader(self) -> DateFormat | None:
+        """How cells are read that are not written as ISO 8601 has it."""
+        if self.date_format is not None:
+            return date_format(self.date_format, whole_days=self.whole_days)
+        if self.dayfirst is not None:
+            return day_order(dayfirst=self.dayfirst, whole_days=self.whole_days)
+        return None
 
     @property
     def has_day(self) -> bool:
@@ -315,6 +400,11 @@ class Date(DateTime):
     An empty cell is stored as 0.0. The parameters are those of `DateTime`.
     """
 
+    @property
+    def whole_days(self) -> bool:
+        """Whether there is no time of day."""
+        return True
+
 
 @dataclass(frozen=True)
 class Blank:
@@ -338,11 +428,6 @@ Definition: TypeAlias = Categorical | Numeric | String | DateTime | Date
 Schema: TypeAlias = dict[str, dict[str, Definition]]
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _read_flags(definition: object, *names: str) -> None:
     """Make yes/no options bools; ExeTera's own default and schema write some as text."""
     for name in names:
@@ -354,63 +439,13 @@ def _read_flags(definition: object, *names: str) -> None:
             raise SchemaError(f"{name} must be true or false, not {value!r}")
 
 
-def _check_range(value: int, nformat: str, what: str) -> None:
-    info = np.iinfo(nformat)
-    if not info.min <= value <= info.max:
-        raise SchemaError(
-            f"{what}, {_shown(value)}, is outside {nformat} ({info.min} to {info.max})"
-        )
-
-
-def _extreme(which: str, nformat: str) -> int | float:
-    # ExeTera's limits for floats are those of the integer of the same width. Imported data and
-    # scripts that look for them rely on it.
-    info = np.iinfo(nformat.replace("float", "int"))
-    extreme = int(info.min if which == "min" else info.max)
-    return float(extreme) if nformat.startswith("float") else extreme
-
-
-def _fill_value(value: object, nformat: str) -> bool | int | float:
-    """Turn an `invalid_value` into a number of the dtype, or say why it is none."""
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if text in ("min", "max"):
-        if nformat == "bool":
-            raise SchemaError(f"invalid_value {value!r} has no meaning for a bool")
-        return _extreme(text, nformat)
-    number = _number(value, text)
-    if nformat == "bool":
-        if number not in (0, 1):
-            raise SchemaError(f"invalid_value {value!r} is not true or false")
-        return bool(number)
-    if nformat.startswith("float"):
-        return _fill_float(number, value, nformat)
-    if isinstance(number, float) and not number.is_integer():
-        raise SchemaError(f"invalid_value {value!r} is not an integer, as {nformat} needs")
-    _check_range(int(number), nformat, "invalid_value")
-    return int(number)
-
-
-def _fill_float(number: float, value: object, nformat: str) -> float:
-    try:
-        found = float(number)
-        with np.errstate(over="ignore"):
-            too_large = math.isfinite(found) and np.isinf(np.dtype(nformat).type(found))
-    except OverflowError:
-        too_large = True
-    if too_large or (math.isinf(found) and isinstance(value, str) and "inf" not in value.lower()):
-        raise SchemaError(f"invalid_value {_shown(value)} is outside {nformat}")
-    return found
-
-
-def _number(value: object, text: str) -> int | float:
-    if isinstance(value, bool | int | float | np.number | np.bool_):
-        plain = value.item() if isinstance(value, np.generic) else value
-        return int(plain) if isinstance(plain, bool) else plain
-    if text in ("true", "false"):
-        return int(text == "true")
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    raise SchemaError(f"invalid_value {value!r} is not a number, 'min' or 'max'")
+def _check_marks(decimal: object, thousands: object) -> None:
+    if decimal not in (None, ".", ","):
+        raise SchemaError(f"decimal must be '.' or ',', not {decimal!r}")
+    if thousands is None:
+        return
+    if not isinstance(thousands, str) or len(thousands) != 1 or thousands.isalnum():
+        raise SchemaError(f"thousands must be one character that is no digit, not {thousands!r}")
+    if thousands in "+-\r\n\0" or thousands == (decimal or "."):
+        more = " as decimal is" if thousands == (decimal or ".") else ""
+        raise SchemaError(f"thousands cannot be {thousands!r}{more}")

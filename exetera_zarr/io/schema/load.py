@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from exetera_zarr.errors import ArgumentTypeError, SchemaError, listing
+from exetera_zarr.io.schema import described
 from exetera_zarr.io.schema.definitions import (
     Categorical,
     Date,
@@ -18,6 +20,7 @@ from exetera_zarr.io.schema.definitions import (
     Schema,
     String,
 )
+from exetera_zarr.io.schema.formats import CsvFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,21 +45,23 @@ __all__ = [
 RESERVED_NAMES = ("j_valid_from", "j_valid_to")
 # A proposed schema has notes. The columns' "raw_type" is in ExeTera's own schemas, and never meant
 # anything.
-TABLE_KEYS = ("primary_keys", "foreign_keys", "fields", "notes")
-COLUMN_KEYS = ("field_type", "raw_type", "note")
+TABLE_KEYS = ("primary_keys", "foreign_keys", "fields", "csv", "notes", *described.TABLE_KEYS)
+COLUMN_KEYS = ("field_type", "raw_type", "note", "na_values", *described.COLUMN_KEYS)
 CATEGORICAL_KEYS = ("value_type", "strings_to_values", "out_of_range")
-MOMENT_KEYS = ("create_day_field", "create_flag_field", "optional")
+MOMENT_KEYS = ("create_day_field", "create_flag_field", "optional", "date_format", "dayfirst")
 KEYS = {
     "string": (),
     "fixed_string": ("length",),
     "categorical": ("categorical",),
     "numeric": (
         *("value_type", "invalid_value", "validation_mode"),
-        *("create_flag_field", "flag_field_name"),
+        *("create_flag_field", "flag_field_name", "decimal", "thousands"),
     ),
     "datetime": MOMENT_KEYS,
     "date": MOMENT_KEYS,
 }
+# Of these ExeTera knows nothing, so its face ignores them as it does.
+OURS = frozenset({"csv", "na_values", "decimal", "thousands", "date_format", "dayfirst"})
 MOST_BYTES = 32 << 20
 """Bytes of a schema; one of a million categories has 20 MB."""
 MOST_VALUES = 2_000_000
@@ -190,10 +195,12 @@ class _Keys:
     def __init__(self, source: str, tell: Teller | None) -> None:
         self._source = source
         self._tell = tell
+        self.is_native = tell is None
+        """Whether it is no schema of ExeTera's."""
 
     def check(self, found: dict[str, Any], known: Iterable[str], where: str) -> None:
         """Tell of keys that are unknown, or raise SchemaError."""
-        known = list(known)
+        known = [key for key in known if self.is_native or key not in OURS]
         unknown = [key for key in found if key not in known]
         if not unknown:
             return
@@ -215,7 +222,13 @@ def _tables(document: object, source: str, tell: Teller | None) -> Schema:
     for table, body in tables.items():
         if not isinstance(body, dict):
             raise SchemaError(f"table {table!r} must be an object")
-        schema[table] = _definitions(body, keys, f"table {table!r}")
+        definitions = _definitions(body, keys, f"table {table!r}")
+        try:
+            schema[table] = said = described.TableSchema.of(definitions, body)
+            if body.get("csv") is not None and keys.is_native:
+                said.csv = CsvFormat.of_json(body["csv"])
+        except SchemaError as error:
+            raise SchemaError(f"table {table!r}: {error}") from None
     return schema
 
 
@@ -228,11 +241,17 @@ def _definitions(body: dict[str, Any], keys: _Keys, table: str) -> dict[str, Def
                 f"{table} declares {column!r}, one of the reserved names {listing(RESERVED_NAMES)}"
             )
         try:
-            found[column] = _definition(entry)
+            found[column] = _definition(entry if keys.is_native else _as_exeteras(entry))
         except SchemaError as error:
             raise SchemaError(f"{table}, column {column!r}: {error}") from None
         _check_keys(entry, keys, f"{table}, column {column!r}")
     return found
+
+
+def _as_exeteras(entry: object) -> object:
+    if not isinstance(entry, dict):
+        return entry
+    return {key: value for key, value in entry.items() if key not in OURS}
 
 
 def _check_version(document: dict[str, Any]) -> None:
@@ -262,7 +281,27 @@ def _definition(entry: object) -> Definition:
     kind = _required(entry, "field_type")
     if kind not in tuple(READERS):
         raise SchemaError(f"field_type {kind!r} is not one of {listing(READERS)}")
-    return READERS[kind](entry)
+    read = READERS[kind](entry)
+    keys = ("na_values", *described.COLUMN_KEYS)
+    said = {key: entry[key] for key in keys if entry.get(key) is not None}
+    codes = said.get("missing_codes")
+    if isinstance(codes, dict):
+        said["missing_codes"] = {_code(read, text): meaning for text, meaning in codes.items()}
+    return replace(read, **said) if said else read
+
+
+def _code(definition: Definition, text: str) -> Any:
+    """A missing code, which in JSON is text, as a value of a column."""
+    if isinstance(definition, String):
+        return text
+    if isinstance(definition, Categorical) and text in definition.categories:
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _check_keys(entry: dict[str, Any], keys: _Keys, where: str) -> None:
@@ -293,9 +332,7 @@ def _categorical(entry: dict[str, Any]) -> Definition:
 
 def _numeric(entry: dict[str, Any]) -> Definition:
     options = {
-        name: entry[name]
-        for name in ("invalid_value", "validation_mode", "create_flag_field", "flag_field_name")
-        if name in entry
+        name: entry[name] for name in KEYS["numeric"] if name in entry and name != "value_type"
     }
     return Numeric(_required(entry, "value_type"), **options)
 
@@ -303,7 +340,12 @@ def _numeric(entry: dict[str, Any]) -> Definition:
 def _moment(kind: type[DateTime]) -> Callable[[dict[str, Any]], Definition]:
     def read(entry: dict[str, Any]) -> Definition:
         flag = entry.get("create_flag_field", entry.get("optional", False))
-        return kind(entry.get("create_day_field", False), flag)
+        return kind(
+            entry.get("create_day_field", False),
+            flag,
+            date_format=entry.get("date_format"),
+            dayfirst=entry.get("dayfirst"),
+        )
 
     return read
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.errors import ConflictError, StorageError, UnsupportedError
 from exetera_zarr.storage import sharing, system
 from exetera_zarr.storage.base import ROW_BLOCK
+from exetera_zarr.storage.hdf5.arrays import DraftArray, Mark, OldValues
 from exetera_zarr.storage.hdf5.handle import FileHandle
 from exetera_zarr.storage.hdf5.library import library, using
 from exetera_zarr.storage.hdf5.nodes import Node
-from exetera_zarr.storage.hdf5.old_values import Mark, OldValues
 from exetera_zarr.storage.hdf5.places import RemotePlace
 from exetera_zarr.storage.hdf5.proof import prove
 from exetera_zarr.storage.hdf5.reading import read_tree
@@ -26,7 +26,6 @@ from exetera_zarr.texts import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exetera_zarr.storage.hdf5.arrays import DraftArray
     from exetera_zarr.storage.hdf5.places import Place
 
 __all__ = ["Draft", "open_drafts"]

@@ -165,7 +165,8 @@ class ForeignGroup(Group):
 
     def update_attributes(self, attributes: Mapping[str, Any]) -> None:
         for name in _KNOWN & attributes.keys():
-            self._group.attrs[name] = attributes[name]
+            if attributes[name] is not None:
+                self._group.attrs[name] = attributes[name]
         if "key" in attributes:
             set_key(self._group.id, attributes["key"])
 

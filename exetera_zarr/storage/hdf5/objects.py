@@ -8,7 +8,8 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.hdf5.library import library
-from exetera_zarr.storage.hdf5.stored import COMPRESSIONS, PLAIN_FILTERS, Packing, Stored
+from exetera_zarr.storage.hdf5.packing import COMPRESSIONS, PLAIN_FILTERS, Packing
+from exetera_zarr.storage.hdf5.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exetera_zarr.storage import codebooks
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.hdf5 import objects
 from exetera_zarr.storage.hdf5.arrays import DraftArray
@@ -141,6 +142,7 @@ class Reader:
             node.load = partial(self._load, None if self._lazy else thing, path)
             if not self._lazy:
                 node.loaded()
+        codebooks.check(node.attributes.get(codebooks.ATTRIBUTE, {}), path)
         node.in_file.proven = node.signature()
         return name_of(link, notes), node
 

@@ -15,7 +15,7 @@ from exetera_zarr.errors import (
     UnsupportedError,
 )
 from exetera_zarr.storage import names
-from exetera_zarr.storage.base import Capability
+from exetera_zarr.storage.base import Capability, Erased
 from exetera_zarr.storage.hdf5.arrays import DraftArray
 from exetera_zarr.storage.hdf5.draft import Draft
 from exetera_zarr.storage.hdf5.nodes import Node
@@ -23,10 +23,10 @@ from exetera_zarr.storage.hdf5.notes import NATIVE
 from exetera_zarr.storage.tree import DraftArrayHandle, DraftGroup, DraftStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from exetera_zarr.storage.base import Commit
-
+    from exetera_zarr.storage.base import Commit, Storage, VersionLike
+    from exetera_zarr.storage.provenance import About, Tag
 
 __all__ = ["HDF5Group", "HDF5Storage"]
 
@@ -78,8 +78,28 @@ class HDF5Storage(DraftStorage[Draft]):
     def root(self) -> HDF5Group:
         return HDF5Group(self, self.draft.root, ())
 
-    def commit(self, *, force: bool = False) -> int:  # noqa: ARG002 - nobody else writes
+    def commit(
+        self,
+        *,
+        force: bool = False,  # noqa: ARG002 - nobody else writes
+        message: str = "",
+        author: str = "",
+    ) -> int:
+        if message or author:
+            self._refuse("a message or an author cannot be kept")
         return self.to_change().commit()
+
+    def tags(self) -> Mapping[str, Tag]:
+        self._refuse("there are no tags")
+
+    def tag(self, tag: Tag, version: VersionLike | None = None) -> int:  # noqa: ARG002
+        self._refuse("a tag cannot be set")
+
+    def untag(self, name: str) -> None:  # noqa: ARG002
+        self._refuse("there are no tags")
+
+    def restore(self, version: VersionLike, about: About) -> int:  # noqa: ARG002
+        self._refuse("nothing can be restored")
 
     def refresh(self) -> int:
         self.draft.refresh()
@@ -91,8 +111,39 @@ class HDF5Storage(DraftStorage[Draft]):
             "dataset that has"
         )
 
+    @property
+    def retention(self) -> tuple[int, float]:
+        self._refuse("versions cannot be kept")
+
     def retain(self, versions: int, seconds: float) -> None:  # noqa: ARG002
         self._refuse("versions cannot be kept")
+
+    def usage(
+        self,
+        keep: int | None = None,  # noqa: ARG002
+        older_than: float | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        self._refuse("no version takes anything")
+
+    def kept(self) -> tuple[()]:
+        return ()
+
+    def erase(
+        self,
+        change: Callable[[Storage], Collection[str]],
+        about: About,  # noqa: ARG002
+        *,
+        rewrite: bool,
+    ) -> Erased:
+        if rewrite:
+            self._refuse("there are no older versions to be kept")
+        with self.atomic():
+            change(self)
+        self.to_change().repack()
+        return Erased(self.version)
+
+    def at(self, version: VersionLike | None) -> NoReturn:  # noqa: ARG002
+        self._refuse("there are no older versions")
 
     def history(self) -> Iterator[Commit]:
         self._refuse("there is no history")
@@ -103,7 +154,6 @@ class HDF5Storage(DraftStorage[Draft]):
         older_than: float | None = None,  # noqa: ARG002
         *,
         orphans_older_than: float = 0.0,  # noqa: ARG002
-        all_of: str = "",  # noqa: ARG002 - nothing is left of any table
     ) -> int:
         self.to_change().repack()
         return 0
@@ -202,7 +252,7 @@ class HDF5Group(DraftGroup):
             parent = self.node
             self._check_new(name, parent.groups)
             child = Node(dict(attributes or {}), row_block=row_block or parent.row_block)
-            draft.log.save(parent)
+            draft.save(parent)
             parent.groups = {**parent.groups, name: child}
             draft.note((*self._path, name), child)
             return self._below(child, name)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.hdf5.library import library, using
+from exetera_zarr.storage.hdf5.packing import Packing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.hdf5.handle import FileHandle
 
-__all__ = ["CHUNK", "COMPRESSIONS", "PLAIN_FILTERS", "Packing", "Stored", "chunk_for"]
+__all__ = ["CHUNK", "Stored", "chunk_for"]
 
 CHUNK = 1 << 16
 """Elements of a chunk of a long column. With 2^16 a column is written and read five times as
@@ -28,15 +28,6 @@ once, of ExeTera's, take twice as long as 64 at a time."""
 _CHUNK_BYTES = 1 << 20
 _OBJECT = 1 << 13
 """Bytes that HDF5 may need to say where a dataset, or its chunks, are."""
-_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
-PLAIN_FILTERS = frozenset([_SHUFFLE, _FLETCHER32])
-"""Numbers of the filters that leave the size as it is, but for a checksum."""
-COMPRESSIONS = frozenset([_DEFLATE, _LZF])
-"""Numbers of the filters of which it can be told what they come to before HDF5 applies them."""
-_SLACK = 4096
-"""Bytes by which a chunk that cannot be compressed may grow, besides a hundredth of them."""
-_PIECE = 1 << 16
-_REMEMBERED = 1 << 12
 
 
 def chunk_for(length: int, itemsize: int) -> int:
@@ -52,116 +43,6 @@ def chunk_for(length: int, itemsize: int) -> int:
     """
     wanted = min(max(1 << max(length - 1, 0).bit_length(), _SHORT), CHUNK)
     return max(1, min(wanted, _CHUNK_BYTES // itemsize))
-
-
-class Packing:
-    """
-    How the chunks of a dataset are compressed, and whether one holds what it has to.
-
-    HDF5 takes as much memory as a compressed chunk comes to, whatever its size should be, and reads
-    beyond the end of one that comes to less, which ends the process (2.0). So this is looked at
-    before.
-
-    Parameters
-    ----------
-    filters
-        Their numbers, in the order in which they were applied.
-    size
-        Bytes of a chunk.
-    """
-
-    def __init__(self, filters: Sequence[int], size: int) -> None:
-        self._filters, self._size = filters, size
-        self._proven: set[int] = set()
-
-    @classmethod
-    def of(cls, dataset: Any) -> Packing | None:
-        """That of a low-level dataset; None where nothing has to be looked at."""
-        plan = dataset.get_create_plist()
-        filters = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
-        if not filters or plan.get_layout() != library().h5d.CHUNKED:
-            return None
-        return cls(filters, int(plan.get_chunk()[0]) * dataset.get_type().get_size())
-
-    def prove(self, dataset: Any, start: int, where: str) -> None:
-        """
-        Raise CorruptDataError unless the chunk that begins with an element has what it has to.
-
-        Parameters
-        ----------
-        dataset
-            Low-level dataset.
-        start
-            Number of the chunk's first element.
-        where
-            For messages.
-        """
-        if start in self._proven:
-            return
-        about = dataset.get_chunk_info_by_coord((start,))
-        if about.byte_offset is not None:
-            if about.size > self._size + self._size // 100 + _SLACK:
-                raise CorruptDataError(
-                    f"{where}: the chunk of element {start} takes {about.size:,} bytes, which is "
-                    f"more than the {self._size:,} that are in it"
-                )
-            mask, data = dataset.read_direct_chunk((start,))
-            found = self._size_of(data, mask)
-            if found != self._size:
-                more = "more" if found > self._size else f"{found:,} bytes"
-                raise CorruptDataError(
-                    f"{where}: the chunk of element {start} has {more} where it has to have "
-                    f"{self._size:,}"
-                )
-        if len(self._proven) >= _REMEMBERED:
-            self._proven.clear()
-        self._proven.add(start)
-
-    def _size_of(self, data: bytes, mask: int) -> int:
-        """Bytes that a chunk comes to, or a few more than it may have where it is more."""
-        size = len(data)
-        for number, code in reversed(list(enumerate(self._filters))):
-            if mask >> number & 1:
-                continue  # it was left out, as where it would not make it smaller
-            if code == _FLETCHER32:
-                data, size = data[:-4], size - 4
-            elif code == _DEFLATE:
-                size = _inflated_size(data, self._size + _SLACK)
-            elif code == _LZF:
-                size = _lzf_size(data)
-        return size
-
-
-def _inflated_size(data: bytes, most: int) -> int:
-    """Bytes that a zlib stream inflates to; no more of them than are asked for are looked at."""
-    stream, size = zlib.decompressobj(), 0
-    for start in range(0, len(data), _PIECE):
-        left = data[start : start + _PIECE]
-        while left and not stream.eof and size <= most:
-            try:
-                size += len(stream.decompress(left, 1 << 20))
-            except zlib.error as error:
-                raise CorruptDataError(f"a chunk cannot be decompressed: {error}") from error
-            left = stream.unconsumed_tail
-    if not stream.eof and size <= most:
-        raise CorruptDataError("a chunk cannot be decompressed: its end is missing")
-    return size
-
-
-def _lzf_size(data: bytes) -> int:
-    """Bytes that a stream of LZF comes to."""
-    at, size, end = 0, 0, len(data)
-    while at < end:
-        control = data[at]
-        if control < 32:
-            at, size = at + control + 2, size + control + 1
-            continue
-        length = control >> 5
-        if length == 7:
-            at += 1
-            length += data[at] if at < end else 0
-        at, size = at + 2, size + length + 2
-    return size
 
 
 class Stored:
@@ -269,11 +150,11 @@ class Stored:
         with using(self.where):
             dataset = self.dataset()
             for low, high in self._pieces(start, start + len(out)):
-                if self._packing is not None:
-                    for first in range(low // self.chunk * self.chunk, high, self.chunk):
-                        self._packing.prove(dataset, first, self.where)
+                part, packing = out[low - start : high - start], self._packing
+                if packing is not None and packing.read(dataset, low, part, self.where):
+                    continue
                 memory, there = self._selection(dataset, low, high - low)
-                dataset.read(memory, there, out[low - start : high - start])
+                dataset.read(memory, there, part)
 
     def write(self, start: int, values: AnyArray) -> None:
         """Put elements from `start` on, which may be past its end."""

@@ -98,6 +98,10 @@ class AnyClient:
         passing = (ConnectionError, TimeoutError, FSTimeoutError)
         if isinstance(error, passing) or type(error).__module__.startswith("aiohttp"):
             return Failure(Kind.BUSY, f"{type(error).__name__}: {reason}")
+        # The dictionary of fsspec's file system in memory, where something else changed it: another
+        # thread, or a finalizer that the listing itself had the garbage collector run.
+        if isinstance(error, RuntimeError) and "during iteration" in reason:
+            return Failure(Kind.BUSY, reason)
         return Failure(Kind.OTHER, f"{type(error).__name__}: {reason}")
 
     def renew(self, used: object) -> bool:  # noqa: ARG002

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from exetera_zarr.storage.remote.credentials import Provider  # noqa: TC001 - of a public annotation
+from exetera_zarr.storage.remote.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GCSOptions", "S3Options"]
+__all__ = ["GCSOptions", "S3Options", "Way", "way_to"]
+
+_PUBLIC: dict[str, Any] = {
+    "anon": True,
+    "client_kwargs": {"endpoint_url", "region_name", "use_ssl", "verify"},
+    "config_kwargs": {
+        "connect_timeout",
+        "max_pool_connections",
+        "read_timeout",
+        "region_name",
+        "s3",
+        "signature_version",
+    },
+    "default_block_size": True,
+    "endpoint_url": True,
+    "largest_object": True,
+    "profile": True,
+    "project": True,
+    "region": True,
+    "requester_pays": True,
+    "retry_deadline": True,
+    "stall_timeout": True,
+    "use_ssl": True,
+}
+"""The storage options that are no secrets, and of mappings what in them is none."""
 
 
 class _Common(TypedDict, total=False):
@@ -99,3 +126,66 @@ class GCSOptions(_Common, total=False):
     token: Any
     project: str
     requester_pays: bool | str
+
+
+@dataclass(frozen=True)
+class Way:
+    """
+    How another process comes to a place, without anything that is secret.
+
+    Parameters
+    ----------
+    url
+        Path or URL, without a login.
+    options
+        Storage options that are no secrets, as JSON.
+    withheld
+        Names of the others.
+    """
+
+    url: str
+    options: str = "{}"
+    withheld: tuple[str, ...] = ()
+
+
+def way_to(url: str, options: Mapping[str, Any]) -> Way:
+    """
+    How another process comes to a place.
+
+    Parameters
+    ----------
+    url
+        Path or URL, as it was given.
+    options
+        Storage options, likewise. Those that are not known to be harmless are left out.
+    """
+    shown = without_secrets(url)
+    said: dict[str, Any] = {}
+    withheld = [] if shown == url else ["what the URL has beside the place"]
+    for name, value in options.items():
+        known = _PUBLIC.get(name)
+        given = value
+        if isinstance(known, set):
+            inner = dict(value) if value else {}
+            given = {key: one for key, one in inner.items() if key in known and _is_plain(one)}
+            withheld += [f"{name}[{key!r}]" for key in inner if key not in given]
+        elif known is None or not _is_plain(value):
+            withheld.append(name)
+            continue
+        said[name] = _without_login(given)
+        if said[name] != given:
+            withheld.append(f"the login in {name}")
+    return Way(shown, json.dumps(said, sort_keys=True), tuple(sorted(withheld)))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _without_login(value: Any) -> Any:
+    """An option without a user and a password before the host of a URL."""
+    if isinstance(value, dict):
+        return {key: _without_login(one) for key, one in value.items()}
+    return without_secrets(value) if isinstance(value, str) else value

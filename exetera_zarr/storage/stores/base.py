@@ -17,6 +17,8 @@ from exetera_zarr.storage.remote.limits import limits, narrowed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from exetera_zarr.storage.remote.options import Way
+
 __all__ = ["LARGEST_CHUNK", "Entry", "ObjectStore", "WrapperStore", "check_size"]
 
 LARGEST_CHUNK = 1 << 30
@@ -50,6 +52,10 @@ class ObjectStore(OfThisProcess, ABC):
     """Whether `advance` is known to keep others out between the look and the change."""
     cheap_parts: bool = False
     """Whether a part of an object takes less than the whole, however little the whole is."""
+    way: Way | None = None
+    """How other processes come here; None where nobody does."""
+    single_writer: bool = False
+    """Whether the caller promised to be the only writer."""
     durable: bool = True
     """Whether `sync` waits for the disk; a store elsewhere is durable once it has answered."""
 
@@ -87,6 +93,10 @@ class ObjectStore(OfThisProcess, ABC):
         PermissionError, UnsupportedError
             Nothing can be listed here.
         """
+
+    def exists(self, key: str) -> bool | None:  # noqa: ARG002 - a request, where there are any
+        """Whether there is such an object; None where that costs as much as to list a few."""
+        return None
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[str]:
@@ -163,6 +173,7 @@ class WrapperStore(ObjectStore):
         self.concurrency = store.concurrency
         self.distant = store.distant
         self.conditional = store.conditional
+        self.way, self.single_writer = store.way, store.single_writer
 
     @property
     def swaps(self) -> bool:  # type: ignore[override]

@@ -72,6 +72,12 @@ class BucketStore(ObjectStore):
     def get(self, key: str) -> bytes:
         return self._look(key)[0]
 
+    def part(self, key: str, start: int, stop: int) -> bytes:
+        if stop <= start:
+            return b""
+        part = partial(self._client.part, self._root + key, start, stop)
+        return self._make("read", key, part).data
+
     def _look(self, key: str) -> tuple[bytes, str]:
         return self._make("read", key, partial(self._client.get, self._root + key))
 

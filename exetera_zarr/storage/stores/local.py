@@ -62,15 +62,26 @@ class LocalStore(ObjectStore):
         return f"{self.path}/{key}"
 
     def _check_inside(self, folder: str) -> None:
-        parts = folder.split("/") if folder else []
+        if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
+            raise CorruptDataError(f"{folder!r} is no folder of {self.url}: it leads out of it")
+        if self._is_plain(folder):
+            return
         real = os.path.realpath(f"{self.path}/{folder}")
-        inside = real == self.identity or real.startswith(self.identity.rstrip(os.sep) + os.sep)
-        if not inside or any(part in ("", ".", "..") for part in parts):
+        if real != self.identity and not real.startswith(self.identity.rstrip(os.sep) + os.sep):
             raise CorruptDataError(
                 f"{folder!r} is no folder of {self.url}: it leads out of it, to {real}"
             )
         if os.path.isdir(real):  # what is made later has to be looked at again
             self._inside.add(folder)
+
+    def _is_plain(self, folder: str) -> bool:
+        """Whether a folder is there, and neither it nor one above is a link, up to our own."""
+        if not folder or folder in self._inside:
+            return True
+        if not self._is_plain(folder.rpartition("/")[0]) or not _is_folder(f"{self.path}/{folder}"):
+            return False
+        self._inside.add(folder)
+        return True
 
     def _folder_of(self, path: str) -> str:
         folder = os.path.dirname(path)
@@ -211,7 +222,19 @@ class LocalStore(ObjectStore):
                 self._write(path, file.read())
 
     def first(self, prefix: str) -> str | None:
+        try:
+            self._check_inside(prefix)
+            name = min(os.listdir(self._file(prefix)), default=None)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        # Of very many names one is wanted: what the others are does not matter, nor their order.
+        if name and not name.startswith(".") and os.path.isfile(self._file(f"{prefix}/{name}")):
+            return f"{prefix}/{name}"
         return next(self.list(prefix), None)
+
+    def exists(self, key: str) -> bool:
+        self._check_inside(key.rpartition("/")[0])
+        return os.path.isfile(self._file(key))
 
     def list(self, prefix: str) -> Iterator[str]:
         try:
@@ -281,7 +304,12 @@ class LocalStore(ObjectStore):
     def empty(self) -> bool:
         if not os.path.lexists(self.path):
             return True
-        return os.path.isdir(self.path) and not os.listdir(self.path)
+        if not os.path.isdir(self.path):
+            return False
+        if os.listdir(self.path) not in ([], ["__exetera__"]):
+            return False
+        # Whoever was killed while he wrote the first manifest leaves a half of it, and no more.
+        return all(keys.is_passing(entry.key) for entry in self.everything(""))
 
     def delete(self, key: str) -> None:
         path = self._file(key)
@@ -325,7 +353,7 @@ class LocalStore(ObjectStore):
 
     def _tidied(self, folder: str) -> str:
         """Remove the empty folders of an array that was removed; the nearest one that stays."""
-        while keys.is_array_folder(folder[len(self.path) + 1 :].replace(os.sep, "/")):
+        while _goes_when_empty(folder[len(self.path) + 1 :].replace(os.sep, "/")):
             try:
                 os.rmdir(folder)
             except FileNotFoundError:
@@ -358,6 +386,19 @@ class LocalStore(ObjectStore):
     def _temporary(path: str) -> str:
         folder, name = os.path.split(path)
         return f"{folder}/.tmp-{name[:80]}-{secrets.token_hex(8)}"
+
+
+def _goes_when_empty(folder: str) -> bool:
+    return keys.is_array_folder(folder) or keys.is_staged_folder(folder)
+
+
+def _is_folder(path: str) -> bool:
+    """Whether a path is a folder, and not a link to one, or what Windows has as such."""
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and not getattr(about, "st_reparse_tag", 0)
 
 
 def _existing_above(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from exetera_zarr.storage.remote.buckets import bucket_client, is_bucket
+from exetera_zarr.storage.remote.options import way_to
 from exetera_zarr.storage.remote.requests import bounds_of
 from exetera_zarr.storage.remote.urls import archive_of, check_login, scheme_of
 from exetera_zarr.storage.stores.fsspec import FsspecStore
@@ -61,6 +62,8 @@ def open_store(
         store = LocalStore(fsspec.url_to_fs(url, **options)[1], durable=durable)
     else:
         store = _remote(url, options, single_writer=single_writer)
+    place = store.url if isinstance(store, LocalStore) else url
+    store.way, store.single_writer = way_to(place, options), single_writer
     for wrapper in _wrappers:
         store = wrapper(store)
     return store

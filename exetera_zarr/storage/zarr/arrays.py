@@ -18,12 +18,14 @@ from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.remote.limits import at_most
 from exetera_zarr.storage.zarr import zones
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
-from exetera_zarr.storage.zarr.chunks import ChunkCodec, decode_foreign
+from exetera_zarr.storage.zarr.chunks.coding import ChunkCodec
+from exetera_zarr.storage.zarr.chunks.foreign import decode_foreign
 from exetera_zarr.storage.zarr.packs import PackCache
 from exetera_zarr.storage.zarr.readahead import Order, ReadAhead
+from exetera_zarr.storage.zarr.table_documents import PartOfTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.stores.base import ObjectStore
@@ -155,7 +157,7 @@ class DraftContext:
         return path
 
 
-class DraftArray:
+class DraftArray(PartOfTable):
     """
     One array of a draft.
 
@@ -193,10 +195,12 @@ class DraftArray:
         self.role = role
         self.dtype = dtype
         self.block = block
-        self.codec = ChunkCodec.of(role, dtype)
+        self.codec = ChunkCodec(role, dtype)
         self.length = stored.length if stored else 0
         self.stored = stored
         self.changes = 0
+        self.adopted = False
+        """Whether others have written it, so that it is not written again to be joined."""
         self._target: str | None = None
         self._generation = -1
         self._written: dict[int, concurrency.Upload] = {}
@@ -209,6 +213,29 @@ class DraftArray:
         self._zones: tuple[str, zones.Zones | None] | None = None
         """Path and zones of the committed array, once somebody has asked."""
         context.arrays.add(self)
+
+    def adopt(self, path: str, extremes: Sequence[zones.Extremes]) -> None:
+        """
+        Have whole blocks that others have written; of an array without elements.
+
+        Parameters
+        ----------
+        path
+            Where they are: one that nobody has written to before, and that nobody else writes to.
+        extremes
+            Of each of them.
+        """
+        assert self.length == 0
+        assert self.stored is None
+        self.touch()
+        self.changes += 1
+        self.adopted = True
+        self._new_target_at(path)
+        for number, known in enumerate(extremes):
+            key = self.context.note(path, chunk_key(path, self.dtype, number))
+            self._blocks[number] = self._written[number] = concurrency.Upload.made(key)
+            self._extremes[key] = known
+        self.length = len(extremes) * self.block
 
     def paths(self) -> set[str]:
         """Paths of what this draft has written of it."""
@@ -239,6 +266,7 @@ class DraftArray:
 
     def move(self) -> None:
         """Have the next version at a new path, although nothing was changed."""
+        self.touch()
         self._moved = True
         self.changes += 1
 
@@ -427,7 +455,7 @@ class DraftArray:
         stored = self.stored
         if stored is None or stored.chunk != self.block:
             return None
-        said = stored.document["attributes"].get("zones")
+        said = stored.document.get("attributes", {}).get("zones")
         return stored if type(said) is int and said == zones.FORMAT else None
 
     def zoned(self, target: StoredArray) -> bool:
@@ -513,10 +541,14 @@ class DraftArray:
         return self._generation != self.context.generation or self._settled_at is not None
 
     def _new_target(self, prefix: str) -> str:
+        return self._new_target_at(self.context.fresh_path(prefix, self.role))
+
+    def _new_target_at(self, path: str) -> str:
         self._written, self._settled_at = {}, None
         self._generation = self.context.generation
-        self._target = self.context.fresh_path(prefix, self.role)
-        return self._target
+        self.context.used.add(path)
+        self._target = path
+        return path
 
     def _shorten(self, length: int) -> None:
         """Undo an append that failed. What it uploads may still arrive, so that path is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,23 +12,25 @@ from exetera_zarr.errors import (
     ConflictError,
     DatasetExistsError,
     DatasetNotFoundError,
-    VersionNotFoundError,
-    listing,
 )
 from exetera_zarr.storage import concurrency, sharing
+from exetera_zarr.storage.provenance import NOTHING_SAID
 from exetera_zarr.storage.remote.urls import check_writable
 from exetera_zarr.storage.stores.disk_cache import cached
 from exetera_zarr.storage.stores.opening import open_store
+from exetera_zarr.storage.zarr.documents import without_collections
 from exetera_zarr.storage.zarr.draft import Draft, claim
 from exetera_zarr.storage.zarr.storage import ZarrStorage
 from exetera_zarr.storage.zarr.versions import manifests
-from exetera_zarr.storage.zarr.versions.retention import kept_versions
+from exetera_zarr.storage.zarr.versions.rewritten import Rewritten
+from exetera_zarr.storage.zarr.versions.tags import found
 
 if TYPE_CHECKING:
+    from exetera_zarr.storage.base import Address, VersionLike
     from exetera_zarr.storage.options import OpenOptions
     from exetera_zarr.storage.stores.base import ObjectStore
 
-__all__ = ["open_zarr"]
+__all__ = ["open_address", "open_zarr"]
 
 
 def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
@@ -74,27 +77,67 @@ def open_zarr(url: str, mode: str, options: OpenOptions) -> ZarrStorage:
         if shared is not None and _is_there(shared):
             if options.durable:
                 shared.draft.store.durable = True
+            if writable and options.about != NOTHING_SAID:
+                shared.draft.said = options.about
             return _share(shared, mode)
         draft = _load(store, mode, options)
         storage = ZarrStorage(draft, writable=writable)
+        draft.said = options.about
         if writable:
             with sharing.lock:
                 sharing.drafts[store.identity] = draft
         return storage
 
 
-def _at(store: ObjectStore, number: int) -> manifests.Version:
-    """A version by its number, if it is still kept."""
+def open_address(address: Address, cache_limit: int) -> ZarrStorage:
+    """
+    Open a version for reading, by one request where its manifest is whole.
+
+    Parameters
+    ----------
+    address
+        Where it is, as another process has said.
+    cache_limit
+        Bytes of chunks that are kept in memory.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        There is nothing, or no longer that version.
+    ConflictError
+        There is another dataset.
+    """
+    store = open_store(
+        address.url,
+        json.loads(address.options),
+        durable=address.durable,
+        single_writer=address.single_writer,
+    )
+    try:
+        version = manifests.read(store, address.version)
+    except FileNotFoundError:
+        version = _at(store, address.version)  # which knows of erasures, and says what is wrong
+    if version.facts["checksum"] != address.digest:
+        raise ConflictError(
+            f"what is at {store.url} on this machine is not the dataset that was meant: its "
+            f"version {address.version} is another one"
+        )
+    # Nothing ahead of what is asked for: the blocks that follow are those of other processes.
+    draft = Draft(store, version, cache_limit=cache_limit, ahead_limit=0, writable=False)
+    return ZarrStorage(draft, writable=False)
+
+
+def _at(store: ObjectStore, asked: VersionLike) -> manifests.Version:
+    """The version that is meant, if it is still kept."""
     newest = manifests.load(store)
     if newest is None:
         raise DatasetNotFoundError(_nothing(store))
-    kept = kept_versions(newest.facts)
-    if number not in kept:
-        before = "" if number > newest.number else ", and what it had may have been removed"
-        raise VersionNotFoundError(
-            f"{store.url} has no version {number}{before}; there are: {listing(kept)}"
-        )
-    return newest if number == newest.number else manifests.read(store, number)
+    number = found(store, newest, asked)
+    return (
+        newest
+        if number == newest.number
+        else manifests.read(store, number, None, Rewritten.of(newest.facts))
+    )
 
 
 def _shared(identity: str, *, writable: bool) -> ZarrStorage | None:
@@ -138,6 +181,7 @@ def _cache(options: OpenOptions) -> tuple[str, int] | None:
     return None if options.cache is None else (options.cache, options.cache_size)
 
 
+@without_collections()
 def _load(store: ObjectStore, mode: str, options: OpenOptions) -> Draft:
     cache = _cache(options)
     limits = partial(Draft, cache_limit=options.cache_limit, spill_dir=options.spill_dir)

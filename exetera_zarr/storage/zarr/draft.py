@@ -18,6 +18,7 @@ from exetera_zarr.errors import (
     is_full,
 )
 from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.provenance import NOTHING_SAID
 from exetera_zarr.storage.sharing import SharedDraft
 from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.arrays import DraftContext
@@ -28,19 +29,24 @@ from exetera_zarr.storage.zarr.packs import stored_pack
 from exetera_zarr.storage.zarr.readahead import ReadAhead
 from exetera_zarr.storage.zarr.settling import Settling
 from exetera_zarr.storage.zarr.state import Sent, State
+from exetera_zarr.storage.zarr.table_documents import Documents, PartOfTable
 from exetera_zarr.storage.zarr.versions import facts, manifests, sweep
 from exetera_zarr.storage.zarr.versions.after_commit import Publication
-from exetera_zarr.storage.zarr.versions.changes import Manifest, manifest_bytes
+from exetera_zarr.storage.zarr.versions.changes import Manifest, manifest_of
 from exetera_zarr.storage.zarr.versions.rebase import appended, differs, rebased
 from exetera_zarr.storage.zarr.versions.retention import ORPHAN_AGE, Keep, kept_versions
+from exetera_zarr.storage.zarr.versions.rewritten import UNCHANGED, Rewritten
+from exetera_zarr.storage.zarr.versions.tags import unset_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
+    from exetera_zarr.storage.provenance import About, Operation, Tag
     from exetera_zarr.storage.stores.base import ObjectStore
-    from exetera_zarr.storage.undo import Moment
+    from exetera_zarr.storage.undo import Changeable, Moment
     from exetera_zarr.storage.zarr.packs import StoredPack
     from exetera_zarr.storage.zarr.segments import SettledArray
+    from exetera_zarr.storage.zarr.without_rows import WrittenParts
 
 __all__ = ["Draft", "claim"]
 
@@ -61,6 +67,8 @@ class Draft(SharedDraft):
         The version it starts from.
     cache_limit
         Bytes of changed blocks kept in memory.
+    ahead_limit
+        Bytes of blocks that are read before they are asked for.
     spill_dir
         Where changed blocks beyond that go.
     created
@@ -75,6 +83,7 @@ class Draft(SharedDraft):
         version: manifests.Version,
         *,
         cache_limit: int = 1 << 30,
+        ahead_limit: int = 256 << 20,
         spill_dir: str | None = None,
         created: bool = False,
         writable: bool = True,
@@ -89,18 +98,22 @@ class Draft(SharedDraft):
             uploads,
             WriteBack(cache_limit, spill_dir),
             self._gone,
-            ReadAhead(store, min(256 << 20, cache_limit)),
-            self.log.save,
+            ReadAhead(store, min(ahead_limit, cache_limit)),
+            self.save,
             lock=self.lock,
             fresh_place=created,
         )
         self.renumbered: list[dict[str, str]] = []
+        self.said = NOTHING_SAID
+        """What versions say of themselves where a commit does not say otherwise."""
+        self.written_parts: WrittenParts | None = None
+        """What an erasure that is under way has written for the version before."""
         self._publication = Publication(version)
         self._dropped: list[State] = []
         """What was rolled back inside of the transaction that is under way."""
         self._began = clock()
-        self._confirmed: Manifest
-        """That of the base, as it was found when the arrays were settled."""
+        self._confirmed: Manifest | None = None
+        """That of the base, as it was found when the arrays were settled, or written."""
         self._packed: dict[tuple[Any, ...], StoredPack] = {}
         """Packs that commits have written which were not the fastest, by what is in them."""
         self._met = False
@@ -136,6 +149,11 @@ class Draft(SharedDraft):
 
     # -- changing
 
+    def save(self, part: Changeable) -> None:
+        super().save(part)
+        if isinstance(part, PartOfTable):
+            part.touch()
+
     def reindex(self) -> None:
         """Note that groups came, went or have other names."""
         self._index = None
@@ -165,10 +183,11 @@ class Draft(SharedDraft):
             self._index = known = root, index
         return known[1].get(node_id)
 
-    def _tree(self, version: manifests.Version) -> Node:
+    def _tree(self, version: manifests.Version, known: Node | None = None) -> Node:
+        """The tree of a version, with what is the same in another one that is not used up."""
         where = f"{self.store.url} version {version.number}"
         with without_collections():
-            return layout.tree(version.document, self.context, where)
+            return layout.tree(version.below, version.attributes, self.context, where, known)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -257,7 +276,7 @@ class Draft(SharedDraft):
                 if self.dirty:
                     self._go_over(newest, force=False)
                 else:
-                    self._state = State(newest, self._tree(newest))
+                    self._state = State(newest, self._tree(newest, self.root))
                     self._began = clock()
                     if newest.revealed:
                         self._publication.shown = newest
@@ -289,9 +308,94 @@ class Draft(SharedDraft):
         with self.context.lock:
             self._state = replace(self._state, policy=policy, dirty=True)
 
+    def tell(self, operation: Operation) -> None:
+        """Have the next version say what was done."""
+        with self.context.lock:
+            self._state = replace(self._state, about=self._state.about.done(operation))
+
+    def set_tag(self, name: str, tag: Tag | None) -> None:
+        """Have the next version set a tag, or remove it."""
+        with self.context.lock:
+            tags = {**self._state.tags, name: tag}
+            self._state = replace(self._state, tags=tags, dirty=True)
+
+    def forget_tag(self, name: str) -> None:
+        """Leave a tag as it is."""
+        with self.context.lock:
+            tags = {tag: said for tag, said in self._state.tags.items() if tag != name}
+            state = replace(self._state, tags=tags)
+            self._state = replace(state, dirty=differs(state))
+
+    def return_to(self, version: manifests.Version) -> None:
+        """Have what an older version has, and nothing else."""
+        with self.context.lock:
+            self.context.epoch += 1
+            tree = self._tree(version)
+            self._state = replace(self._state, root=tree, dirty=True, emptied=True, restoring=True)
+
     # -- committing
 
-    def commit(self, *, force: bool = False, expire: Keep | None = None) -> int:
+    def move_to(self, version: manifests.Version) -> None:
+        """Have what a version has, to make another version of it."""
+        self.context.epoch += 1
+        self._state = State(version, self._tree(version))
+
+    def settled_documents(self, before: Documents) -> Documents:
+        """
+        Have all arrays in the store; the documents of what there is.
+
+        Parameters
+        ----------
+        before
+            The documents of the version that it follows.
+        """
+        settled = self._settle(before, confirms=False)
+        stored = {id(one.array): one.stored for one in settled}
+        below = layout.documents(self.root, stored, before, self.base.number)
+        for array in settled:
+            array.settle()
+        return below
+
+    def commit_erasure(
+        self, about: About, rewritten: Rewritten | None, expire: Keep | None
+    ) -> None:
+        """
+        Commit that something is erased, over no version but the present one.
+
+        Parameters
+        ----------
+        about
+            What the version says of itself.
+        rewritten
+            Older versions that are without it; None where there are to be none.
+        expire
+            What is kept of the versions before.
+        """
+        with self.context.lock:
+            dropped = dict.fromkeys(self.base.facts.get("tags", {})) if rewritten is None else {}
+            if not (rewritten or dropped or self.dirty or (expire and self._would_expire(expire))):
+                return
+            self._state = replace(
+                self._state,
+                about=replace(self._state.about, message=about.message, author=about.author),
+                rewritten=rewritten or UNCHANGED,
+                tags={**self._state.tags, **dropped},
+                dirty=True,
+            )
+            try:
+                self.commit(expire=expire)
+            except ConflictError:
+                self.rollback()
+                raise
+
+    def commit(
+        self,
+        *,
+        force: bool = False,
+        expire: Keep | None = None,
+        message: str = "",
+        author: str = "",
+    ) -> int:
         """
         Make the draft a version; see `Storage.commit`.
 
@@ -301,13 +405,22 @@ class Draft(SharedDraft):
             Whether our tables win over what another writer made of them.
         expire
             What is kept of the versions before, this time; what the dataset says if not given.
+        message, author
+            What the version says of itself.
         """
         with self.context.lock:
             self.refuse_within("a commit inside of a transaction would make a half of it last")
+            if message or author:
+                about = self._state.about
+                about = replace(
+                    about, message=message or about.message, author=author or about.author
+                )
+                self._state = replace(self._state, about=about, dirty=True)
             try:
                 self.committing = threading.current_thread()
                 self._resolve()
                 if not self.dirty and (expire is None or not self._would_expire(expire)):
+                    self._rely_on_nothing()
                     self.repair()
                 else:
                     self._commit_and_reveal(force, expire)
@@ -320,15 +433,20 @@ class Draft(SharedDraft):
         for array in settled:
             array.settle()
         self._state = State(version, self.root)
+        self._rely_on_nothing()
         self._note_packs(version)
+        for node in self.root.groups.values():
+            documents = version.below.tables[node.segment]
+            if not node.is_still(documents):
+                node.have_untouched(documents)
         self._note_version(version)
         self._remove_sent(set(self.context.settled))  # by commits that failed before this one
         self._began = clock()
         kept = kept_versions(version.facts)
         last = kept_versions(before.facts)
-        expired = range(last.start, min(last.stop, kept.start))
+        expired = last.without(kept)
         if self._publication.show(self.store, version) and expired:
-            self._publication.sweep(self.store, expired, version)
+            self._publication.sweep(self.store, expired, version, Rewritten.of(before.facts))
 
     def _would_expire(self, expire: Keep) -> bool:
         """Whether versions would go by another rule, not counting the newest one."""
@@ -354,7 +472,7 @@ class Draft(SharedDraft):
         before = self._state
         while True:
             try:
-                settled = self._settle()
+                settled = self._settle(self.base.below)
             except (CorruptDataError, VersionNotFoundError) as error:
                 if self.base is not before.base:
                     # Forced over a version that does not have what this draft is over, and that is
@@ -375,13 +493,16 @@ class Draft(SharedDraft):
             below = layout.documents(
                 self.root, stored, base.below, base.number + 1, appended(self._state)
             )
-            said = facts.following(self._state, below, self.id, expire, clock())
-            data = layout.encode(below, said, self.root.attributes)
-            version = manifests.Version(
-                base.number + 1, data, layout.decode(data, self.store.url), revealed=False
+            state = replace(self._state, about=self._state.about.filled(self.said))
+            said = facts.following(state, below, self.id, expire, clock(), self.store.url)
+            version = manifests.Version.made(
+                below, said, self.root.attributes, base.below, self.store.url
             )
-            found = manifest_bytes(data, version.document, self._confirmed)
-            if self._create(version, found, settled):
+            # One that erases is over none that may have what is erased.
+            over = None if self._state.rewritten is not None else self._confirmed
+            found = manifest_of(version, over)
+            if self._create(version, found.data, settled):
+                self._confirmed = found
                 return base, settled, version
             self._met = True
             self._meet(force=force)
@@ -395,7 +516,8 @@ class Draft(SharedDraft):
         """
         self.context.fresh_place = False
         self.context.generation += 1
-        sent = Sent(layout.checksum_of(version.data), tuple(settled))
+        checksum = layout.checksum_of(version.data)
+        sent = Sent(checksum, tuple(settled), self._state.about)
         self._state = replace(self._state, sent=(*self._state.sent, sent))
         try:
             created = manifests.create(self.store, version.number, data)
@@ -434,49 +556,86 @@ class Draft(SharedDraft):
         policy = self._state.policy
         if policy == Keep.of(version.facts):
             policy = None
-        after = replace(self._state, base=version, emptied=False, policy=policy, sent=())
+        after = replace(
+            self._state,
+            base=version,
+            emptied=False,
+            policy=policy,
+            sent=(),
+            about=self._state.about.after(sent.about),
+            tags=unset_tags(self._state.tags, version.facts),
+            restoring=False,
+            rewritten=None,
+        )
         self._state = replace(after, dirty=differs(after))
+        if not self.dirty:
+            self._rely_on_nothing()
         self._note_version(version)
+
+    def _rely_on_nothing(self) -> None:
+        """Note that no change depends on what the tables have, as all of them are in a version."""
+        for node in self.root.groups.values():
+            node.relied_on = False
 
     def _note_packs(self, version: manifests.Version) -> None:
         """Note which packs the tables have in a version."""
-        below = version.below
         for node in self.root.groups.values():
-            about = below[node.segment]["attributes"]
-            paths = [f"{node.segment}/{name}" for name, _ in about.get("packs", ())]
-            node.packs = [stored_pack(path, below[path]) for path in paths]
+            table = version.below.tables[node.segment]
+            if not node.is_still(table):
+                paths = [f"{node.segment}/{name}" for name, _ in table.attributes.get("packs", ())]
+                node.packs = [stored_pack(path, table.documents[path]) for path in paths]
 
     def _note_version(self, version: manifests.Version) -> None:
         """Note that there is a version, which nothing of may be removed."""
-        self.context.used.difference_update(version.below)
-        self.context.settled.difference_update(version.below)
-        for path in self.context.sent.keys() & version.below.keys():
-            del self.context.sent[path]
+        context, below = self.context, version.below
+        for paths in (context.used, context.settled):
+            paths.difference_update([path for path in paths if path in below])
+        for path in [path for path in context.sent if path in below]:
+            del context.sent[path]
 
     def _meet(self, *, force: bool) -> None:
         """Go over the versions that were committed since the one that this draft is over."""
-        if self._recognise(manifests.read(self.store, self.base.number + 1, self.base)):
+        found = manifests.manifest(self.store, self.base.number + 1)
+        following = manifests.version_of(self.store, found, self.base)
+        if self._recognise(following):
             return
         newest = manifests.newest(self.store)
         assert newest is not None
-        self._go_over(manifests.read(self.store, newest, self.base), force=force)
+        if newest != following.number:
+            found = manifests.manifest(self.store, newest)
+            following = manifests.version_of(self.store, found, self.base)
+        self._go_over(following, force=force)
+        self._confirmed = found  # which is looked at once more, and not decoded
 
     def _go_over(self, newest: manifests.Version, *, force: bool) -> None:
-        tree = self._tree(newest)
+        if self._state.rewritten is not None:
+            raise ConflictError(
+                f"{self.store.url}: another writer committed version {newest.number} while "
+                "something was erased, so that nothing was: erase it again"
+            )
+        if newest.facts.get("erasure", -1) > self.base.number and self.dirty:
+            raise ConflictError(
+                f"{self.store.url}: something was erased by version {newest.facts['erasure']}, "
+                "after this draft began, and the draft may have it: rollback() and refresh(), and "
+                "make the changes again"
+            )
+        tree = self._tree(newest, self.root)
         merged = rebased(self._state, newest, tree, self.store.url, force=force)
         if merged.renumbered:
             self.renumbered.append(merged.renumbered)
         self.context.fresh_place = False
         self._state = merged.state
 
-    def _settle(self) -> _Settled:
-        """Have every array of the draft in the store; what each of them is there."""
+    def _settle(self, before: Documents, *, confirms: bool = True) -> _Settled:
+        """Have every array of the draft in the store; what each is there that is not as before."""
         self.context.uploads.forget_failure()  # all that failed is sent again now
         settling = Settling(self.context, self._packed, joins=not self._met)
         for node in self.root.groups.values():
-            settling.table(node.segment, node)
+            known = before.tables.get(node.segment)
+            if known is None or not node.is_still(known):
+                settling.table(node.segment, node)
         # Beside the rest, so it takes no time; and first, since nothing else matters without it.
-        tasks: list[Callable[[], None]] = [self._confirm, *settling.work]
+        tasks: list[Callable[[], None]] = [*([self._confirm] if confirms else []), *settling.work]
         concurrency.each(lambda task: task(), tasks, self.store.concurrency)
         try:
             self.store.sync()
@@ -486,7 +645,7 @@ class Draft(SharedDraft):
         return settling.arrays
 
     def _confirm(self) -> None:
-        self._confirmed = manifests.confirm(self.store, self.base)
+        self._confirmed = manifests.confirm(self.store, self.base, self._confirmed)
 
     def _gone(self, key: str) -> Exception:
         """What a missing chunk means."""
@@ -495,7 +654,14 @@ class Draft(SharedDraft):
             return _removed(f"{self.store.url}/{key}")
         newest = manifests.newest(self.store)  # without a pool, whose thread this may be
         if newest is not None:
-            kept = kept_versions(manifests.manifest(self.store, newest).facts)
+            facts = manifests.manifest(self.store, newest).facts
+            if facts.get("erasure", -1) > max(self.base.number, self.base.facts.get("erasure", -1)):
+                return VersionNotFoundError(
+                    f"{self.store.url}/{key} is gone: something was erased by version "
+                    f"{facts['erasure']}, from version {self.base.number} as well; refresh() moves "
+                    "to the newest, and who opens a version again has it without that"
+                )
+            kept = kept_versions(facts)
             if self.base.number not in kept:
                 return VersionNotFoundError(
                     f"{self.store.url}/{key} is gone: version {self.base.number} was removed "
@@ -518,7 +684,7 @@ class Draft(SharedDraft):
         if self.pid == os.getpid():
             self.context.write_back.close()
 
-    def vacuum(self, expire: Keep, orphans_older_than: float, all_of: str = "") -> int:
+    def vacuum(self, expire: Keep, orphans_older_than: float, all_of: Collection[str] = ()) -> int:
         """
         Commit, expire versions, reveal everything again, and remove what nothing reaches.
 
@@ -529,7 +695,7 @@ class Draft(SharedDraft):
         orphans_older_than
             Seconds; see `sweep.sweep_orphans`.
         all_of
-            Name of a table whose orphans are removed whatever their age.
+            Names of tables whose orphans are removed whatever their age.
 
         Returns
         -------
@@ -537,7 +703,7 @@ class Draft(SharedDraft):
             How many objects were removed that no version had.
         """
         with self.context.lock:
-            at_once = self._remains_of(all_of) if all_of in self.root.groups else _nothing
+            at_once = self.remains_of(all_of)
             removed = 0
             try:
                 self.commit(expire=expire)
@@ -556,9 +722,8 @@ class Draft(SharedDraft):
                         f"{self.store.url} cannot be revealed, so what other Zarr readers may "
                         "still see was not swept"
                     )
-            kept = kept_versions(self.base.facts)
             return removed + sweep.sweep_orphans(
-                self.store, kept, orphans_older_than, at_once, self.context.sent
+                self.store, self.base.facts, orphans_older_than, at_once, self.context.sent
             )
 
     def _make_room(self, orphans_older_than: float, at_once: Callable[[str], bool]) -> int:
@@ -566,20 +731,26 @@ class Draft(SharedDraft):
         shown = manifests.shown(self.store)
         if shown is None:  # so it may be any version that other readers see
             return 0
-        kept = kept_versions(self.base.facts)
         spared = self.context.sent.keys() | shown.below.keys()
-        return sweep.sweep_orphans(self.store, kept, orphans_older_than, at_once, spared)
+        facts = self.base.facts
+        return sweep.sweep_orphans(self.store, facts, orphans_older_than, at_once, spared)
 
-    def _remains_of(self, table: str) -> Callable[[str], bool]:
-        """Whether a node path is one of a table, by any name that it is known to have had."""
+    def remains_of(self, tables: Collection[str]) -> Callable[[str], bool]:
+        """Whether a node path is one of some tables, by any name that they were known by."""
+        if not tables:
+            return _nothing
         self.context.uploads.wait()  # for what was rolled back
-        node = self.root.groups[table]
-        segments = {node.segment} | self.context.segments.get(node.id, set())
-        for documents in manifests.documents(self.store, kept_versions(self.base.facts)):
+        nodes = {self.root.groups[table].id: self.root.groups[table] for table in tables}
+        segments = {node.segment for node in nodes.values()}
+        segments |= {name for known in nodes for name in self.context.segments.get(known, ())}
+        facts = self.base.facts
+        for documents in manifests.documents(
+            self.store, kept_versions(facts).runs, Rewritten.of(facts)
+        ):
             for path, document in documents.items():
-                if "/" not in path and document["attributes"].get("id") == node.id:
+                if "/" not in path and document["attributes"].get("id") in nodes:
                     segments.add(path)
-        others = {other.segment for other in self.root.groups.values() if other is not node}
+        others = {node.segment for node in self.root.groups.values() if node.id not in nodes}
 
         def is_remains(path: str) -> bool:
             top = path.split("/", 1)[0]
@@ -607,7 +778,6 @@ def _removed(what: str) -> ConflictError:
 
 def claim(store: ObjectStore, row_block: int | None) -> manifests.Version | None:
     """Create version 0, the empty dataset; None where another process was faster."""
-    data = layout.encode({}, facts.first(secrets.token_hex(8), row_block, clock()), {})
-    if not manifests.create(store, 0, data):
-        return None
-    return manifests.Version(0, data, layout.decode(data, store.url))
+    said = facts.first(secrets.token_hex(8), row_block, clock())
+    version = manifests.Version.made(Documents(), said, {}, Documents(), store.url)
+    return version if manifests.create(store, 0, version.data) else None

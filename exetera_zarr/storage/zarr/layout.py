@@ -8,7 +8,6 @@ version.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,30 +17,53 @@ from exetera_zarr.errors import CorruptDataError, UnsupportedError
 from exetera_zarr.storage.base import ROW_BLOCK
 from exetera_zarr.storage.undo import TreeNode
 from exetera_zarr.storage.zarr.arrays import DraftArray, DraftContext, StoredArray, block_of
-from exetera_zarr.storage.zarr.chunks import ChunkCodec
-from exetera_zarr.storage.zarr.documents import check, check_changes, parsed
+from exetera_zarr.storage.zarr.chunks.coding import ChunkCodec
+from exetera_zarr.storage.zarr.documents import (
+    check,
+    check_changes,
+    check_count,
+    check_erased,
+    check_facts,
+    count_of,
+    parsed,
+    plain,
+)
 from exetera_zarr.storage.zarr.packs import PackedPart, StoredPack, stored_pack
 from exetera_zarr.storage.zarr.segments import SegmentedArray, paired
+from exetera_zarr.storage.zarr.table_documents import (
+    PACKS,
+    SEGMENTS,
+    Document,
+    Documents,
+    PartOfTable,
+    TableDocuments,
+    Untouched,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from exetera_zarr.storage.zarr.segments import Part
 
 __all__ = [
     "CHANGES",
+    "ERASED",
     "FORMAT",
     "PACKS",
     "RANGES",
+    "RESTORED",
+    "REWRITTEN",
     "SEGMENTS",
+    "TAGS",
     "Node",
-    "appended_since",
     "array_document",
     "checksum_of",
     "decode",
+    "decode_attributes",
     "documents",
     "encode",
     "encode_changes",
+    "encode_erased",
     "features",
     "names_below",
     "plain",
@@ -53,11 +75,17 @@ CHANGES = "changes"
 """What a manifest requires that has only the documents that changed."""
 RANGES = "ranges"
 """What a version requires that keeps versions between those that it lists."""
-SEGMENTS = "segments"
-"""What a version requires of which an array is in several."""
-PACKS = "packs"
-"""What a version requires of which a table has packs."""
-_KNOWN_FEATURES: frozenset[str] = frozenset([CHANGES, RANGES, SEGMENTS, PACKS])
+TAGS = "tags"
+"""What a version requires of which some versions are kept for their tags."""
+RESTORED = "restored"
+"""What a version requires before which an older one was made the newest again."""
+REWRITTEN = "rewritten"
+"""What a version requires before which versions have other documents than their manifests."""
+ERASED = "erased"
+"""What a manifest requires of which an erasure has left nothing but its place."""
+_KNOWN_FEATURES: frozenset[str] = frozenset(
+    [CHANGES, RANGES, SEGMENTS, PACKS, TAGS, RESTORED, REWRITTEN, ERASED]
+)
 _DTYPES = frozenset(
     ["bool", "float32", "float64", *(f"{s}int{b}" for s in ("", "u") for b in (8, 16, 32, 64))]
 )
@@ -65,11 +93,9 @@ _CODECS = frozenset(["bytes", "blosc", "crc32c", "zstd", "gzip", "transpose", "s
 _UNSIGNED = "0" * 64
 _MARK = b'"exetera":{"checksum":"'
 
-Document = dict[str, Any]
-
 
 @dataclass
-class Node(TreeNode):
+class Node(TreeNode, PartOfTable):
     """
     A group: the root, a table or a field.
 
@@ -97,9 +123,35 @@ class Node(TreeNode):
     arrays: dict[str, SegmentedArray] = field(default_factory=dict)
     packs: list[StoredPack] = field(default_factory=list, init=False, repr=False)
     """Those that its columns are in, as it is committed."""
+    relied_on: bool = field(default=False, repr=False)
+    """Whether what was changed depends on the rows that are there; see `Group.rely_on_rows`."""
     _folded: tuple[dict[str, Node], set[str]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
+
+    def saved(self) -> Callable[[], None]:
+        """As of `storage.undo.Changeable`."""
+        restore, relied_on = super().saved(), self.relied_on
+
+        def restore_all() -> None:
+            self.relied_on = relied_on
+            restore()
+
+        return restore_all
+
+    def is_still(self, documents: TableDocuments) -> bool:
+        """Whether it is a table that is as these documents say."""
+        return self.untouched is not None and self.untouched.documents is documents
+
+    def have_untouched(self, documents: TableDocuments) -> None:
+        """Note that a table, with all below, is as these documents say until it is changed."""
+        shared = Untouched(documents)
+        for node in (self, *(below for _, below in self.walk())):
+            node.untouched = shared
+            for array in node.arrays.values():
+                array.untouched = shared
+                for segment in array.segments:
+                    segment.untouched = shared
 
     def folded(self) -> set[str]:
         """Segments of the children, without regard to case; not to be changed."""
@@ -148,7 +200,7 @@ def array_document(
     attributes: Document | None = None,
 ) -> Document:
     """The Zarr document of an array of ours."""
-    codec = ChunkCodec.of(role, array.dtype)
+    codec = ChunkCodec(role, array.dtype)
     shape, chunk = [array.length], [array.chunk]
     data_type, fill = array.dtype.name, 0 if array.dtype.kind != "b" else False
     if array.dtype.kind == "S":
@@ -173,10 +225,10 @@ def array_document(
 def documents(
     root: Node,
     stored: Mapping[int, Sequence[StoredArray | StoredPack]],
-    before: Mapping[str, Document],
+    before: Documents,
     number: int,
     appended: Collection[str] = (),
-) -> dict[str, Document]:
+) -> Documents:
     """
     The documents of everything below the root, as they are in one version.
 
@@ -185,7 +237,8 @@ def documents(
     root
         The tree.
     stored
-        What each of its arrays is in this version, by the array's ``id()``: segments, then packs.
+        What each array of the tables that changed is in this version, by the array's ``id()``:
+        segments, then packs.
     before
         The documents of the version before.
     number
@@ -195,35 +248,82 @@ def documents(
 
     Returns
     -------
-    dict
-        By node path, sorted, so that parents come first.
+    Documents
+        With the same `TableDocuments` as before for each table that did not change.
     """
+    found: dict[str, TableDocuments] = {}
+    for node in root.groups.values():
+        known = before.tables.get(node.segment)
+        if known is None or not node.is_still(known):
+            appends = node.segment in appended
+            known = _documents_of(node, stored, known, number, appends=appends)
+        found[node.segment] = known
+    return Documents(found)
+
+
+def _documents_of(
+    table: Node,
+    stored: Mapping[int, Sequence[StoredArray | StoredPack]],
+    before: TableDocuments | None,
+    number: int,
+    *,
+    appends: bool,
+) -> TableDocuments:
+    """The documents of a child of the root; those before if nothing of it changed."""
+    known = {} if before is None else before.documents
+    packs = _packs_of(table, stored)
     found: dict[str, Document] = {}
-    packs: list[StoredPack] = []
-    appends = appended_since(before) if appended else {}
-    for path, node in root.walk():
+    for path, node in [(table.segment, table), *table.walk(table.segment)]:
         arrays = {role: stored[id(array)] for role, array in node.arrays.items()}
+        old = known.get(path)
+        said = {} if old is None else old["attributes"]
         attributes = {**node.attributes, "id": node.id}
-        if "/" not in path:
-            packs = _packs_of(node, stored)
-            if packs:
-                known = dict(before.get(path, {}).get("attributes", {}).get("packs", ()))
-                attributes["packs"] = [[pack.name, known.get(pack.name, number)] for pack in packs]
-            if path in appended:
-                attributes["appends"] = [appends.get(path, number - 1), number]
-            elif "appends" in (about := before.get(path, {}).get("attributes", {})):
-                attributes["appends"] = list(about["appends"])
+        if node is table:
+            attributes |= _growth_of(packs, before, number, appends=appends)
         if arrays:
             attributes |= _parts_of(arrays, packs)
         if node.groups:
             attributes["columns"] = list(node.groups)
-        old = dict(before.get(path, {}).get("attributes", {}))
-        since = old.pop("since_version", None)
-        attributes["since_version"] = since if since is not None and old == attributes else number
-        found[path] = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+        since = said.get("since_version")
+        if old is not None and since is not None:
+            attributes["since_version"] = since
+        if old is None or since is None or not _is_same(attributes, said):
+            attributes["since_version"] = number
+            old = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+        found[path] = old
         for parts in arrays.values():
             found |= {part.path: part.document for part in parts}
-    return dict(sorted(found.items()))
+    # The document of an array is never another one.
+    same = found.keys() == known.keys() and all(
+        found[path] is document
+        for path, document in known.items()
+        if document["node_type"] == "group"
+    )
+    if before is not None and same:
+        return before
+    return TableDocuments(table.segment, dict(sorted(found.items())))
+
+
+def _growth_of(
+    packs: Sequence[StoredPack], before: TableDocuments | None, number: int, *, appends: bool
+) -> Document:
+    """What a table says of the packs that it has, and of the versions that appended to it."""
+    said: Document = {}
+    known = {} if before is None else before.attributes
+    if packs:
+        versions = dict(known.get("packs", ()))
+        said["packs"] = [[pack.name, versions.get(pack.name, number)] for pack in packs]
+    if appends:
+        since = None if before is None else before.appended_since
+        said["appends"] = [number - 1 if since is None else since, number]
+    elif "appends" in known:
+        said["appends"] = list(known["appends"])
+    return said
+
+
+def _is_same(attributes: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether attributes are the same in JSON, where 1 is neither 1.0 nor true."""
+    return attributes == before and repr(attributes) == repr(before)
 
 
 def _packs_of(
@@ -254,35 +354,6 @@ def _parts_of(
     return said
 
 
-def appended_since(below: Mapping[str, Document]) -> dict[str, int]:
-    """
-    For each table, the version since which rows were appended, and nothing else was changed.
-
-    Parameters
-    ----------
-    below
-        The documents of a version.
-
-    Returns
-    -------
-    dict
-        By the table's path; without those of which something else was changed last, or by a writer
-        that does not say.
-    """
-    changed: dict[str, int] = {}
-    for path, document in below.items():
-        if document["node_type"] == "group":
-            table = path.partition("/")[0]
-            since = document["attributes"].get("since_version", 0)
-            changed[table] = max(changed.get(table, 0), since)
-    found: dict[str, int] = {}
-    for table, last in changed.items():
-        since, until = below[table]["attributes"].get("appends", (0, -1))
-        if last <= until:
-            found[table] = int(since)
-    return found
-
-
 def names_below(attributes: Mapping[str, Any]) -> list[str]:
     """Names of the arrays and packs that the attributes of a group name."""
     said = attributes.get("arrays", {}).values()
@@ -290,17 +361,9 @@ def names_below(attributes: Mapping[str, Any]) -> list[str]:
     return [*arrays, *(name for name, _ in attributes.get("packs", ()))]
 
 
-def features(below: Mapping[str, Document]) -> list[str]:
+def features(below: Documents) -> list[str]:
     """What documents require of a reader."""
-    found = set()
-    for document in below.values():
-        if document["node_type"] == "group":
-            about = document["attributes"]
-            if about.get("packs"):
-                found.add(PACKS)
-            if any(not isinstance(name, str) for name in about.get("arrays", {}).values()):
-                found.add(SEGMENTS)
-    return sorted(found)
+    return sorted(set().union(*(table.features for table in below.tables.values())))
 
 
 def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: Document) -> bytes:
@@ -326,13 +389,10 @@ def encode(below: Mapping[str, Document], facts: Mapping[str, Any], attributes: 
         "zarr_format": 3,
         "node_type": "group",
         "attributes": {"exetera": {"checksum": _UNSIGNED, **facts}, **attributes},
-        "consolidated_metadata": {
-            "kind": "inline",
-            "must_understand": False,
-            "metadata": below,
-        },
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": {}},
     }
-    return _signed(plain(document))
+    # Which is the same as if all documents were encoded at once: most of them were before.
+    return _signed(plain(document)[: -len(b"}}}")] + Documents.of(below).encoded + b"}}}")
 
 
 def encode_changes(
@@ -340,7 +400,7 @@ def encode_changes(
     facts: Mapping[str, Any],
     attributes: Document,
     over: Sequence[tuple[int, int]],
-) -> bytes:
+) -> tuple[bytes, Document]:
     """
     The manifest of a version that has only the documents that changed.
 
@@ -357,8 +417,8 @@ def encode_changes(
 
     Returns
     -------
-    bytes
-        As of `encode`, with a checksum of its own.
+    bytes, dict
+        As of `encode`, with a checksum of its own; and the same as an object.
     """
     said = {
         **facts,
@@ -370,16 +430,31 @@ def encode_changes(
         "zarr_format": 3,
         "node_type": "group",
         "attributes": {"exetera": said, **attributes},
-        "over": over,
+        "over": list(over),
         "changes": changes,
     }
-    return _signed(plain(document))
+    data = _signed(plain(document))
+    said["checksum"] = checksum_of(data)
+    return data, document
 
 
-def plain(document: Document) -> bytes:
-    """The bytes of a Zarr document."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8")
+def encode_erased(facts: Mapping[str, Any]) -> bytes:
+    """
+    What is left of a manifest that was erased.
+
+    Parameters
+    ----------
+    facts
+        What it said of its version, with the checksum of the root document.
+    """
+    known = ("format", "version", "previous", "dataset", "created", "writer", "changed")
+    said = {
+        "checksum": _UNSIGNED,
+        **{name: facts[name] for name in known if name in facts},
+        "requires": [ERASED],
+        "root": facts["checksum"],
+    }
+    return _signed(plain({"zarr_format": 3, "node_type": "group", "attributes": {"exetera": said}}))
 
 
 def _signed(unsigned: bytes) -> bytes:
@@ -397,7 +472,7 @@ def checksum_of(data: bytes) -> str:
     return data[at : at + 64].decode()
 
 
-def decode(data: bytes, where: str) -> Document:
+def decode(data: bytes, where: str, *, facts_alone: bool = False) -> Document:
     """
     A root document or manifest, checked.
 
@@ -407,6 +482,9 @@ def decode(data: bytes, where: str) -> Document:
         Its bytes.
     where
         For messages.
+    facts_alone
+        Whether only the facts of the version are wanted: what is below is then not checked, but for
+        the checksum over all.
 
     Raises
     ------
@@ -430,58 +508,126 @@ def decode(data: bytes, where: str) -> Document:
     digest = str(facts.get("checksum", "")).encode()
     if len(digest) != 64 or _signed(data.replace(digest, _UNSIGNED.encode(), 1)) != data:
         raise CorruptDataError(f"{where}: its checksum does not match its content")
-    if CHANGES in required:
+    if ERASED in required:
+        check_erased(document, where)
+    elif CHANGES in required:
         check_changes(document, where)
-    else:
+    elif not facts_alone:
         check(document, where)
     return document
 
 
-def tree(document: Document, context: DraftContext, where: str) -> Node:
+def decode_attributes(attributes: Document, where: str, count: int = 0) -> Document:
     """
-    The tree that a root document describes.
+    Attributes of a root document as whoever reads it has them.
 
     Parameters
     ----------
-    document
-        As `decode` returned it.
+    attributes
+        As it is going to have them.
+    where
+        For messages.
+    count
+        Values of the documents that it is going to have, as of `documents.count_of`.
+
+    Raises
+    ------
+    CorruptDataError
+        No reader would take it.
+    """
+    data = plain({"attributes": attributes})
+    check_count(count + count_of(data), where)
+    document = parsed(data, where)
+    check_facts(document, where)
+    decoded: Document = document["attributes"]
+    return decoded
+
+
+def tree(
+    below: Documents,
+    attributes: Document,
+    context: DraftContext,
+    where: str,
+    known: Node | None = None,
+) -> Node:
+    """
+    The tree of a version.
+
+    Parameters
+    ----------
+    below
+        The documents of its nodes.
+    attributes
+        Those of its root document.
     context
         Of the draft that will hold the arrays.
     where
         For messages.
+    known
+        The tree of another version in the same draft, of which those tables are taken that are the
+        same in this one.
 
     Raises
     ------
     CorruptDataError
         A document is not one that could have been written.
     """
-    below: dict[str, Document] = document["consolidated_metadata"]["metadata"]
-    attributes = dict(document["attributes"])
+    attributes = dict(attributes)
     facts = attributes.pop("exetera")
     root = Node(attributes=attributes, row_block=facts.get("row_block", ROW_BLOCK))
+    alike: dict[tuple[int, int | None], StoredArray] = {}
+    there = {} if known is None else {node.segment: node for node in known.groups.values()}
+    for segment, table in below.tables.items():
+        node = there.get(segment)
+        if node is not None and node.is_still(table):
+            _add(root, node.attributes.get("name", segment), node, segment, where)
+        else:
+            _add_table(root, table, context, where, alike)
+    _order(root, facts.get("tables", ()))
+    return root
+
+
+def _add_table(
+    root: Node,
+    table: TableDocuments,
+    context: DraftContext,
+    where: str,
+    alike: dict[tuple[int, int | None], StoredArray],
+) -> None:
+    """Have the node of a table below the root, and all nodes below it; as of `_group_node`."""
     nodes = {"": root}
-    for path, about in below.items():
+    for path, about in table.documents.items():
         if about["node_type"] != "group":
             continue
         parent, _, segment = path.rpartition("/")
         try:
-            node = _group_node(path, segment, about, below, nodes[parent], context)
+            node = _group_node(path, segment, about, table.documents, nodes[parent], context, alike)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CorruptDataError(f"{where}: {path} is not well formed: {error!r}") from error
         nodes[path] = node
-        name, siblings = node.attributes.get("name", segment), nodes[parent].groups
-        if name in siblings:
-            raise CorruptDataError(
-                f"{where}: {path} and {siblings[name].segment} have the same name, {name!r}"
-            )
-        siblings[name] = node
+        _add(nodes[parent], node.attributes.get("name", segment), node, path, where)
+    del nodes[""]
     for node in nodes.values():
-        order = node.attributes.pop("columns", ()) if node is not root else facts.get("tables", ())
-        if list(node.groups) != list(order):
-            rank = {name: number for number, name in enumerate(order)}
-            names = sorted(node.groups, key=lambda name: rank.get(name, len(rank)))
-            node.groups = {name: node.groups[name] for name in names}
-    return root
+        _order(node, node.attributes.pop("columns", ()))
+    if table.segment in nodes:
+        nodes[table.segment].have_untouched(table)
+
+
+def _add(parent: Node, name: str, node: Node, path: str, where: str) -> None:
+    siblings = parent.groups
+    if name in siblings:
+        raise CorruptDataError(
+            f"{where}: {path} and {siblings[name].segment} have the same name, {name!r}"
+        )
+    siblings[name] = node
+
+
+def _order(node: Node, order: Sequence[str]) -> None:
+    """Have the children of a node in some order."""
+    if list(node.groups) != list(order):
+        rank = {name: number for number, name in enumerate(order)}
+        names = sorted(node.groups, key=lambda name: rank.get(name, len(rank)))
+        node.groups = {name: node.groups[name] for name in names}
 
 
 def _group_node(
@@ -491,7 +637,9 @@ def _group_node(
     below: Mapping[str, Document],
     parent: Node,
     context: DraftContext,
+    alike: dict[tuple[int, int | None], StoredArray],
 ) -> Node:
+    """The node of a table or field; `alike` are arrays by the ids of their documents."""
     attributes = dict(about["attributes"])
     attributes.pop("since_version", None)
     attributes.pop("appends", None)
@@ -506,11 +654,19 @@ def _group_node(
     behind = parent.packs
     if after is not None:
         behind = behind[[pack.name for pack in behind].index(after) + 1 :]
+    width = attributes.get("strlen")
     for role, said in names.items():
-        dtype = np.dtype(f"S{attributes['strlen']}") if "strlen" in attributes else None
         parts: list[Part] = []
         for name in [said] if isinstance(said, str) else said:
-            stored = stored_array(f"{path}/{name}", below[f"{path}/{name}"], dtype)
+            document = below[f"{path}/{name}"]
+            like = alike.get((id(document), width))
+            if like is None:
+                dtype = None if width is None else np.dtype(f"S{width}")
+                like = stored_array(f"{path}/{name}", document, dtype)
+                alike[id(document), width] = like
+            stored = StoredArray(
+                f"{path}/{name}", like.dtype, like.length, like.chunk, document, like.native
+            )
             nominal = block_of(role, stored.dtype, node.row_block, of_bytes="index" in names)
             single = stored.length <= stored.chunk <= nominal
             block = nominal if single else stored.chunk

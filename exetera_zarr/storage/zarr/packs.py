@@ -16,7 +16,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.remote.limits import at_most
-from exetera_zarr.storage.zarr.chunks import ChunkCodec
+from exetera_zarr.storage.zarr.chunks.coding import ChunkCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -112,8 +112,9 @@ class PackedPart:
         self.dtype = dtype
         self.length, self._first, self.size = pack.pieces[field][role]
         self.last_offset = pack.pieces[field]["values"][0] if role == "index" else None
-        self._known = pack.path, field, role
-        self._codec = ChunkCodec.of(role, dtype)
+        self.known = pack.path, field, role
+        """What tells it from all others."""
+        self._codec = ChunkCodec(role, dtype)
 
     def read(self, start: int, stop: int) -> AnyArray:
         """Elements ``start`` to ``stop``."""
@@ -128,11 +129,11 @@ class PackedPart:
 
     def _decoded(self) -> AnyArray:
         cache = self.context.read_cache
-        decoded = cache.get(self._known)
+        decoded = cache.get(self.known)
         if decoded is None:
             decoded = np.empty(self.length, self.dtype)
             self._decode(decoded)
-            cache.put(self._known, decoded)
+            cache.put(self.known, decoded)
         return decoded
 
     def _decode(self, out: AnyArray) -> None:
@@ -230,7 +231,7 @@ def pack_of(
     """
     found, pieces = bytearray(), dict[str, dict[str, list[int]]]()
     for owner, role, values in columns:
-        codec = ChunkCodec.of(role, values.dtype)
+        codec = ChunkCodec(role, values.dtype)
         piece = codec.encode(values, len(values)) if len(values) else b""
         pieces.setdefault(owner, {})[role] = [len(values), len(found), len(piece)]
         found += piece

@@ -19,22 +19,30 @@ from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage import concurrency
 from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
 from exetera_zarr.storage.zarr.packs import PackedPart, StoredPack
+from exetera_zarr.storage.zarr.table_documents import PartOfTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.zarr.arrays import DraftContext
     from exetera_zarr.storage.zarr.zones import Extremes
 
-__all__ = ["Part", "SegmentedArray", "SettledArray", "paired", "parts_of_next"]
+__all__ = [
+    "Part",
+    "SegmentedArray",
+    "SettledArray",
+    "have_their_bytes_alone",
+    "paired",
+    "parts_of_next",
+]
 
 Part: TypeAlias = DraftArray | PackedPart
 _FEW_BYTES = 1 << 18
 """Less than that is read in less time than it takes to hand it to another thread (measured)."""
 
 
-class SegmentedArray:
+class SegmentedArray(PartOfTable):
     """
     One array of a draft.
 
@@ -69,12 +77,13 @@ class SegmentedArray:
         self.dtype = dtype
         self.block = block
         self.committed: tuple[Part, ...] = tuple(parts)
-        self.parts: tuple[Part, ...] = tuple(parts) or (self._new_segment(),)
+        self.parts: tuple[Part, ...] = tuple(parts) or (self.new_segment(),)
         self.other: SegmentedArray | None = None
         """Of strings, the array in the other role."""
         self._changes = 0
 
-    def _new_segment(self) -> DraftArray:
+    def new_segment(self) -> DraftArray:
+        """One that can be a part of it."""
         return DraftArray(self.context, self.prefix, self.role, self.dtype, self.block)
 
     # -- what it is
@@ -82,10 +91,12 @@ class SegmentedArray:
     @property
     def length(self) -> int:
         """Elements."""
-        parts = self.parts
-        if len(parts) == 1:
-            return parts[0].length
-        return sum(count for *_, count in self.spread_over(parts))
+        length = 0
+        for part in self.parts:  # as of `spread_over`, and asked for very often
+            length += part.length
+            if self.role == "index" and length > part.length > 0:
+                length -= 1
+        return length
 
     @property
     def segments(self) -> list[DraftArray]:
@@ -125,8 +136,22 @@ class SegmentedArray:
         found = (p.pack if isinstance(p, PackedPart) else p.stored for p in self.parts)
         return [one for one in found if one is not None]
 
+    @property
+    def content(self) -> list[tuple[Hashable, int]]:
+        """What its parts are stored as, and their elements; nothing if something was changed."""
+        found: list[tuple[Hashable, int]] = []
+        for part, _, _, count in self.spread_over(self.parts):
+            if isinstance(part, PackedPart):
+                found.append((part.known, count))
+            elif part.stored is None or part.changed:
+                return []
+            else:
+                found.append((part.stored.path, count))
+        return found
+
     def take(self, tail: DraftArray) -> None:
         """Have a segment of another draft of the same array at the end."""
+        self.touch()
         self._changes += 1
         self.parts = (*self.parts, tail)
 
@@ -217,6 +242,27 @@ class SegmentedArray:
             base = self._base(len(self.parts) - 1)
             segment.append(values - base if base else values, given=given)
 
+    def adopt(self, path: str, extremes: Sequence[Extremes], rest: AnyArray) -> None:
+        """
+        Have a segment of blocks that others have written, and of a rest, at the end.
+
+        Parameters
+        ----------
+        path, extremes
+            As of `DraftArray.adopt`.
+        rest
+            Elements behind these blocks. Offsets of strings are those in this segment.
+        """
+        with self.context.lock:
+            self.context.changing(self)
+            segment = self.new_segment()
+            segment.adopt(path, extremes)
+            if len(rest):
+                segment.append(rest)
+            self._changes += 1
+            alone = len(self.parts) == 1 and not self.committed and self.length == 0
+            self.parts = (segment,) if alone else (*self.parts, segment)
+
     def _to_extend(self) -> DraftArray:
         """The segment that takes what is appended."""
         last = self.parts[-1]
@@ -229,13 +275,13 @@ class SegmentedArray:
 
     def _closed(self) -> bool:
         """Whether what is appended begins a new segment."""
-        if not _whole(self.parts[-1]):
+        if not _of_a_version(self.parts[-1]):
             return False
         if self.other is None:
             return self.role == "values" and self.parts[-1].length > 0
         if self.role == "values":
             # The offsets that end here are looked at when they are appended to.
-            return self.other.length > 0 and _whole(self.other.parts[-1])
+            return self.other.length > 0 and _of_a_version(self.other.parts[-1])
         return self.length > 0 and (self._follows() or self._ends_with_its_bytes())
 
     def _follows(self) -> bool:
@@ -245,14 +291,14 @@ class SegmentedArray:
     def _ends_with_its_bytes(self) -> bool:
         """Whether the last offset is the number of bytes, as it is but after a failed append."""
         other = self.other
-        if other is None or not _whole(other.parts[-1]):
+        if other is None or not _of_a_version(other.parts[-1]):
             return False
         return int(self.read(self.length - 1, self.length)[0]) == other.length
 
     def begin(self) -> DraftArray:
         """A new segment at the end."""
         self.context.changing(self)
-        segment = self._new_segment()
+        segment = self.new_segment()
         if self.role == "index":
             segment.append(np.zeros(1, self.dtype))
         self._changes += 1
@@ -295,12 +341,28 @@ class SegmentedArray:
         made: list[Part] = []
         for part in upto:
             if isinstance(part, PackedPart):
-                segment = self._new_segment()
+                segment = self.new_segment()
                 segment.append(part.read(0, part.length))
                 made.append(segment)
             else:
                 made.append(part)
         self.parts = (*made, *self.parts[len(made) :])
+
+    def replace(self, parts: Sequence[Part]) -> None:
+        """Have other parts."""
+        self.context.changing(self)
+        self._changes += 1
+        self.parts = tuple(parts) or (self.new_segment(),)
+
+    def leave(self, packs: Collection[str]) -> None:
+        """Have nothing in some packs, by their paths."""
+        inside = [
+            number
+            for number, part in enumerate(self.parts)
+            if isinstance(part, PackedPart) and part.pack.path in packs
+        ]
+        if inside:
+            self._unpack(self.parts[: inside[-1] + 1])
 
     def emptied(self) -> SegmentedArray:
         """One of the same type and place without elements."""
@@ -343,7 +405,7 @@ class SegmentedArray:
         first, end
             Numbers of the first one, and of the one after the last.
         """
-        segment = self._new_segment()
+        segment = self.new_segment()
         spread = list(self.spread_over(self.parts))
         start = spread[first][1]
         stop = spread[end - 1][1] + spread[end - 1][3]
@@ -412,7 +474,7 @@ class SettledArray:
 
 
 def parts_of_next(
-    arrays: Mapping[str, SegmentedArray], packs: Collection[StoredPack]
+    arrays: Mapping[str, SegmentedArray], packs: Collection[StoredPack], end: int | None = None
 ) -> dict[str, list[Part]]:
     """
     The parts of the arrays of a field in the next version: segments, then packs.
@@ -426,11 +488,11 @@ def parts_of_next(
         By role.
     packs
         Those that the table will have.
+    end
+        How many of the parts that there are, if not all.
     """
     lead = arrays.get("index", arrays["values"])
-    if "index" in arrays:
-        _have_its_bytes_alone(lead, arrays["values"])
-    spread = list(lead.spread_over(lead.parts))
+    spread = list(lead.spread_over(lead.parts))[:end]
     columns = {role: list(array.parts[: len(spread)]) for role, array in arrays.items()}
     if len(spread) == 1:
         return columns
@@ -482,11 +544,14 @@ def _written_together(parts: Sequence[tuple[Part, ...]], rows: Sequence[int]) ->
 
 def _new(part: Part) -> bool:
     """Whether a part has no array of its own so far."""
-    return isinstance(part, PackedPart) or part.stored is None
+    return isinstance(part, PackedPart) or (part.stored is None and not part.adopted)
 
 
-def _have_its_bytes_alone(index: SegmentedArray, values: SegmentedArray) -> None:
+def have_their_bytes_alone(arrays: Mapping[str, SegmentedArray]) -> None:
     """Forget bytes behind the last offset, which a failed append left, as far as they are new."""
+    if "index" not in arrays:
+        return
+    index, values = arrays["index"], arrays["values"]
     last = values.parts[-1]
     if (
         len(values.parts) > len(index.parts)
@@ -494,7 +559,7 @@ def _have_its_bytes_alone(index: SegmentedArray, values: SegmentedArray) -> None
         or not isinstance(last, DraftArray)
     ):
         return  # what nobody has offsets for is left out
-    if last.stored is None and not _whole(index.parts[-1]):
+    if last.stored is None and not _of_a_version(index.parts[-1]):
         used = int(index.read(index.length - 1, index.length)[0])
         spare = values.length - used
         if not 0 <= spare <= last.length:
@@ -519,9 +584,9 @@ def _last_offset(part: Part) -> int | None:
     return known
 
 
-def _whole(part: Part) -> bool:
-    """Whether a part is as a version has it."""
-    return isinstance(part, PackedPart) or (part.stored is not None and not part.changed)
+def _of_a_version(part: Part) -> bool:
+    """Whether a version has a part, which may have been overwritten since, and does not grow."""
+    return isinstance(part, PackedPart) or part.stored is not None
 
 
 def paired(arrays: Mapping[str, SegmentedArray]) -> None:

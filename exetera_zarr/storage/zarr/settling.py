@@ -16,10 +16,14 @@ from exetera_zarr.storage.zarr.packs import (
     pack_document,
     pack_of,
 )
-from exetera_zarr.storage.zarr.segments import SettledArray, parts_of_next
+from exetera_zarr.storage.zarr.segments import (
+    SettledArray,
+    have_their_bytes_alone,
+    parts_of_next,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from exetera_zarr.storage.zarr.arrays import DraftContext
     from exetera_zarr.storage.zarr.layout import Node
@@ -62,23 +66,44 @@ class Settling:
 
     def table(self, path: str, node: Node) -> None:
         """A child of the root, with all below."""
+        fields = [(path, node)] if node.arrays else []
+        fields += [(f"{path}/{f.segment}", f) for f in node.groups.values() if f.arrays]
+        for _, column in fields:
+            have_their_bytes_alone(column.arrays)
         kept = [pack for pack in node.packs if pack.path.startswith(f"{path}/")]
-        appended = _Appended.of(path, node)
-        if appended is not None:
-            joined = appended.to_join(kept) if self.joins else []
-            if joined is not None:
-                self._pack(path, node, appended, joined)
-                return
-            kept = []
-        self._fields(node, path, kept)
-        for below in node.groups.values():
-            self._fields(below, f"{path}/{below.segment}", kept)
-
-    def _fields(self, node: Node, path: str, packs: Collection[StoredPack]) -> None:
-        """The arrays of a field."""
-        if not node.arrays:
+        added = _Added.of(node)
+        joined = None
+        if added is not None:
+            joined = added.to_join(kept) if self.joins else []
+        if added is None or joined is None:
+            left = kept if added is None else []
+            for where, column in fields:
+                self._field(column, where, parts_of_next(column.arrays, left))
             return
-        parts = parts_of_next(node.arrays, packs)
+        left = kept[: len(kept) - len(joined)]
+        columns = [column for column in added.columns if _goes_on(column, joined)]
+        if not columns:  # all of them have left some of these packs
+            left, joined, columns = kept, [], added.columns
+        parts = {id(column): self._before(column, left, len(joined)) for column in columns}
+        pack = self._pack(path, added, columns, joined)
+        for where, column in fields:
+            known = parts.get(id(column))
+            if known is None:  # which is behind all packs, and so in none
+                self._field(column, where, parts_of_next(column.arrays, ()))
+                continue
+            for role, array in column.arrays.items():
+                known[role].append(PackedPart(self.context, pack, column.id, role, array.dtype))
+            self._field(column, where, known)
+
+    def _before(
+        self, column: Node, packs: Collection[StoredPack], joined: int
+    ) -> dict[str, list[Part]]:
+        """The parts of a field in front of a new pack, which has its last rows, and packs."""
+        end = len(next(iter(column.arrays.values())).parts) - 1 - joined
+        return parts_of_next(column.arrays, packs, end)
+
+    def _field(self, node: Node, path: str, parts: Mapping[str, Sequence[Part]]) -> None:
+        """The arrays of a field."""
         for role, array in node.arrays.items():
             dimensions = layout.dimensions_of(role, array.dtype, of_bytes="index" in node.arrays)
             stored = [
@@ -126,37 +151,35 @@ class Settling:
         self.work.append(partial(self.context.store.put, key, data))
         self.context.settled.add(path)
 
-    def _pack(self, path: str, table: Node, appended: _Appended, joined: list[StoredPack]) -> None:
-        """Have what was appended, and packs before it, in one pack."""
-        identity = (path, *appended.identity, *(pack.path for pack in joined))
+    def _pack(
+        self, path: str, added: _Added, columns: Sequence[Node], joined: Sequence[StoredPack]
+    ) -> StoredPack:
+        """A pack of what was added to some columns of a table, and of packs before it."""
+        arrays = [
+            (column.id, role, array) for column in columns for role, array in column.arrays.items()
+        ]
+        last = [(array.segments[-1].serial, array.segments[-1].changes) for *_, array in arrays]
+        identity = (path, *last, *(pack.path for pack in joined))
         pack = self.known.get(identity)
         if pack is None:
-            columns = [
-                (column.id, role, array.from_part(len(array.committed) - len(joined)))
-                for column in table.groups.values()
-                for role, array in column.arrays.items()
-            ]
-            data, pieces = pack_of(columns)
-            rows = appended.rows + sum(one.rows for one in joined)
+            data, pieces = pack_of(
+                (owner, role, array.from_part(len(array.parts) - 1 - len(joined)))
+                for owner, role, array in arrays
+            )
+            rows = added.rows + sum(one.rows for one in joined)
             name = self.context.fresh_pack(path)
             pack = StoredPack(name, rows, pack_document(name, len(data), rows, pieces))
             self.packs[identity] = pack
             self._put(pack.path, pack.key, data)
             document = layout.plain(pack.document)
             self._put(pack.path, f"{pack.path}/{keys.DOCUMENT}", document)
-        for column in table.groups.values():
-            for role, array in column.arrays.items():
-                end = len(array.committed) - len(joined)
-                piece = PackedPart(self.context, pack, column.id, role, array.dtype)
-                parts = (*array.committed[:end], piece)
-                stored = (*array.stored[:end], pack)
-                self.arrays.append(SettledArray(array, array.changes, parts, stored))
+        return pack
 
 
 @dataclass(frozen=True)
-class _Appended:
+class _Added:
     """
-    Rows that were appended to all columns of a table, and few enough for a pack.
+    Rows that were added to all columns of a table, and few enough for a pack.
 
     Parameters
     ----------
@@ -166,49 +189,34 @@ class _Appended:
         Their bytes in memory.
     limit
         Rows that a pack has at most.
-    arrays
-        All of the table.
+    columns
+        Those that can go on in a pack. Others were written anew, or alone, and have all of their
+        rows in segments.
     """
 
     rows: int
     size: int
     limit: int
-    arrays: list[SegmentedArray]
+    columns: list[Node]
 
     @classmethod
-    def of(cls, path: str, table: Node) -> _Appended | None:
-        """What was appended to a table; None if that is something else, or more."""
-        arrays, rows, before, size = [], set(), set(), 0
-        for column in table.groups.values():
-            lead = column.arrays.get("index", column.arrays.get("values"))
-            tail = None if lead is None else lead.tail
-            if lead is None or tail is None:
-                return None
-            extra = int(lead.role == "index")  # offsets are one more than rows
-            rows.add(tail.length - extra)
-            before.add(lead.length - tail.length)
-            if len(rows) > 1 or len(before) > 1:
-                return None
-            for array in column.arrays.values():
-                if not _can_be_packed(array, len(lead.committed), f"{path}/{column.segment}/"):
-                    return None
-                size += array.tail.length * array.dtype.itemsize if array.tail else 0
-                arrays.append(array)
-        limit = table.row_block // _SHARE
-        if not arrays or not 0 < min(rows) < limit or size > LARGEST_PACK:
+    def of(cls, table: Node) -> _Added | None:
+        """What was added to a table; None if that is something else, or more."""
+        found = [(column, _tail_rows(column)) for column in table.groups.values()]
+        columns = [column for column, count in found if count]
+        rows = {count for _, count in found if count}
+        if len(rows) != 1 or len({_rows_of(column) for column in table.groups.values()}) != 1:
             return None
-        return cls(min(rows), size, limit, arrays)
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What tells it from all that was or will be appended."""
-        tails = (array.tail for array in self.arrays)
-        return tuple((tail.serial, tail.changes) for tail in tails if tail is not None)
+        tails = [array.segments[-1] for c in columns for array in c.arrays.values()]
+        size = sum(tail.length * tail.dtype.itemsize for tail in tails)
+        limit = table.row_block // _SHARE
+        if min(rows) >= limit or size > LARGEST_PACK:
+            return None
+        return cls(min(rows), size, limit, columns)
 
     def to_join(self, packs: list[StoredPack]) -> list[StoredPack] | None:
         """The packs that it is joined with; None where that would be more than a pack."""
-        common = min(len(array.packs) for array in self.arrays)
-        left = packs[len(packs) - common :]
+        left = list(packs)
         joined: list[StoredPack] = []
         rows, size = self.rows, self.size
         while True:
@@ -225,13 +233,37 @@ class _Appended:
                 return None
 
 
-def _can_be_packed(array: SegmentedArray, committed: int, prefix: str) -> bool:
-    """Whether what was appended to an array is in memory, and the rest stays where it is."""
-    tail = array.tail
-    if tail is None or not tail.buffered or len(array.committed) != committed:
-        return False
-    return all(
-        isinstance(part, PackedPart)
-        or (part.stored is not None and part.stored.path.startswith(prefix))
-        for part in array.committed
-    )
+def _lead(column: Node) -> SegmentedArray | None:
+    """The array of a field that tells its rows."""
+    return column.arrays.get("index", column.arrays.get("values"))
+
+
+def _rows_of(column: Node) -> int | None:
+    """Rows of a field."""
+    lead = _lead(column)
+    return None if lead is None else max(lead.length - (lead.role == "index"), 0)
+
+
+def _tail_rows(column: Node) -> int:
+    """Rows of the last segment of a field, if these were added and it is not stored; 0 if not."""
+    lead = _lead(column)
+    if lead is None or len(lead.parts) < 2:
+        return 0
+    for array in column.arrays.values():
+        last = array.parts[-1]
+        if not isinstance(last, DraftArray) or not last.buffered:
+            return 0
+        if len(array.parts) != len(lead.parts):
+            return 0
+    tail = lead.parts[-1].length - (lead.role == "index")
+    added = lead.length - sum(count for *_, count in lead.spread_over(lead.committed))
+    return tail if tail == added else 0
+
+
+def _goes_on(column: Node, joined: Sequence[StoredPack]) -> bool:
+    """Whether a field has all rows of some packs in these, in front of its last segment."""
+    for array in column.arrays.values():
+        before = array.parts[len(array.parts) - 1 - len(joined) : -1]
+        if [part.pack for part in before if isinstance(part, PackedPart)] != list(joined):
+            return False
+    return True

@@ -113,7 +113,6 @@ class Zones:
         least, greatest = (
             np.frombuffer(body, little, chunks, offset).astype(dtype) for offset in (0, size)
         )
-        known = np.frombuffer(body, np.uint8, chunks, 2 * size) == 1
-        if dtype.kind == "f":
-            known &= ~(np.isnan(least) | np.isnan(greatest))
+        # Not where one is NaN, or they are no bounds.
+        known = (np.frombuffer(body, np.uint8, chunks, 2 * size) == 1) & (least <= greatest)
         return cls(least, greatest, known)

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["append"]
 
 
-def append(table: DataFrame, rows: Any, missing: Missing = "error", new: New = "error") -> int:
+def append(
+    table: DataFrame,
+    rows: Any,
+    missing: Missing = "error",
+    new: New = "error",
+    *,
+    empty: bool = False,
+) -> int:
     """
     Append rows to a table, all or none; see `DataFrame.append`.
 
@@ -26,6 +33,8 @@ def append(table: DataFrame, rows: Any, missing: Missing = "error", new: New = "
         The table.
     rows, missing, new
         As of `DataFrame.append`.
+    empty
+        Whether columns without rows make new fields, too.
 
     Returns
     -------
@@ -39,9 +48,11 @@ def append(table: DataFrame, rows: Any, missing: Missing = "error", new: New = "
         with closing(given.blocks(columns.wanted, work.memory)) as blocks:
             for block in blocks:
                 count = block[0]
-                if not count:
+                if not (count or empty):
                     continue
                 columns.create_new(block)
+                if not count:
+                    continue
                 for name, column, mask in columns.fitted(block, done):
                     append_to(columns.field(name), column, mask)
                     del column

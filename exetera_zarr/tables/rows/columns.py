@@ -9,13 +9,17 @@ import numpy as np
 from exetera_zarr.errors import ArgumentError, DataError, listing
 from exetera_zarr.fields.container import normal
 from exetera_zarr.fields.missing.companions import (
+    BY_LINK,
+    COMPANION_OF,
     companion_names,
     holds_nan,
+    link,
     without_meaning,
 )
-from exetera_zarr.fieldtypes import label_bytes, label_text
+from exetera_zarr.fieldtypes import label_bytes, label_text, numeric_attributes
 from exetera_zarr.settings import let_pass
 from exetera_zarr.tables.rows.fitting import empty_rows, fitted
+from exetera_zarr.tables.rows.told_codes import check_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,10 +70,11 @@ class Columns:
         if new not in get_args(New):
             raise ArgumentError(f"new is 'error' or 'add', not {new!r}")
         self._table, self._given = table, given
+        fields = table.items()  # first, so that what follows finds the same ones again
         self._rows = table.length()
         companions = table.companions()
         hidden = set(companions.values())
-        self._fields: dict[str, Field] = {n: f for n, f in table.items() if n not in hidden}
+        self._fields: dict[str, Field] = {n: f for n, f in fields if n not in hidden}
         ours = list(self._fields)
         columns = {normal(name): name for name in given.names}
         if len(columns) < len(given.names):
@@ -104,9 +109,15 @@ class Columns:
         for owner, companion in companions.items():
             if companion in columns:
                 found.setdefault(companion, []).append(owner)
+        for owner, given in columns.items():
+            told = self._given.told(given)
+            linked = None if told is None or owner in companions else told.companion
+            if linked in columns and self._given.of_bool(columns[linked]):
+                found.setdefault(linked, []).append(owner)
         for owner in columns:
-            kind = self._fields[owner].type_name if owner in ours else None
-            for name in companion_names(owner, kind):
+            if owner not in ours:  # by its name alone a new field is like any other
+                continue
+            for name in companion_names(owner, self._fields[owner].type_name):
                 unknown = name in columns and name not in ours and name not in found
                 if unknown and self._given.of_bool(columns[name]):
                     found[name] = [owner]
@@ -141,10 +152,27 @@ class Columns:
             attributes = self._given.attributes(self._columns[name], block[1][self._columns[name]])
             attributes = dict(without_meaning(name, attributes))  # in either face
             field = self._fields[name] = self._table.create_field(name, attributes)
+            self._link_as_told(field)
             append_missing(field, self._rows)
             if field.type_name == "categorical":
                 self._open.append(name)
         self._new = []
+
+    def _link_as_told(self, field: Field) -> None:
+        """Give a new field the companion that it had where it came from."""
+        name = str(field.name)
+        told = self._given.told(self._columns[name])
+        if told is None or told.companion is None or self._rows or not field.face.sees_missing:
+            return
+        other = told.companion
+        if other in self._columns or normal(other) != other:
+            return
+        if other not in self._table:
+            about = {COMPANION_OF: name} if told.own else {BY_LINK: True}
+            self._table.create_field(other, {**numeric_attributes("bool"), **about})
+        elif other in self._fields:
+            return
+        link(field.group, self._table[other].group, owner=name if told.own else None)
 
     def fitted(self, block: Block, first: int) -> Iterator[tuple[str, Column, AnyArray | None]]:
         """
@@ -179,7 +207,9 @@ class Columns:
         for name in self._open:
             _name_all(cast("CategoricalField", self._fields[name]), values[self._columns[name]])
         for name, column in self._columns.items():
-            yield name, *fitted(self._fields[name], column, values.pop(column), first)
+            field = self._fields[name]
+            check_codes(field, column, values[column], self._given.told(column))
+            yield name, *fitted(field, column, values.pop(column), first)
 
 
 def _presence(name: str, values: Values, first: int) -> AnyArray:

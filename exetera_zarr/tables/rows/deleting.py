@@ -14,10 +14,10 @@ from exetera_zarr.fields import filters
 from exetera_zarr.fields.rows import Rows
 
 if TYPE_CHECKING:
-    from exetera_zarr.engine.streams.workspace import Workspace
+    from exetera_zarr.engine.streams.workspace import Spill, Workspace
     from exetera_zarr.faces import Face
 
-__all__ = ["kept_rows"]
+__all__ = ["chosen_rows", "kept_rows"]
 
 _STEP = 1 << 20
 
@@ -42,26 +42,45 @@ def kept_rows(given: Any, length: int, work: Workspace, face: Face) -> RowNumber
     IndexError, TypeError, ValueError
         It does not fit.
     """
+    chosen = chosen_rows(given, length, work, face)
+    kept = work.spill(np.int64)
+    start = 0
+    for some in chosen.blocks(_STEP):
+        kept.append(np.flatnonzero(~np.asarray(some)) + start)
+        start += len(some)
+    chosen.close()
+    return RowNumbers(work, kept, ascending=True)
+
+
+def chosen_rows(given: Any, length: int, work: Workspace, face: Face) -> Spill:
+    """
+    For each row, whether a condition, or row numbers, choose it; as of `kept_rows`.
+
+    Returns
+    -------
+    Spill of bool
+        As many as there are rows.
+    """
     if not isinstance(given, Rows):
         given = filters.rows_given("index", given, NATIVE)  # lists as well, in either face
     if _is_condition(given, length):
         gone = filters.filter_rows(given, length, work, face)
     else:
         gone = _ascending(filters.index_rows(given, length, work, face), work)
-    kept = work.spill(np.int64)
+    chosen = work.spill(np.bool_)
     done = 0
     for start in range(0, length, _STEP):
         stop = min(start + _STEP, length)
-        stays = np.ones(stop - start, np.bool_)
+        some = np.zeros(stop - start, np.bool_)
         while done < len(gone):
             rows = gone.read(done, min(done + _STEP, len(gone)))
             here = rows[: np.searchsorted(rows, stop)]
-            stays[here - start] = False
+            some[here - start] = True
             done += len(here)
             if len(here) < len(rows):
                 break
-        kept.append(np.flatnonzero(stays) + start)
-    return RowNumbers(work, kept, ascending=True)
+        chosen.append(some)
+    return chosen
 
 
 def _is_condition(given: Any, length: int) -> bool:

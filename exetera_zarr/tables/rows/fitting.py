@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pyarrow as pa
 
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
@@ -13,14 +14,12 @@ from exetera_zarr.errors import DataError, listing
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.expressions.operands import seconds_of
 from exetera_zarr.fields.missing.companions import holds_nan, in_place_of_missing, present
-from exetera_zarr.fields.writing.values import as_values, check_seconds
+from exetera_zarr.fields.writing.values import as_values, check_seconds, in_a_year
 from exetera_zarr.fieldtypes import label_bytes, label_text
 from exetera_zarr.tables.rows.values import Values, texts_of_labels
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
     from exetera_zarr.fields.categorical import CategoricalField
@@ -138,7 +137,10 @@ def _present(data: Any, mask: AnyArray | None, filler: Any = 0) -> Any:
 
 def _numbers(field: Field, values: Values) -> AnyArray:
     dtype = field.dtype_of_rows
-    data = _present(values.data, values.mask) if values.kind in ("numbers", "objects") else None
+    takes = ["numbers", "objects", *(["durations"] if dtype.kind == "f" else [])]
+    if values.type is not None and pa.types.is_integer(values.type):
+        takes.append("labels")  # which came as numbers
+    data = _present(values.data, values.mask) if values.kind in takes else None
     if data is None:
         raise DataError("no number")
     if values.kind == "objects":
@@ -154,7 +156,8 @@ def _of_decimal(value: Any, dtype: np.dtype[Any]) -> Any:
         return int(value)
     if dtype.kind != "f" or Decimal(float(dtype.type(float(value)))) != value:
         raise _MisfitError(
-            "cannot hold exactly: floats are given as floats, so make it one if the nearest will do"
+            "cannot hold exactly: floats are given as floats, so make it one if the nearest will "
+            "do, in SQL by ::double"
         )
     return float(value)
 
@@ -191,8 +194,18 @@ def _seconds_of_moments(values: Values) -> AnyArray:
     fine = given.astype("datetime64[us]")
     finer = np.datetime_data(given.dtype)[0] in ("us", "ns", "ps", "fs", "as")
     if not finer and (fine.astype(given.dtype) != given).any():
-        raise DataError("beyond the range of microseconds")
-    return np.asarray((fine - np.datetime64(0, "us")) / np.timedelta64(1, "s"), np.float64)
+        raise _beyond()
+    seconds = np.asarray((fine - np.datetime64(0, "us")) / np.timedelta64(1, "s"), np.float64)
+    if not in_a_year(seconds).all():
+        raise _beyond()
+    return seconds
+
+
+def _beyond() -> _MisfitError:
+    return _MisfitError(
+        "cannot hold: it is in none of the years 1 to 9999; perhaps its unit is another one, such "
+        "as milliseconds that were taken for seconds"
+    )
 
 
 def _seconds_of_texts(field: Field, values: Values) -> AnyArray:
@@ -226,7 +239,7 @@ def _codes(field: CategoricalField, values: Values) -> AnyArray:
     assert values.codes is not None
     assert values.labels is not None
     theirs = dict(zip(values.codes.tolist(), values.labels.to_pylist(), strict=True))
-    if all(keys.get(code) is not None and by_name.get(n) == code for code, n in theirs.items()):
+    if all(code in keys and label_bytes(keys[code]) == name for code, name in theirs.items()):
         # The same names for the same codes, and what has no name has none here either, ...
         unnamed = set(keys) - set(theirs)
         if not (unnamed and np.isin(values.data, [*unnamed]).any()):

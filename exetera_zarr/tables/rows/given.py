@@ -24,12 +24,27 @@ from exetera_zarr.fieldtypes import (
     numeric_attributes,
     timestamp_attributes,
 )
-from exetera_zarr.tables.rows.values import Values, of_array, of_arrow, of_field, of_objects
+from exetera_zarr.tables.rows.arrow_metadata import (
+    TIME_ZONE,
+    ToldField,
+    carried,
+    field_told,
+    told_by,
+)
+from exetera_zarr.tables.rows.of_polars import check_polars
+from exetera_zarr.tables.rows.values import (
+    Values,
+    of_array,
+    of_arrow,
+    of_codes,
+    of_field,
+    of_objects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-__all__ = ["Block", "Given", "rows_given"]
+__all__ = ["Block", "Given", "rows_given", "stream_of"]
 
 Block = tuple[int, dict[str, Values]]
 """How many rows there are, and the columns by name."""
@@ -107,10 +122,19 @@ class Given(ABC):
         """
         return _attributes(name, first)
 
+    def told(self, name: str) -> ToldField | None:  # noqa: ARG002 - most say nothing
+        """What is said of a column beside it: the field that it was, if it was one of ours."""
+        return None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Attributes of the table that it was."""
+        return {}
+
 
 def rows_given(rows: Any) -> Given:
     """
-    What was given as rows, in any form.
+    What was given as rows, in any form; what this function gave, as it is.
 
     Raises
     ------
@@ -119,24 +143,44 @@ def rows_given(rows: Any) -> Given:
     DataError
         It has no columns, two of one name, or columns of different lengths.
     """
+    if isinstance(rows, Given):
+        return rows
     if isinstance(rows, FieldContainer):
         return _OfTable(rows)
     if isinstance(rows, Mapping):
         return _OfColumns(list(rows.items()))
-    if type(rows).__module__.partition(".")[0] == "pandas" and hasattr(rows, "columns"):
+    if _is_pandas(rows):
         return _OfColumns([(name, rows.iloc[:, at]) for at, name in enumerate(rows.columns)])
-    if isinstance(rows, pa.RecordBatchReader):
-        return _OfStream(rows)
-    if isinstance(rows, pa.RecordBatch):
-        return _OfStream(pa.RecordBatchReader.from_batches(rows.schema, [rows]))
     if isinstance(rows, (pa.Array, pa.ChunkedArray)) or hasattr(rows, "fieldtype"):
         raise ArgumentTypeError(f"one column is no table: give {_FORMS}")
-    if hasattr(rows, "__arrow_c_stream__"):
-        return _OfStream(_reader(rows))
+    stream = stream_of(rows)
+    if stream is not None:
+        return _OfStream(stream)
     raise ArgumentTypeError(f"rows are {_FORMS}, not a {type(rows).__name__}")
 
 
+def stream_of(rows: Any) -> pa.RecordBatchReader | None:
+    """Rows that come as a stream of Arrow; None of others, which are read by columns."""
+    if isinstance(rows, (FieldContainer, Given, Mapping, pa.Array, pa.ChunkedArray)):
+        return None
+    if _is_pandas(rows) or not hasattr(rows, "__arrow_c_stream__"):
+        if isinstance(rows, pa.RecordBatch):
+            return pa.RecordBatchReader.from_batches(rows.schema, [rows])
+        return None
+    if isinstance(rows, pa.RecordBatchReader):
+        return rows
+    if isinstance(rows, pa.Table):  # so that the first chunk has all names of categories
+        return rows.unify_dictionaries().to_reader()
+    return _reader(rows)
+
+
+def _is_pandas(rows: Any) -> bool:
+    return type(rows).__module__.partition(".")[0] == "pandas" and hasattr(rows, "columns")
+
+
 def _reader(rows: Any) -> pa.RecordBatchReader:
+    if hasattr(rows, "iter_columns"):  # as frames of Polars have it
+        check_polars((column.name, column) for column in rows.iter_columns())
     try:
         return pa.RecordBatchReader.from_stream(rows)
     except (pa.ArrowInvalid, TypeError) as error:
@@ -154,7 +198,8 @@ class _OfTable(Given):
     def __init__(self, table: Any) -> None:
         if not hasattr(table, "companions"):
             raise ArgumentTypeError(f"a {type(table).__name__} is no table: give one of its tables")
-        hidden = set(table.companions().values())
+        self._table, self._links = table, table.companions()
+        hidden = set(self._links.values())
         self._fields: dict[str, Field] = {n: f for n, f in table.items() if n not in hidden}
         super().__init__(self._fields)
         self.rows = table.length()
@@ -164,10 +209,10 @@ class _OfTable(Given):
         readers = [masked_reader(field)[1] for field in fields]
         whole = source_of(fields, self.rows)
         room = min(whole.room, memory // 32)
-        for first, last in whole.cuts():
-            start = first
-            while start < last:
-                stop = min(last, start + max(room // max(whole.width, 1), 1))
+        step = max(room // max(whole.width, 1), 1)
+        for first, last in whole.cuts() if self.rows else [(0, 0)]:
+            for start in range(first, max(last, 1), step):
+                stop = min(last, start + step)
                 yield (
                     stop - start,
                     {
@@ -175,13 +220,19 @@ class _OfTable(Given):
                         for name, field, read in zip(names, fields, readers, strict=True)
                     },
                 )
-                start = stop
 
     def of_bool(self, name: str) -> bool:  # noqa: ARG002 - what says so in a table is hidden
         return False
 
     def attributes(self, name: str, first: Values) -> dict[str, Any]:  # noqa: ARG002
-        return self._fields[name].type_attributes()
+        return self.told(name).attributes
+
+    def told(self, name: str) -> ToldField:
+        return field_told(self._table, name, self._links.get(name))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return carried(self._table.group.attributes)
 
 
 # -- a stream of Arrow
@@ -193,17 +244,43 @@ class _OfStream(Given):
     def __init__(self, reader: pa.RecordBatchReader) -> None:
         super().__init__(reader.schema.names)
         self._reader, self._schema = reader, reader.schema
+        self._told = told_by(reader.schema)
 
     def blocks(self, names: Sequence[str], memory: int) -> Generator[Block]:
+        rows = 0
         with closing(_pieces(self._reader, min(memory // 32, _ENOUGH_BYTES))) as pieces:
             for table in pieces:
-                block = table.num_rows, {name: of_arrow(table[name]) for name in names}
+                rows += table.num_rows
+                block = table.num_rows, {name: self._read(table, name) for name in names}
                 del table
                 yield block
                 del block  # before the next one is made
+        if not rows:
+            table = self._schema.empty_table()
+            yield 0, {name: self._read(table, name) for name in names}
+
+    def _read(self, table: pa.Table, name: str) -> Values:
+        """A column, of which whole numbers may be codes that have names."""
+        found, told = of_arrow(table[name]), self.told(name)
+        key = None if told is None else told.attributes.get("key")
+        if not key or found.kind != "numbers":
+            return found
+        return of_codes(found, {int(code): label for label, code in key})
 
     def of_bool(self, name: str) -> bool:
         return bool(pa.types.is_boolean(self._schema.field(name).type))
+
+    def attributes(self, name: str, first: Values) -> dict[str, Any]:
+        told = self.told(name)
+        return _attributes(name, first) if told is None else dict(told.attributes)
+
+    def told(self, name: str) -> ToldField | None:
+        found = self._told.fields.get(name)
+        return found if found is not None and found.fits(self._schema.field(name).type) else None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return self._told.table
 
 
 def _pieces(reader: pa.RecordBatchReader, room: int) -> Generator[pa.Table]:
@@ -212,7 +289,7 @@ def _pieces(reader: pa.RecordBatchReader, room: int) -> Generator[pa.Table]:
     rows = size = 0
     for piece in _slices(reader, room):
         waiting.append(piece)
-        rows, size = rows + piece.num_rows, size + piece.nbytes
+        rows, size = rows + piece.num_rows, size + _bytes_of(piece)
         del piece
         if rows >= _ENOUGH_ROWS or size >= room:
             table, waiting, rows, size = pa.Table.from_batches(waiting), [], 0, 0
@@ -228,14 +305,24 @@ def _slices(reader: pa.RecordBatchReader, room: int) -> Iterator[pa.RecordBatch]
     while True:
         try:
             batch = reader.read_next_batch()
+            size = max(_bytes_of(batch), 1)
         except StopIteration:
             return
+        except pa.ArrowException as error:
+            raise DataError(f"the rows that are given cannot be read: {error}") from error
         step = _STEP
         if batch.num_rows:
-            step = max(min(step, room * batch.num_rows // max(batch.nbytes, 1)), 1)
+            step = max(min(step, room * batch.num_rows // size), 1)
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
         del batch  # before the next one is made
+
+
+def _bytes_of(batch: pa.RecordBatch) -> int:
+    try:
+        return int(batch.nbytes)
+    except (pa.ArrowTypeError, pa.ArrowNotImplementedError):  # older releases, of views
+        return int(batch.get_total_buffer_size())
 
 
 # -- columns by name
@@ -257,7 +344,7 @@ class _OfColumns(Given):
 
     def blocks(self, names: Sequence[str], memory: int) -> Generator[Block]:
         step = max(min(_STEP, memory // (256 * max(len(names), 1))), 1)
-        for start in range(0, self.rows, step):
+        for start in range(0, max(self.rows, 1), step):
             stop = min(start + step, self.rows)
             yield stop - start, {n: self._columns[n].read(start, stop) for n in names}
 
@@ -292,6 +379,7 @@ class _Column:
         if isinstance(given, (pa.Array, pa.ChunkedArray)):
             return len(given), lambda start, stop: of_arrow(given[start:stop])
         if hasattr(given, "__arrow_c_stream__"):
+            check_polars([(name, given)])
             whole = pa.chunked_array(given)
             return len(whole), lambda start, stop: of_arrow(whole[start:stop])
         if hasattr(given, "__array__"):
@@ -343,19 +431,39 @@ def _attributes(name: str, values: Values) -> dict[str, Any]:
         case "numbers":
             kind = "float32" if values.data.dtype == np.float16 else values.data.dtype
             return numeric_attributes(kind)
+        case "durations":
+            return numeric_attributes("float64")
         case "moments":
-            return timestamp_attributes()
+            zone = getattr(values.type, "tz", None)
+            of_zone = {} if zone in (None, *_NO_ZONE) else {TIME_ZONE: zone}
+            return {**timestamp_attributes(), **of_zone}
         case "texts" if isinstance(values.data, np.ndarray) and values.data.dtype.itemsize:
             return fixed_string_attributes(values.data.dtype.itemsize)
         case "texts":
             return indexed_string_attributes()
         case "labels":
             return _attributes_of_labels(values)
+    if values.type is not None and pa.types.is_decimal(values.type):
+        return numeric_attributes("float64" if values.type.scale > 0 else "int64")
+    if values.type is not None and pa.types.is_null(values.type):
+        return numeric_attributes("float64")  # which needs nobody else to be missing
+    if values.kind == "others":
+        raise DataError(
+            f"the column {name!r} is of {_type_shown(values)}, which no field holds: leave it out, "
+            "or give it as columns of numbers, text, categories or points in time"
+        )
     what = "no value" if values.kind == "nothing" else f"values such as {_example(values)}"
     raise DataError(
         f"there is no field {name!r}, and of which type it should be is not said by {what}: "
         "create it first"
     )
+
+
+_NO_ZONE = ("UTC", "+00:00", "Etc/UTC")
+
+
+def _type_shown(values: Values) -> str:
+    return str(values.data.dtype if values.type is None else values.type)
 
 
 def _attributes_of_labels(values: Values) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import strings
 from exetera_zarr.engine.streams.source import ROOM, Source
-from exetera_zarr.fields.missing.companions import holds_nan
+from exetera_zarr.fields.missing.companions import holds_nan, without
 from exetera_zarr.fields.missing.masked import Masked
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class StagedColumn:
         self._work, self._share = work, share
         self._empty = field.empty_column()
         self._sees_missing = field.face.sees_missing
+        self._coded = field.coded
         self.rows = 0
         self._mask: Spill | None = None
         self._offsets: Spill | None = None
@@ -53,6 +54,7 @@ class StagedColumn:
 
     def append(self, column: Column, mask: AnyArray | None) -> None:
         """Add rows, as `fitted` gives them."""
+        mask = without(mask, self._coded(column))
         if mask is not None and self._sees_missing:
             self._tell(mask)
         elif self._mask is not None:
@@ -80,7 +82,7 @@ class StagedColumn:
         if told is not None:
             mask = self._source(np.zeros(0, np.bool_), told)
         nan_is_missing = self._sees_missing and holds_nan(self._empty)
-        return Masked(self._source(self._empty, self._values), mask, nan_is_missing)
+        return Masked(self._source(self._empty, self._values), mask, nan_is_missing, self._coded)
 
     def _source(self, empty: Column, spill: Spill) -> Source:
         if not is_strings(empty):

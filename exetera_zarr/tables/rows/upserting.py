@@ -98,6 +98,7 @@ def upsert(
         staged = _staged(table, given, columns, work)
         if not staged:
             return Upserted(0, 0, 0)
+        table.group.rely_on_rows()
         run = _Run(table, staged, keys, work)
         matches = run.match()
         changed = run.overwrite(matches, {*keys, *kept})
@@ -150,8 +151,8 @@ class _Run:
             if not holds_nan(ours.empty) and (ours.any_missing() or theirs.any_missing()):
                 old.append(absence(ours))
                 new.append(absence(theirs))
-            old.append(blanked(ours))
-            new.append(blanked(theirs))
+            old.append(blanked(ours, codes=False))
+            new.append(blanked(theirs, codes=False))
         try:
             matches = changes.match(old, new, None, None, self._work)
         except changes.RepeatedKeyError as error:
@@ -240,7 +241,7 @@ class _Column:
     def bring_up(self) -> Spill | None:
         """Write what differs; for each pair of rows whether it did, or None if none did."""
         told = None
-        of_nan = holds_nan(self._old.empty)
+        of_nan = holds_nan(self._old.empty) and not self._field.missing_codes
         if self._old.mask is not None or (self._new.mask is not None and not of_nan):
             told = self._differing(absence(self._old), absence(self._new))
         differs = self._differing(blanked(self._old), blanked(self._new))

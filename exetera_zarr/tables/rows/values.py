@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from exetera_zarr import moments
 from exetera_zarr.engine import is_strings
@@ -19,15 +18,17 @@ from exetera_zarr.fields.writing.given import is_nothing, is_number, number_arra
 from exetera_zarr.fieldtypes import label_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exetera_zarr.engine import Column
     from exetera_zarr.fields.base import Field
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["Kind", "Values", "of_array", "of_arrow", "of_field", "of_objects"]
+__all__ = ["Kind", "Values", "of_array", "of_arrow", "of_codes", "of_field", "of_objects"]
 
-Kind: TypeAlias = Literal["numbers", "moments", "texts", "labels", "objects", "nothing", "others"]
+Kind: TypeAlias = Literal[
+    "numbers", "moments", "durations", "texts", "labels", "objects", "nothing", "others"
+]
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,18 @@ class Values:
     ----------
     kind
         ``numbers``: an array of bool, integers or floats. ``moments``: an array of datetime64, or
-        of POSIX seconds. ``texts``: strings of Arrow, or an array of ``S<width>``. ``labels``: an
-        array of integers that stand for texts. ``objects``: a list of Python's own. ``nothing``:
-        no value at all. ``others``: what no field holds, as a list or as Arrow has it.
+        of POSIX seconds. ``durations``: an array of seconds, as float64. ``texts``: strings of
+        Arrow, or an array of ``S<width>``. ``labels``: an array of integers that stand for texts.
+        ``objects``: a list of Python's own. ``nothing``: no value at all. ``others``: what no field
+        holds, as a list or as Arrow has it.
     data
         As of the kind, with any value where one is missing.
     mask : ndarray of bool, optional
         Which rows have a value; None where all have.
     codes, labels
         The integers that stand for texts, ascending, and these texts.
+    type
+        That of Arrow, where they came in one.
     """
 
     kind: Kind
@@ -55,6 +59,7 @@ class Values:
     mask: AnyArray | None = None
     codes: AnyArray | None = None
     labels: pa.LargeBinaryArray | None = None
+    type: pa.DataType | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -92,6 +97,10 @@ class Values:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
+_NO_FIXED_LENGTH = ("Y", "M", "generic")
+"""Units of durations that are no number of seconds."""
+
+
 def _without_nan(data: AnyArray, mask: AnyArray | None) -> AnyArray | None:
     """Which rows have a value, of an array in which NaN is none."""
     if data.dtype.kind == "f":
@@ -118,6 +127,11 @@ def of_array(array: AnyArray) -> Values:
             nat = np.isnat(array)
             there = ~nat if mask is None else mask & ~nat
             return Values("moments", array, None if there.all() else there)
+        case "m" if np.datetime_data(array.dtype)[0] not in _NO_FIXED_LENGTH:
+            nat = np.isnat(array)
+            there = ~nat if mask is None else mask & ~nat
+            seconds = np.where(nat, np.zeros((), array.dtype), array) / np.timedelta64(1, "s")
+            return Values("durations", seconds, None if there.all() else there)
         case "S":
             return Values("texts", array, mask)
         case "U":
@@ -172,14 +186,19 @@ def _is_date(kind: type) -> bool:
 
 def of_arrow(array: pa.Array | pa.ChunkedArray) -> Values:
     """Values of an array of Arrow, in which nulls and NaN are missing."""
-    if isinstance(array, pa.ChunkedArray):
-        return of_arrow(_in_one(array))
+    found = _of_arrow(_in_one(array) if isinstance(array, pa.ChunkedArray) else array)
+    return found if found.type is not None else replace(found, type=array.type)
+
+
+def _of_arrow(array: pa.Array) -> Values:
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         if not kind.extension_name.startswith("arrow."):
             return Values("others", array)
         return of_arrow(array.storage)
     if pa.types.is_run_end_encoded(kind):
+        import pyarrow.compute as pc
+
         return of_arrow(pc.run_end_decode(array))
     if pa.types.is_null(kind):
         return Values("nothing", array, np.zeros(len(array), np.bool_))
@@ -193,6 +212,10 @@ def of_arrow(array: pa.Array | pa.ChunkedArray) -> Values:
         return Values("numbers", data, _without_nan(data, mask))
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return Values("moments", _moments(array), mask)
+    if pa.types.is_duration(kind) or pa.types.is_time(kind):
+        whole = pa.int32() if pa.types.is_time32(kind) else pa.int64()
+        units = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+        return Values("durations", _plain(array.cast(whole)) / units[kind.unit], mask)
     if pa.types.is_decimal(kind):
         return Values("objects", array.to_pylist(), mask)
     return Values("others", array, mask)
@@ -213,8 +236,8 @@ def _mask_of(array: pa.Array) -> AnyArray | None:
 
 
 def _plain(array: pa.Array) -> AnyArray:
-    """Numbers as numpy has them, with zeros for nulls."""
-    if array.null_count:
+    """Numbers as numpy has them, with zeros for nulls, but NaN among halves."""
+    if array.null_count and not pa.types.is_float16(array.type):
         array = array.fill_null(pa.scalar(0).cast(array.type))
     return np.asarray(array.to_numpy(zero_copy_only=False))
 
@@ -245,13 +268,19 @@ def _of_dictionary(array: pa.DictionaryArray) -> Values:
 def of_field(field: Field, column: Column, mask: AnyArray | None) -> Values:
     """Some rows of a field of ours, and which of them have a value."""
     if field.type_name == "categorical":
-        keys = dict(sorted(field.keys.items()))  # type: ignore[attr-defined]
-        labels = strings.encode([label_bytes(name) for name in keys.values()])
-        return Values("labels", column, mask, np.asarray([*keys], np.int64), labels)
+        return of_codes(Values("numbers", column, mask), field.keys)  # type: ignore[attr-defined]
     if is_strings(column) or column.dtype.kind == "S":
         return Values("texts", column, mask)
     kind: Kind = "moments" if field.type_name == "timestamp" else "numbers"
     return Values(kind, column, mask)
+
+
+def of_codes(values: Values, keys: Mapping[int, Any]) -> Values:
+    """Whole numbers as what stands for texts, by the name of each."""
+    ordered = dict(sorted(keys.items()))
+    labels = strings.encode([label_bytes(name) for name in ordered.values()])
+    codes = np.asarray([*ordered], np.int64)
+    return replace(values, kind="labels", codes=codes, labels=labels)
 
 
 def texts_of_labels(values: Values) -> Values:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from exetera_zarr.storage.stores.base import ObjectStore
+    from exetera_zarr.storage.zarr.versions.rewritten import Rewritten
 
 __all__ = ["Publication"]
 
@@ -62,11 +63,17 @@ class Publication:
         self.shown = version
         return True
 
-    def sweep(self, store: ObjectStore, expired: Sequence[int], newest: manifests.Version) -> None:
+    def sweep(
+        self,
+        store: ObjectStore,
+        expired: Sequence[range],
+        newest: manifests.Version,
+        rewritten: Rewritten,
+    ) -> None:
         """Remove what only versions reach that are no longer kept, beside what comes next."""
         self.finish(store)
         kept = kept_versions(newest.facts)
-        task = partial(sweep.sweep_versions, store, expired, kept, newest)
+        task = partial(sweep.sweep_versions, store, expired, kept, newest, rewritten)
         self._sweeping = concurrency.in_background(task, store.concurrency)
         if self._sweeping.done():
             self.finish(store)

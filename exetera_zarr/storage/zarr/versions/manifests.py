@@ -14,16 +14,21 @@ from exetera_zarr.errors import (
     CorruptDataError,
     StorageError,
     UnsupportedError,
+    VersionNotFoundError,
     is_full,
 )
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.base import Commit
+from exetera_zarr.storage.provenance import About
 from exetera_zarr.storage.zarr import layout
+from exetera_zarr.storage.zarr.table_documents import Document, Documents, since_of
 from exetera_zarr.storage.zarr.versions import changes
 from exetera_zarr.storage.zarr.versions.changes import Manifest
+from exetera_zarr.storage.zarr.versions.retention import kept_versions
+from exetera_zarr.storage.zarr.versions.rewritten import UNCHANGED, Rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from exetera_zarr.storage.stores.base import ObjectStore
 
@@ -42,10 +47,10 @@ __all__ = [
     "reveal",
     "show_groups",
     "shown",
+    "version_of",
 ]
 
 _ROOT = keys.DOCUMENT
-_HIGHEST = 10**10 - 1
 _BEHIND = 100
 """Versions that the root document may be behind where nothing can be listed."""
 
@@ -61,37 +66,80 @@ class Version:
         0 is the empty dataset, 1 the first commit.
     data
         The bytes of its root document.
-    document
-        The same, decoded and checked.
+    attributes
+        Those that it has, decoded and checked.
+    below
+        The documents that it has of all nodes below.
     revealed
         Whether the root document of the store is known to be of this version.
     """
 
     number: int
     data: bytes
-    document: dict[str, Any]
+    attributes: dict[str, Any]
+    below: Documents
     revealed: bool = False
+
+    @classmethod
+    def of(cls, data: bytes, document: Document) -> Version:
+        """The version of a root document, as it was read and decoded."""
+        attributes = document["attributes"]
+        below = Documents.of(document["consolidated_metadata"]["metadata"])
+        return cls(attributes["exetera"]["version"], data, attributes, below)
+
+    @classmethod
+    def made(
+        cls,
+        below: Documents,
+        facts: Mapping[str, Any],
+        attributes: Document,
+        known: Documents,
+        where: str,
+    ) -> Version:
+        """
+        The version of what is going to be its root document.
+
+        It is what `of` and `layout.decode` make of the bytes, and costs what is new in it.
+
+        Parameters
+        ----------
+        below
+            The documents of all nodes below.
+        facts
+            What is said of the version.
+        attributes
+            Other attributes of the root.
+        known
+            Documents of which the tables have been checked.
+        where
+            For messages.
+
+        Raises
+        ------
+        CorruptDataError
+            No reader would take it.
+        """
+        tables = {
+            segment: table if known.tables.get(segment) is table else table.checked(where)
+            for segment, table in below.tables.items()
+        }
+        below = Documents(tables)
+        data = layout.encode(below, facts, attributes)
+        head = {"checksum": layout.checksum_of(data), **facts}
+        count = below.count
+        said = layout.decode_attributes({"exetera": head, **attributes}, where, count)
+        return cls(said["exetera"]["version"], data, said, below)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest says of the version itself."""
-        return dict(self.document["attributes"]["exetera"])
-
-    @property
-    def below(self) -> dict[str, Any]:
-        """The Zarr documents of all nodes below the root, by path."""
-        return dict(self.document["consolidated_metadata"]["metadata"])
-
-
-def _key(number: int) -> str:
-    """Manifests count down in their names, so that the newest comes first in a listing."""
-    return f"{keys.MANIFESTS}/{_HIGHEST - number:010d}.json"
+        return dict(self.attributes["exetera"])
 
 
 def _number(key: str) -> int | None:
     """The number of a manifest; None for what somebody else has put into their folder."""
     name = key.rsplit("/", 1)[1]
-    return _HIGHEST - int(name.removesuffix(".json")) if keys.is_manifest(name) else None
+    return keys.HIGHEST - int(name.removesuffix(".json")) if keys.is_manifest(name) else None
 
 
 def _numbers(store: ObjectStore) -> Iterator[int]:
@@ -106,24 +154,33 @@ def _numbers(store: ObjectStore) -> Iterator[int]:
         yield from range(found, -1, -1) if found is not None else ()
 
 
-def manifest(store: ObjectStore, number: int) -> Manifest:
+def manifest(store: ObjectStore, number: int, rewritten: Rewritten = UNCHANGED) -> Manifest:
     """
     The manifest of a version, as it is stored.
+
+    Parameters
+    ----------
+    store
+        The store.
+    number
+        Of the version.
+    rewritten
+        Versions of which something else counts.
 
     Raises
     ------
     FileNotFoundError
         There is none.
     """
-    key = _key(number)
+    key = rewritten.key(number)
     try:
-        return _manifest(store, number, store.get(key))
+        return _manifest(store, number, key, store.get(key))
     except CorruptDataError:  # it may have been damaged on its way
-        return _manifest(store, number, store.get_again(key))
+        return _manifest(store, number, key, store.get_again(key))
 
 
-def _manifest(store: ObjectStore, number: int, data: bytes) -> Manifest:
-    where = f"{store.url}/{_key(number)}"
+def _manifest(store: ObjectStore, number: int, key: str, data: bytes) -> Manifest:
+    where = f"{store.url}/{key}"
     document = layout.decode(data, where)
     said = document["attributes"]["exetera"]["version"]
     if said != number:
@@ -185,7 +242,12 @@ def _probe(store: ObjectStore, number: int) -> None:
         ) from error
 
 
-def read(store: ObjectStore, number: int, before: Version | None = None) -> Version:
+def read(
+    store: ObjectStore,
+    number: int,
+    before: Version | None = None,
+    rewritten: Rewritten = UNCHANGED,
+) -> Version:
     """
     A version by its number.
 
@@ -197,29 +259,68 @@ def read(store: ObjectStore, number: int, before: Version | None = None) -> Vers
         Its number.
     before
         An earlier version, which may spare asking for what this one is over.
+    rewritten
+        Versions of which something else than their manifests counts.
 
     Raises
     ------
     FileNotFoundError
         There is none.
+    VersionNotFoundError
+        It was erased.
     """
-    found = manifest(store, number)
+    return version_of(store, manifest(store, number, rewritten), before, rewritten)
+
+
+def version_of(
+    store: ObjectStore,
+    found: Manifest,
+    before: Version | None = None,
+    rewritten: Rewritten = UNCHANGED,
+) -> Version:
+    """
+    The version of a manifest.
+
+    Parameters
+    ----------
+    store, before, rewritten
+        As of `read`.
+    found
+        The manifest.
+
+    Raises
+    ------
+    VersionNotFoundError
+        It was erased.
+    """
+    number = found.number
     if found.whole:
-        return Version(number, found.data, found.document)
+        return Version.of(found.data, found.document)
+    if not found.over:
+        raise VersionNotFoundError(f"{store.url}: what version {number} had was erased")
     numbers = [over for over, _ in reversed(found.over)]
+    known, changed = Documents(), dict[str, Document]()
     if before is not None and numbers[-1] <= before.number < number:
-        parts = [before.below]
+        known = before.below
     else:
-        below = concurrency.ordered(partial(_below, store, number), numbers, store.concurrency)
-        parts = list(below)
-    where = f"{store.url}/{_key(number)}"
-    root = changes.root_of(found, parts, where)
-    return Version(number, root, layout.decode(root, where))
+        over = partial(_below, store, number, rewritten.written_with(number))
+        for part in concurrency.ordered(over, numbers, store.concurrency):
+            changed |= part
+    below = changes.alive(known, changed | found.documents, found.facts["tables"])
+    facts = found.facts
+    checksum = facts.pop("checksum")
+    where = f"{store.url}/{rewritten.key(number)}"
+    version = Version.made(below, facts, found.attributes, known, where)
+    if version.facts["checksum"] != checksum:
+        raise CorruptDataError(
+            f"{where}: what it says to be over is not what it was written over: checksums differ"
+        )
+    return version
 
 
-def _below(store: ObjectStore, number: int, over: int) -> dict[str, Any]:
+def _below(store: ObjectStore, number: int, rewritten: Rewritten, over: int) -> dict[str, Any]:
     try:
-        return manifest(store, over).documents
+        return manifest(store, over, rewritten).documents
     except FileNotFoundError as error:
         raise CorruptDataError(
             f"{store.url}: version {number} is over version {over}, whose manifest is missing"
@@ -230,12 +331,14 @@ def _root(store: ObjectStore, data: bytes) -> Version:
     where = f"{store.url}/{_ROOT}"
     document = layout.decode(data, where)
     facts = document["attributes"]["exetera"]
-    if layout.CHANGES in facts.get("requires", ()):
+    if {layout.CHANGES, layout.ERASED} & set(facts.get("requires", ())):
         raise CorruptDataError(f"{where} is a manifest, and not a root document")
-    return Version(facts["version"], data, document)
+    return Version.of(data, document)
 
 
-def documents(store: ObjectStore, kept: Sequence[int]) -> Iterator[dict[str, Any]]:
+def documents(
+    store: ObjectStore, runs: Iterable[range], rewritten: Rewritten = UNCHANGED
+) -> Iterator[Mapping[str, Any]]:
     """
     The documents that any of some versions have, by path, some at a time.
 
@@ -243,33 +346,41 @@ def documents(store: ObjectStore, kept: Sequence[int]) -> Iterator[dict[str, Any
     ----------
     store
         The store.
-    kept
-        Numbers of versions that follow each other, ascending.
+    runs
+        Numbers of versions that follow each other; of one that was erased there are none.
+    rewritten
+        Versions of which something else than their manifests counts.
 
     Yields
     ------
-    dict
-        Of the first version all; of the others what changed, or more.
+    Mapping
+        Of the first version of a run all; of the others what changed, or more.
     """
-    if kept:
+    for run in runs:
+        if not run:
+            continue
         try:
-            first = read(store, kept[0])
+            yield read(store, run[0], None, rewritten).below
+        except VersionNotFoundError:
+            pass
         except FileNotFoundError as error:
-            raise _missing(store, kept[0]) from error
-        yield first.below
-        yield from changed_documents(store, kept[1:])
+            raise _missing(store, run[0]) from error
+        yield from changed_documents(store, run[1:], rewritten)
 
 
-def changed_documents(store: ObjectStore, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+def changed_documents(
+    store: ObjectStore, numbers: Sequence[int], rewritten: Rewritten = UNCHANGED
+) -> Iterator[dict[str, Any]]:
     """The documents that the manifests of some versions have, by path, a manifest at a time."""
-    found = concurrency.ordered(partial(_there, store), numbers, store.concurrency)
+    there = partial(_there, store, rewritten)
+    found = concurrency.ordered(there, numbers, store.concurrency)
     return (one.documents for one in found)
 
 
-def _there(store: ObjectStore, number: int) -> Manifest:
+def _there(store: ObjectStore, rewritten: Rewritten, number: int) -> Manifest:
     """The manifest of a version that is said to have been."""
     try:
-        return manifest(store, number)
+        return manifest(store, number, rewritten)
     except FileNotFoundError as error:
         raise _missing(store, number) from error
 
@@ -296,7 +407,9 @@ def load(store: ObjectStore) -> Version | None:
     """
     executor = concurrency.pool(store.concurrency)
     root = executor.submit(store.get, _ROOT)
-    number = newest(store, root.result)
+    # To list very many names takes longer, on a disk, than to ask for the one after the root's.
+    asks = store.exists(keys.manifest_key(0))
+    number = None if asks else newest(store, root.result)
     try:
         revealed = _root(store, root.result())
     except (FileNotFoundError, CorruptDataError):
@@ -305,11 +418,22 @@ def load(store: ObjectStore) -> Version | None:
         # Its exception holds our caller's frames, and those would hold it: a dataset that is
         # dropped is to be gone at once, not at the next collection of cycles.
         del root
+    if asks:
+        number = _next_to(store, revealed)
     if number is None:
         return None
     if revealed is not None and revealed.number >= number:
         return replace(revealed, revealed=True)
     return read(store, number, revealed)
+
+
+def _next_to(store: ObjectStore, revealed: Version | None) -> int | None:
+    """The newest number, from the one that other readers see on: there are no gaps."""
+    if revealed is not None and store.exists(keys.manifest_key(revealed.number)):
+        for number in range(revealed.number, revealed.number + _BEHIND):
+            if not store.exists(keys.manifest_key(number + 1)):
+                return number
+    return newest(store)
 
 
 def shown(store: ObjectStore) -> Version | None:
@@ -320,11 +444,25 @@ def shown(store: ObjectStore) -> Version | None:
         return None
 
 
-def confirm(store: ObjectStore, version: Version) -> Manifest:
-    """The manifest of a version; ConflictError unless it is still that which was opened."""
+def confirm(store: ObjectStore, version: Version, known: Manifest | None = None) -> Manifest:
+    """
+    The manifest of a version; ConflictError unless it is still that which was opened.
+
+    Parameters
+    ----------
+    store
+        The store.
+    version
+        The version.
+    known
+        A manifest that is perhaps this one, and need not be decoded then.
+    """
     there = None
     with contextlib.suppress(FileNotFoundError, CorruptDataError):
-        there = manifest(store, version.number)
+        key = keys.manifest_key(version.number)
+        if known is not None and known.number == version.number:
+            there = known if store.get(key) == known.data else None
+        there = there or manifest(store, version.number)
     if there is None or there.facts["checksum"] != version.facts["checksum"]:
         raise ConflictError(
             f"{store.url} was removed, or replaced by another dataset, since it was opened: its "
@@ -343,7 +481,7 @@ def create(store: ObjectStore, number: int, data: bytes) -> bool:
     CommitStateUnknownError
         The store failed, and did not say afterwards whether it had applied the request.
     """
-    key = _key(number)
+    key = keys.manifest_key(number)
     try:
         if store.create(key, data):
             return True
@@ -382,12 +520,12 @@ def reveal(store: ObjectStore, version: Version, shown: Version | None) -> None:
         The newest version that is known to be revealed; None where all documents are looked at.
     """
     since = -1 if shown is None else shown.number
-    before = {} if shown is None else shown.below
+    before = Documents() if shown is None else shown.below
     repairs = shown is None and version.number > 1
     while True:
-        groups = [path for path, document in version.below.items() if _since(document) > since]
+        groups = [path for path, _ in version.below.changed_after(since)]
         show_groups(store, version, groups, before, repairs=repairs)
-        forward = partial(_is_before, version.number)
+        forward = partial(_is_before, version.number, shown)
         moved = store.advance(_ROOT, version.data, forward, shown.data if shown else None)
         if moved and store.swaps:
             break
@@ -456,22 +594,17 @@ def _never(_: int) -> bool:
     return False
 
 
-def _since(document: Mapping[str, Any]) -> int:
-    """The version in which a group document last changed; -1 for the document of an array."""
-    if document["node_type"] != "group":
-        return -1
-    return int(document["attributes"].get("since_version", 0))
-
-
 def _since_of(data: bytes | None) -> int:
     """The same of the bytes of a document; -1 for one that is missing or damaged."""
     try:
-        return _since(json.loads(data or b""))
+        return since_of(json.loads(data or b""))
     except (ValueError, KeyError, TypeError, AttributeError):
         return -1
 
 
-def _is_before(number: int, present: bytes | None) -> bool:
+def _is_before(number: int, shown: Version | None, present: bytes | None) -> bool:
+    if shown is not None and present == shown.data:  # by far the most frequent, and read before
+        return shown.number < number
     return _version_of(present) < number
 
 
@@ -480,8 +613,9 @@ def _version_of(data: bytes | None) -> int:
     if data is None:
         return -1
     try:
-        return int(layout.decode(data, _ROOT)["attributes"]["exetera"]["version"])
-    except (CorruptDataError, UnsupportedError, ValueError):
+        found = layout.decode(data, _ROOT, facts_alone=True)
+        return int(found["attributes"]["exetera"]["version"])
+    except (CorruptDataError, UnsupportedError, ValueError, KeyError, TypeError):
         return -1
 
 
@@ -493,9 +627,14 @@ def is_shown_after(store: ObjectStore, version: Version) -> bool:
         return False
 
 
-def history(store: ObjectStore, kept: Collection[int]) -> Iterator[Commit]:
-    """The committed versions, newest first; `kept` are the numbers of those that can be opened."""
-    manifests = concurrency.ordered(partial(manifest, store), _numbers(store), store.concurrency)
+def history(store: ObjectStore, newest: Mapping[str, Any]) -> Iterator[Commit]:
+    """The committed versions, newest first; `newest` are the facts of the newest."""
+    kept = kept_versions(newest)
+    tags: dict[int, tuple[str, ...]] = {}
+    for name, said in sorted(newest.get("tags", {}).items()):
+        tags[said["version"]] = (*tags.get(said["version"], ()), name)
+    there = partial(manifest, store, rewritten=Rewritten.of(newest))
+    manifests = concurrency.ordered(there, _numbers(store), store.concurrency)
     for one in manifests:
         facts = one.facts
         number = facts["version"]
@@ -505,4 +644,22 @@ def history(store: ObjectStore, kept: Collection[int]) -> Iterator[Commit]:
             tuple(facts["changed"]),
             facts["writer"],
             number in kept,
+            tags.get(number, ()),
+            About.of(facts),
         )
+
+
+def erase(store: ObjectStore, numbers: Iterable[int]) -> None:
+    """
+    Leave of the manifests of some versions their places in the chain, and when they were made.
+
+    They are not asked for what they had, since no version is over them that is kept.
+    """
+
+    def task(number: int) -> None:
+        found = _there(store, UNCHANGED, number)
+        if layout.ERASED not in found.document["attributes"]["exetera"]["requires"]:
+            store.put(keys.manifest_key(number), layout.encode_erased(found.facts))
+
+    concurrency.each(task, numbers, store.concurrency)
+    store.sync()

@@ -10,6 +10,8 @@ from exetera_zarr.errors import ConflictError, listing
 from exetera_zarr.storage import names
 from exetera_zarr.storage.zarr import layout
 from exetera_zarr.storage.zarr.arrays import StoredArray
+from exetera_zarr.storage.zarr.table_documents import Documents
+from exetera_zarr.storage.zarr.versions.tags import refuse_clashing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from exetera_zarr.storage.zarr.layout import Node
     from exetera_zarr.storage.zarr.packs import StoredPack
     from exetera_zarr.storage.zarr.state import State
+    from exetera_zarr.storage.zarr.table_documents import TableDocuments
     from exetera_zarr.storage.zarr.versions.manifests import Version
 
 __all__ = ["Merged", "appended", "changed", "differs", "rebased"]
@@ -40,32 +43,33 @@ class Merged:
     renumbered: dict[str, str] = field(default_factory=dict)
 
 
-def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def changed(before: Documents, after: Documents) -> list[str]:
     """Names that the root's children have, or had, that differ in themselves or below; sorted."""
-    tops = {
-        path.split("/", 1)[0]
-        for path in before.keys() | after.keys()
-        if before.get(path) != after.get(path)
-    }
-    return sorted(
-        {
-            side[top]["attributes"].get("name", top)
-            for top in tops
-            for side in (before, after)
-            if top in side
-        }
-    )
+    found: set[str] = set()
+    for segment in before.tables.keys() | after.tables.keys():
+        sides = before.tables.get(segment), after.tables.get(segment)
+        if sides[0] is not sides[1] and not _are_same(*sides):
+            found |= {table.attributes.get("name", segment) for table in sides if table is not None}
+    return sorted(found)
+
+
+def _are_same(one: TableDocuments | None, other: TableDocuments | None) -> bool:
+    return one is not None and other is not None and one.documents == other.documents
 
 
 def _own(state: State) -> list[str]:
     """The same of what a draft makes of its base, without storing anything of it."""
-    assumed: dict[int, Sequence[StoredArray | StoredPack]] = {}
-    for path, node in state.root.walk():
-        for role, array in node.arrays.items():
-            unsettled = StoredArray(f"{path}/{role}?", array.dtype, 0, 1, {"unsettled": True})
-            stored = () if array.changed else array.stored
-            assumed[id(array)] = stored or [unsettled]
     before = state.base.below
+    assumed: dict[int, Sequence[StoredArray | StoredPack]] = {}
+    for table in state.root.groups.values():
+        known = before.tables.get(table.segment)
+        if known is not None and table.is_still(known):
+            continue
+        for path, node in [(table.segment, table), *table.walk(table.segment)]:
+            for role, array in node.arrays.items():
+                unsettled = StoredArray(f"{path}/{role}?", array.dtype, 0, 1, {"unsettled": True})
+                stored = () if array.changed else array.stored
+                assumed[id(array)] = stored or [unsettled]
     return changed(before, layout.documents(state.root, assumed, before, state.base.number + 1))
 
 
@@ -74,6 +78,8 @@ def differs(state: State) -> bool:
     return bool(
         _own(state)
         or state.policy is not None
+        or state.tags
+        or state.about.message
         or state.root.attributes != _attributes(state.base)
         or list(state.root.groups) != list(state.base.facts["tables"])
     )
@@ -101,18 +107,15 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
     ConflictError
         Both changed the same table, and it does not.
     """
+    if not force:
+        refuse_clashing(state.tags, state.base, newest, url)
     by_them = set(changed(state.base.below, newest.below))
     ours = set(_own(state))
     if state.emptied:
-        ours |= by_them | set(changed({}, state.base.below))
+        ours |= by_them | set(changed(Documents(), state.base.below))
     both = sorted(ours & by_them)
     if both and not state.emptied:
-        before, appends = state.base.below, layout.appended_since(newest.below)
-        both = [
-            name
-            for name in both
-            if not _take_appended(state, theirs, name, before=before, appends=appends)
-        ]
+        both = [name for name in both if not _take_appended(state, theirs, name, newest.below)]
         ours -= {name for name in ours if name in by_them} - set(both)
     if both and not force:
         raise ConflictError(
@@ -138,7 +141,13 @@ def rebased(state: State, newest: Version, theirs: Node, url: str, *, force: boo
 def appended(state: State) -> set[str]:
     """Paths of the tables of which a draft has appended rows, and changed nothing else."""
     before = state.base.below
-    return {node.segment for node in state.root.groups.values() if _is_appended(node, before)}
+    return {
+        node.segment
+        for node in state.root.groups.values()
+        if node.segment in before.tables
+        and not node.is_still(before.tables[node.segment])
+        and _is_appended(node, before)
+    }
 
 
 def _is_appended(node: Node, before: Mapping[str, Any]) -> bool:
@@ -172,9 +181,7 @@ def _is_as_before(path: str, node: Node, before: Mapping[str, Any]) -> bool:
     return bool(about == {k: v for k, v in node.attributes.items() if k != "columns"})
 
 
-def _take_appended(
-    state: State, theirs: Node, name: str, *, before: Mapping[str, Any], appends: Mapping[str, int]
-) -> bool:
+def _take_appended(state: State, theirs: Node, name: str, newest: Documents) -> bool:
     """
     Append the rows that a draft has appended to a table to those that others have appended.
 
@@ -186,10 +193,8 @@ def _take_appended(
         The tree of a newer version.
     name
         Of the table.
-    before
-        The documents of the version that the draft is over.
-    appends
-        Of the newer version, as of `layout.appended_since`.
+    newest
+        The documents of that.
 
     Returns
     -------
@@ -199,8 +204,10 @@ def _take_appended(
     mine, other = state.root.groups.get(name), theirs.groups.get(name)
     if mine is None or other is None or mine.id != other.id:
         return False
-    since = appends.get(other.segment)
-    if since is None or since > state.base.number or not _is_appended(mine, before):
+    since = newest.tables[other.segment].appended_since
+    if since is None or since > state.base.number or not _is_appended(mine, state.base.below):
+        return False
+    if mine.relied_on:  # as of an upsert, which found no such keys in the rows that there were
         return False
     for column_name, column in mine.groups.items():
         for role, array in column.arrays.items():
@@ -211,7 +218,7 @@ def _take_appended(
 
 def _attributes(version: Version) -> dict[str, Any]:
     """Attributes of the root that are not the format's own."""
-    return {k: v for k, v in version.document["attributes"].items() if k != "exetera"}
+    return {k: v for k, v in version.attributes.items() if k != "exetera"}
 
 
 def _beside(mine: dict[str, Node], others: Collection[Node]) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["ORPHAN_AGE", "Keep", "kept_versions", "lists_all"]
+__all__ = ["ORPHAN_AGE", "Keep", "KeptVersions", "kept_versions", "lists_all"]
 
 ORPHAN_AGE = 7 * 86_400.0
 """Seconds after which what no version reaches cannot belong to a draft that is alive."""
@@ -21,7 +21,7 @@ ORPHAN_AGE = 7 * 86_400.0
 @dataclass(frozen=True)
 class Keep:
     """
-    Which versions are kept: the last ones, by number and by age.
+    Which versions are kept beside those that have tags: the last ones, by number and by age.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class Keep:
         All that are not older than that; infinity keeps all of them, and 0 asks no clock.
     """
 
-    versions: int = 3
-    seconds: float = 86_400.0
+    versions: int = 1
+    seconds: float = math.inf
 
     def __post_init__(self) -> None:
         try:
@@ -52,10 +52,10 @@ class Keep:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Keep:
-        """What a manifest says."""
+        """What a manifest says; one that says nothing is of a writer that kept three and a day."""
         said = facts.get("keep", {})
-        seconds = said.get("seconds", cls.seconds)
-        return cls(said.get("versions", cls.versions), math.inf if seconds is None else seconds)
+        seconds = said.get("seconds", 86_400.0)
+        return cls(said.get("versions", 3), math.inf if seconds is None else seconds)
 
     def document(self) -> dict[str, Any]:
         """As a manifest says it; JSON has no infinity."""
@@ -116,7 +116,52 @@ def lists_all(kept: Sequence[Sequence[float]]) -> bool:
     return len(kept) == kept[-1][0] - kept[0][0] + 1
 
 
-def kept_versions(facts: Mapping[str, Any]) -> range:
-    """Numbers of the versions that a manifest keeps, ascending; its own included."""
+@dataclass(frozen=True)
+class KeptVersions:
+    """
+    Numbers of the versions that can be opened.
+
+    Parameters
+    ----------
+    apart
+        Of those that are kept for their tags alone, ascending.
+    recent
+        Of all others: from a first one on, up to the newest.
+    """
+
+    apart: tuple[int, ...]
+    recent: range
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self.apart
+        yield from self.recent
+
+    def __len__(self) -> int:
+        return len(self.apart) + len(self.recent)
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.recent or number in self.apart
+
+    @property
+    def runs(self) -> list[range]:
+        """Those that follow each other."""
+        return [*(range(number, number + 1) for number in self.apart), self.recent]
+
+    def without(self, after: KeptVersions) -> list[range]:
+        """Those of these that others do not have, which are kept later on; none is listed."""
+        gone = [range(number, number + 1) for number in self.apart if number not in after]
+        first, stop = self.recent.start, min(self.recent.stop, after.recent.start)
+        for tagged in (*after.apart, stop):
+            if first < min(tagged, stop):
+                gone.append(range(first, min(tagged, stop)))
+            first = max(first, tagged + 1)
+        return gone
+
+
+def kept_versions(facts: Mapping[str, Any]) -> KeptVersions:
+    """The versions that a manifest keeps, its own included."""
     kept, newest = facts.get("kept", []), int(facts["version"])
-    return range(int(kept[0][0]) if kept else newest, newest + 1)
+    first = int(kept[0][0]) if kept else newest
+    tagged = {int(said["version"]) for said in facts.get("tags", {}).values()}
+    apart = sorted(number for number in tagged if number < first)
+    return KeptVersions(tuple(apart), range(first, newest + 1))

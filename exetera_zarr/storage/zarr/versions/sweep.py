@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Any
 from exetera_zarr.errors import is_full
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.zarr.versions import manifests
+from exetera_zarr.storage.zarr.versions.retention import kept_versions
+from exetera_zarr.storage.zarr.versions.rewritten import UNCHANGED, Rewritten
 from exetera_zarr.storage.zarr.zones import zones_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from exetera_zarr.storage.stores.base import Entry, ObjectStore
+    from exetera_zarr.storage.zarr.versions.retention import KeptVersions
 
-__all__ = ["sweep_orphans", "sweep_versions"]
+__all__ = ["remove_documents", "remove_groups", "sweep_orphans", "sweep_versions"]
 
 _MANY = 1 << 12
 """Chunks of an array, of which those that are there are listed before they are removed."""
 
 
 def sweep_versions(
-    store: ObjectStore, expired: Sequence[int], kept: Sequence[int], newest: manifests.Version
+    store: ObjectStore,
+    expired: Sequence[range],
+    kept: KeptVersions,
+    newest: manifests.Version,
+    rewritten: Rewritten = UNCHANGED,
 ) -> None:
     """
     Remove the arrays that only expired versions reach.
@@ -36,20 +43,51 @@ def sweep_versions(
     store
         The store.
     expired
-        Numbers of versions that are not kept any more.
+        Numbers of versions that are no longer kept, ascending.
     kept
-        Numbers of those that are, ascending.
+        Those that are.
     newest
         The newest of these, which is revealed.
+    rewritten
+        Which of the expired ones had other documents than their manifests.
     """
-    # An array that a version has no more comes back in no later one: its path is never used again.
-    live = newest.below.keys() | manifests.read(store, kept[0]).below.keys()
+    # An array that a version no longer has comes back in no later one, since its path is never
+    # used again, but in one that was restored from a version before. So all that is kept and that
+    # an expired version had is in one of these.
+    whole = {*kept.apart, kept.recent.start, *newest.facts.get("restored", ())} - {newest.number}
+    live, now = set(newest.below), Rewritten.of(newest.facts)
+    for number in whole:
+        live |= manifests.read(store, number, None, now).below.keys()
+    before = manifests.documents(store, expired, rewritten)
+    remove_documents(store, before, live, newest.number)
+
+
+def remove_documents(
+    store: ObjectStore,
+    documents: Iterable[Mapping[str, Any]],
+    live: Collection[str],
+    newest: int,
+) -> None:
+    """
+    Remove the nodes of some documents, but for those that are needed.
+
+    Parameters
+    ----------
+    store
+        The store.
+    documents
+        Of nodes, by path.
+    live
+        Paths of those that stay.
+    newest
+        Number of the newest version, which is revealed.
+    """
     dead: dict[str, Any] = {}
-    for found in manifests.documents(store, expired):
+    for found in documents:
         dead |= {path: document for path, document in found.items() if path not in live}
     arrays = {path: about for path, about in dead.items() if about["node_type"] == "array"}
     concurrency.each(store.delete, _documents(arrays), store.concurrency)
-    _remove_groups(store, dead.keys() - arrays.keys(), newest.number)
+    remove_groups(store, dead.keys() - arrays.keys(), newest)
     concurrency.each(store.delete, _objects(store, arrays), store.concurrency)
     store.sync()
 
@@ -58,7 +96,7 @@ def _documents(paths: Iterable[str]) -> list[str]:
     return [f"{path}/{keys.DOCUMENT}" for path in paths]
 
 
-def _remove_groups(store: ObjectStore, paths: Collection[str], newest: int) -> None:
+def remove_groups(store: ObjectStore, paths: Collection[str], newest: int) -> None:
     """
     Remove documents of tables and fields that a version has no more.
 
@@ -91,7 +129,7 @@ def _objects(store: ObjectStore, documents: Mapping[str, Any]) -> Iterable[str]:
 
 def sweep_orphans(
     store: ObjectStore,
-    kept: Sequence[int],
+    facts: Mapping[str, Any],
     older_than: float,
     at_once: Callable[[str], bool],
     spared: Iterable[str] = (),
@@ -106,8 +144,8 @@ def sweep_orphans(
     ----------
     store
         The store.
-    kept
-        Numbers of the versions that are kept, ascending.
+    facts
+        Of the newest version, which say what is kept.
     older_than
         Seconds, by the store's own clock: younger objects may belong to a draft that is alive,
         unless a version had them that is no longer kept.
@@ -122,11 +160,12 @@ def sweep_orphans(
         How many there were.
     """
     live: set[str] = set(spared)
-    for found in manifests.documents(store, kept):
+    kept, rewritten = kept_versions(facts), Rewritten.of(facts)
+    for found in manifests.documents(store, kept.runs, rewritten):
         live |= found.keys()
     entries, present = _listed(store)
     orphans = [entry for entry in entries if _is_orphan(entry.key, live)]
-    expired = _reached(store, kept[0]) if orphans else {}
+    expired = _reached(store, kept.recent.start) if orphans else {}
     foreign = _foreign(entries, live | expired.keys())
     groups, arrays = [], []
     for entry in orphans:
@@ -136,13 +175,15 @@ def sweep_orphans(
             groups.append(node)
         elif _is_below(entry.key, foreign):
             continue
+        elif (erasure := keys.erasure_of(entry.key)) is not None:
+            arrays += [entry.key] if erasure != rewritten.id and old else []
         elif keys.is_passing(entry.key):
             arrays += [entry.key] if old else []
         elif keys.is_array_key(entry.key) and (node in expired or old or at_once(node)):
             arrays.append(entry.key)
     documents = [key for key in arrays if key.endswith(f"/{keys.DOCUMENT}")]
     concurrency.each(store.delete, documents, store.concurrency)
-    _remove_groups(store, groups, kept[-1])
+    remove_groups(store, groups, kept.recent[-1])
     rest = [key for key in arrays if not key.endswith(f"/{keys.DOCUMENT}")]
     concurrency.each(store.delete, rest, store.concurrency)
     store.sync()
@@ -186,7 +227,7 @@ def _is_orphan(key: str, live: Collection[str]) -> bool:
     """Whether an object can be one of ours that no kept version has to do with."""
     if keys.is_array_key(key) or keys.is_group_document(key):
         return keys.node_of(key) not in live
-    return keys.is_passing(key)
+    return keys.is_passing(key) or keys.erasure_of(key) is not None
 
 
 def _foreign(entries: Iterable[Entry], known: Collection[str]) -> set[str]:

@@ -14,7 +14,7 @@ from exetera_zarr.storage.zarr.packs import PackedPart
 from exetera_zarr.storage.zarr.versions import manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from exetera_zarr.storage.zarr.draft import Draft
     from exetera_zarr.storage.zarr.layout import Node
@@ -26,7 +26,7 @@ _MOST = 100
 """Chunks of a field, or manifests, that are named: a document can claim millions of either."""
 
 
-def problems(draft: Draft, kept: Sequence[int]) -> Iterator[str]:
+def problems(draft: Draft, kept: Iterable[int]) -> Iterator[str]:
     """
     What is wrong with the committed version that a draft is over, in words.
 
@@ -52,10 +52,13 @@ def problems(draft: Draft, kept: Sequence[int]) -> Iterator[str]:
             yield from _field(f"table {name!r}, field {field!r}", below)
 
 
-def _manifests(draft: Draft, kept: Sequence[int]) -> Iterator[str]:
+def _manifests(draft: Draft, kept: Iterable[int]) -> Iterator[str]:
     """The manifests that are kept, each with the digest of the one before."""
-    previous, found = None, 0
+    previous, found, last = None, 0, -1
     for number in kept:
+        if number != last + 1:
+            previous = None
+        last = number
         try:
             facts = manifests.manifest(draft.store, number).facts
         except (ExeteraError, OSError) as error:

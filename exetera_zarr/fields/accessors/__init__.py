@@ -1,0 +1,1 @@
+"""What a person's fingers know of columns from elsewhere: rows by number, ``.dt``, ``.str``."""

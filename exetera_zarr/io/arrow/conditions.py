@@ -1,0 +1,120 @@
+"""Which rows of a table fulfil a condition of Arrow: by zones where these decide, or by values."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as arrow_dataset
+from pyarrow import fs
+
+from exetera_zarr.io.arrow.columns import MOMENT
+from exetera_zarr.io.arrow.stream import ArrowStream
+
+if TYPE_CHECKING:
+    from exetera_zarr.storage.base import AnyArray
+    from exetera_zarr.tables.dataframe import DataFrame
+
+__all__ = ["Condition"]
+
+_ABOUT_NULLS = re.compile("is_null|invert|coalesce|true_unless_null")
+"""What makes a condition true of a null; any other is true only of values."""
+
+
+class Condition:
+    """
+    Which rows of a table fulfil a condition, read a block at a time.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    schema
+        As of its `ArrowStream`.
+    condition
+        In Arrow's terms; a row of which it is null does not fulfil it.
+
+    Attributes
+    ----------
+    cuts : callable
+        As `ArrowStream.cuts`, of the columns in the condition.
+    """
+
+    def __init__(self, frame: DataFrame, schema: pa.Schema, condition: pc.Expression) -> None:
+        self._condition = condition
+        self._schema = schema
+        self._names = _columns_of(condition, schema)
+        self._stream = ArrowStream(frame, self._names)
+        self.cuts = self._stream.cuts
+        self._fields = {name: frame[name] for name in self._names}
+        # Beyond nulls, a condition that no value between the extremes fulfils is false.
+        self._by_zones = _ABOUT_NULLS.search(str(condition)) is None
+        self._number = next(
+            name for name in map(str, range(len(schema) + 1)) if name not in schema.names
+        )
+
+    def keeps(self, start: int, stop: int) -> AnyArray:
+        """For which rows from one number to another it is true."""
+        kept = np.zeros(stop - start, np.bool_)
+        if not self.may_be_true(start, stop):
+            return kept
+        batch = self._stream.read(start, stop)
+        numbers = pa.Array.from_buffers(
+            pa.int64(), len(kept), [None, pa.py_buffer(np.arange(len(kept)))]
+        )
+        table = pa.Table.from_batches([batch]).append_column(self._number, numbers)
+        kept[table.filter(self._condition)[self._number].to_numpy()] = True
+        return kept
+
+    def may_be_true(self, start: int, stop: int) -> bool:
+        """Whether a row from one number to another may fulfil it, by what is known of all."""
+        if not self._by_zones:
+            return True
+        known = [_between(name, field, start, stop) for name, field in self._fields.items()]
+        bounds = [one for one in known if one is not None]
+        if not bounds:
+            return True
+        guarantee = bounds[0]
+        for one in bounds[1:]:
+            guarantee &= one
+        # Arrow leaves out files whose guarantee contradicts a condition; this one is never opened.
+        kind, nowhere = arrow_dataset.ParquetFileFormat(), fs.LocalFileSystem()
+        block = kind.make_fragment("block", nowhere, partition_expression=guarantee)
+        blocks = arrow_dataset.FileSystemDataset([block], self._schema, kind, nowhere)
+        return any(True for _ in blocks.get_fragments(filter=self._condition))
+
+
+def _columns_of(condition: pc.Expression, schema: pa.Schema) -> list[str]:
+    """The columns without which a condition means nothing."""
+    nothing = schema.empty_table()
+
+    def needs(name: str) -> bool:
+        try:
+            nothing.drop_columns([name]).filter(condition)
+        except (pa.ArrowInvalid, KeyError):
+            return True
+        return False
+
+    return [name for name in schema.names if needs(name)]
+
+
+def _between(name: str, field: Any, start: int, stop: int) -> pc.Expression | None:
+    """What is known of all values of a field in some rows; None if nothing is."""
+    if field.type_name not in ("numeric", "timestamp"):
+        return None
+    known = field.extremes(start, stop)
+    if known is None or not all(map(np.isfinite, known)) or field.dtype_of_rows.kind == "b":
+        return None
+    low, high = known
+    of_type: Any = partial(pa.scalar, type=pa.from_numpy_dtype(field.dtype_of_rows))
+    if field.type_name == "timestamp":
+        low, high = int(np.floor(low * 1e6)) - 1, int(np.ceil(high * 1e6)) + 1
+        of_type = partial(pa.scalar, type=MOMENT)
+    else:
+        low, high = np.asarray(low).item(), np.asarray(high).item()
+    of_field = pc.field(name)
+    return (of_field >= of_type(low)) & (of_field <= of_type(high))

@@ -1,0 +1,1 @@
+"""Projects of REDCap: `dictionary` reads what a project says of its fields, `columns` uses it."""

@@ -1,0 +1,1 @@
+"""Tables as datasets of xarray: `variables` makes arrays of columns, `backend` opens tables."""

@@ -1,0 +1,1 @@
+"""Blocks of arrays as the bytes of objects."""

@@ -1,0 +1,1 @@
+"""What several processes write for one draft."""

@@ -1,0 +1,1 @@
+"""The codebook of a dataset, put together, shown and exported."""

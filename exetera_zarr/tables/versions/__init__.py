@@ -1,0 +1,1 @@
+"""Versions of a dataset: what a person does with them."""

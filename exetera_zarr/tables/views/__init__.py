@@ -1,0 +1,1 @@
+"""Tables of which rows and columns are chosen, and tables of the session's own."""

@@ -1,0 +1,68 @@
+"""Names that a table of pandas has and ours has not: what to write instead."""
+
+from __future__ import annotations
+
+__all__ = ["INSTEAD"]
+
+INSTEAD = {
+    "apply": "an expression of fields, df['new'] = df['a'] + df['b']; of values one by one, "
+    "df['new'] = [f(value) for value in df['old']]",
+    "applymap": "an expression for each field",
+    "at": "df.iloc[row]['name'] reads a value, df['name'].data[row] = value writes one",
+    "corr": "df.to_pandas()[columns].corr()",
+    "count": "df['name'].count(), or df.describe()",
+    "cumsum": "df['name'].cumsum(), or df.groupby(key)['name'].cumsum()",
+    "diff": "df['name'].diff(), or df.groupby(key)['name'].diff()",
+    "duplicated": "~df['key'].is_first() where it is sorted by the key; df.drop_duplicates(key)",
+    "eval": "df.query(condition) for rows, df.assign(new=df['a'] + df['b']) for columns",
+    "ffill": "df['name'].ffill()",
+    "fillna": "df['name'] = df['name'].fillna(value), or df.assign(name=...)",
+    "iat": "df.iloc[row]['name']",
+    "index": "range(df.shape[0]): a table has no index but the numbers of its rows",
+    "insert": "df['name'] = values",
+    "isna": "df['name'].isna() of a field",
+    "isnull": "df['name'].isna() of a field",
+    "iterrows": "for row in df.to_arrow().to_pylist() of a table that fits the memory",
+    "itertuples": "for row in df.to_arrow().to_pylist() of a table that fits the memory",
+    "join": "df.merge(other, on=key, how='left')",
+    "max": "df['name'].max(), or df.describe()",
+    "mean": "df['name'].mean(), or df.describe()",
+    "median": "df['name'].median(), or df.describe()",
+    "melt": "df.to_pandas().melt(...), or ds.sql('unpivot ...')",
+    "min": "df['name'].min(), or df.describe()",
+    "nlargest": "df.sort(key, ascending=False).head(n)",
+    "notna": "df['name'].notna() of a field",
+    "nsmallest": "df.sort(key).head(n)",
+    "nunique": "df['name'].nunique()",
+    "pipe": "function(df)",
+    "pivot": "df.to_pandas().pivot(...), or ds.sql('pivot ...')",
+    "pivot_table": "df.groupby(keys).agg(...), or ds.sql('pivot ...')",
+    "rank": "df['name'].rank(), or df.groupby(key)['name'].rank()",
+    "replace": "df['name'] = df['name'].map({old: new})",
+    "reset_index": "df as it is: a table has no index but the numbers of its rows",
+    "resample": "df.assign(day=df['time'].dt.floor('D')).groupby('day')['name'].mean()",
+    "rolling": "df['name'].rolling(window), or df.groupby(key)['name'].rolling(window, on=time)",
+    "set_index": "df[df['key'] == value] for the rows of a key: a table has no index but the "
+    "numbers of its rows",
+    "shift": "df['name'].shift(), or df.groupby(key)['name'].shift()",
+    "sort_index": "df.sort(key) sorts rows",
+    "std": "df['name'].std(), or df.describe()",
+    "sum": "df['name'].sum(), or df.groupby(keys)['name'].sum()",
+    "T": "df.to_pandas().T",
+    "to_dict": "df.to_arrow().to_pydict(), or .to_pylist() for rows",
+    "to_excel": "df.to_pandas().to_excel(path)",
+    "to_html": "df.to_pandas().to_html()",
+    "to_json": "df.to_pandas().to_json(path)",
+    "to_numpy": "numpy.asarray(df['name']) of a field",
+    "transform": "df.merge(df.groupby(key)['name'].mean(), on=key), or ds.sql with a window",
+    "transpose": "df.to_pandas().T",
+    "value_counts": "df['name'].value_counts(), or df.groupby(keys).size()",
+    # of Polars
+    "group_by": "df.groupby(keys)",
+    "height": "df.shape[0]",
+    "width": "df.shape[1]",
+    "with_columns": "df.assign(name=...), or df['name'] = ...",
+    "lazy": "exetera_zarr.scan(url, table)",
+    "collect": "a table is read when it is looked at",
+}
+"""For each name what is written here."""
