@@ -72,7 +72,11 @@ def test_the_start_is_one_click_away(page: Any, site: str) -> None:
 
 def test_search_finds_a_page_by_a_word_of_it(page: Any, site: str) -> None:
     page.goto(site)
-    page.get_by_role("textbox", name="Search").fill("ffill visits")
+    box = page.get_by_role("textbox", name="Search")
+    box.click()
+    # What is typed before the index is there finds nothing until the next letter.
+    page.get_by_text("Type to start searching").wait_for()
+    box.press_sequentially("ffill visits")
     page.locator(".md-search-result__link", has_text="Longitudinal").first.click()
     page.get_by_role("heading", name="The row before").wait_for()
 
