@@ -118,7 +118,7 @@ def _compressed(
     if kept.all():
         return column, mask, numbered
     rows = np.flatnonzero(kept)
-    chosen = None if mask is None else mask[kept]
+    chosen = None if mask is None else selection.compress(mask, kept)
     if chosen is not None and chosen.all():
         chosen = None
     return selection.compress(column, kept), chosen, lambda row: numbered(int(rows[row]))

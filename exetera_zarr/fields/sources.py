@@ -75,7 +75,8 @@ def source_of(fields: Sequence[Field], rows: int | None = None) -> Source:
 def _read(
     fields: Sequence[Field], arrays: Sequence[Mapping[str, Array]], start: int, stop: int
 ) -> list[Column]:
-    at_once = max((array.at_once for of in arrays for array in of.values()), default=1)
+    rows = stop - start
+    at_once = max((array.at_once(rows) for of in arrays for array in of.values()), default=1)
     pairs = zip(fields, arrays, strict=True)
     return together(lambda pair: pair[0].read(start, stop, pair[1]), pairs, at_once)
 
@@ -101,9 +102,8 @@ class _LastRead:
     def __len__(self) -> int:
         return len(self._array)
 
-    @property
-    def at_once(self) -> int:
-        return self._array.at_once
+    def at_once(self, elements: int) -> int:
+        return self._array.at_once(elements)
 
     def read(self, start: int, stop: int) -> AnyArray:
         first, known = self._last

@@ -344,9 +344,13 @@ class Array(ABC):
         """
         return ()
 
-    @property
-    def at_once(self) -> int:
-        """How many arrays of this store are better read at a time; see `storage.together`."""
+    def at_once(self, elements: int) -> int:  # noqa: ARG002 - here, always the same
+        """
+        How many arrays of this store are better read at a time, so many elements of each.
+
+        As many as a store that is far away answers at a time, or as there are processors to
+        decode large pieces; see `storage.together`.
+        """
         return 1
 
     def __getitem__(self, item: Any) -> Any:

@@ -30,6 +30,7 @@ __all__ = [
     "NO_LINK",
     "exclusive",
     "link_or_move",
+    "processors",
     "read_at",
     "replace",
     "sync",
@@ -224,3 +225,10 @@ def write_at(file: int, data: Any, start: int) -> int:
     with _positions:
         os.lseek(file, start, os.SEEK_SET)
         return os.write(file, data)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -37,8 +37,7 @@ class ArrayOfDraft(Protocol):
     def block(self) -> int:
         """As of `Array`."""
 
-    @property
-    def at_once(self) -> int:
+    def at_once(self, elements: int) -> int:
         """As of `Array`."""
 
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
@@ -357,9 +356,8 @@ class DraftArrayHandle(Array):
     def content(self) -> Sequence[tuple[Hashable, int]]:
         return self.draft_array.content
 
-    @property
-    def at_once(self) -> int:
-        return self.draft_array.at_once
+    def at_once(self, elements: int) -> int:
+        return self.draft_array.at_once(elements)
 
     def append(self, values: AnyArray, *, given: bool = False) -> None:
         if len(values) == 0:

@@ -86,13 +86,13 @@ def test_zones_say_which_blocks_are_read(tmp_path, monkeypatch):
         table.create_numeric("b", "int32").data.write(np.arange(40))
         table.create_numeric("unused", "int32").data.write(np.arange(40))
         ds.commit()
-        made = ArrowStream._batch
+        made = ArrowStream.batch
 
-        def counted(self, columns, numbered):
-            read.append((tuple(self._names), len(columns[0])))
-            return made(self, columns, numbered)
+        def counted(self, columns, *rows):
+            read.append((tuple(self._names), len(next(iter(columns.values())))))
+            return made(self, columns, *rows)
 
-        monkeypatch.setattr(ArrowStream, "_batch", counted)
+        monkeypatch.setattr(ArrowStream, "batch", counted)
         assert rows(ds.sql("SELECT b FROM t WHERE a BETWEEN 20 AND 22")) == [
             {"b": 20},
             {"b": 21},

@@ -16,6 +16,9 @@ from exetera_zarr.io.arrow.columns import MOMENT
 from exetera_zarr.io.arrow.stream import ArrowStream
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
@@ -53,22 +56,19 @@ class Condition:
         self._fields = {name: frame[name] for name in self._names}
         # Beyond nulls, a condition that no value between the extremes fulfils is false.
         self._by_zones = _ABOUT_NULLS.search(str(condition)) is None
-        self._number = next(
-            name for name in map(str, range(len(schema) + 1)) if name not in schema.names
-        )
 
     def keeps(self, start: int, stop: int) -> AnyArray:
         """For which rows from one number to another it is true."""
-        kept = np.zeros(stop - start, np.bool_)
+        return self.read(start, stop)[0]
+
+    def read(self, start: int, stop: int) -> tuple[AnyArray, Mapping[str, Column]]:
+        """The same, and the columns that were read to know it, by the names of their fields."""
         if not self.may_be_true(start, stop):
-            return kept
-        batch = self._stream.read(start, stop)
-        numbers = pa.Array.from_buffers(
-            pa.int64(), len(kept), [None, pa.py_buffer(np.arange(len(kept)))]
-        )
-        table = pa.Table.from_batches([batch]).append_column(self._number, numbers)
-        kept[table.filter(self._condition)[self._number].to_numpy()] = True
-        return kept
+            return np.zeros(stop - start, np.bool_), {}
+        columns = self._stream.columns(start, stop)
+        block = arrow_dataset.dataset(pa.Table.from_batches([self._stream.batch(columns, start)]))
+        (kept,) = block.to_table(columns={"kept": self._condition}, use_threads=False).columns
+        return kept.combine_chunks().fill_null(False).to_numpy(zero_copy_only=False), columns
 
     def may_be_true(self, start: int, stop: int) -> bool:
         """Whether a row from one number to another may fulfil it, by what is known of all."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +18,25 @@ from exetera_zarr.io.arrow.columns import arrow_column
 from exetera_zarr.tables.rows.arrow_metadata import metadata_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from exetera_zarr.engine import Column
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.tables.dataframe import DataFrame
 
 __all__ = ["ArrowStream"]
+
+_NOTHING: Mapping[str, Column] = MappingProxyType({})
+
+
+_Kept: TypeAlias = "Callable[[int, int], tuple[AnyArray, Mapping[str, Column]]]"
+
+
+class RowCondition(Protocol):
+    """What tells which rows of a table are wanted."""
+
+    def read(self, start: int, stop: int) -> tuple[AnyArray, Mapping[str, Column]]:
+        """For which rows from one number to another; and fields that it read, by name."""
 
 
 class ArrowStream:
@@ -38,9 +51,11 @@ class ArrowStream:
         Names of fields; by default all but those that say what is missing of others.
     where
         A filter, as `DataFrame.apply_filter` takes it; blocks of which it keeps nothing are not
-        read. Or a function that gives which rows from one number to another it keeps.
+        read.
     raw
         Whether what is stored is wanted, as it always is in ExeTera's face.
+    condition
+        Another filter, instead of `where`.
 
     Attributes
     ----------
@@ -64,24 +79,24 @@ class ArrowStream:
         where: Any = None,
         *,
         raw: bool = False,
+        condition: RowCondition | None = None,
     ) -> None:
         face = frame.dataset.settings.face
         raw = raw or not face.sees_missing
         self._names = _chosen(frame, columns, raw=raw)
         self._fields = [frame[name] for name in self._names]
         self._rows = frame.length(self._names)
-        self._keeps: Callable[[int, int], Any] | None = None
-        if callable(where) and not hasattr(where, "__len__"):
-            self._keeps = where
-        elif where is not None:
+        self._kept: _Kept | None = None if condition is None else condition.read
+        if where is not None:
             with about(lambda: f"table {frame.name!r}"):
-                self._keeps = filter_reader(where, self._rows, face)
+                self._kept = _reading_nothing_else(filter_reader(where, self._rows, face))
         self._columns = [arrow_column(field, raw=raw) for field in self._fields]
         told = {} if raw else {name: frame[name].validity for name in self._names}
         self._companions = {f.name: f for f in told.values() if f is not None}
         self._told_by = [None if (f := told.get(n)) is None else f.name for n in self._names]
         # As the fields are now, whenever they are read.
-        self._source = source_of([*self._fields, *self._companions.values()], self._rows)
+        self._read = {f.name: f for f in (*self._fields, *self._companions.values())}
+        self._source = source_of([*self._read.values()], self._rows)
         self.schema = pa.schema(
             [
                 pa.field(name, made.type)
@@ -109,33 +124,47 @@ class ArrowStream:
         return pa.RecordBatchReader.from_batches(self.schema, self.batches())
 
     def _made(self) -> Iterator[pa.RecordBatch]:
-        source = self._source
         for start, stop in self.cuts():
-            kept = None
-            if self._keeps is not None:
-                kept = selection.as_mask(self._keeps(start, stop), stop - start)
+            kept, known = None, _NOTHING
+            if self._kept is not None:
+                chosen, known = self._kept(start, stop)
+                kept = selection.as_mask(chosen, stop - start)
                 if not kept.any():
                     continue
                 kept = None if kept.all() else kept
-            read = source.read(start, stop)
+            read = self.columns(start, stop, known)
             if kept is not None:
-                read = [selection.compress(column, kept) for column in read]
-            yield self._batch(read, partial(_number, start, kept))
+                read = {name: selection.compress(one, kept) for name, one in read.items()}
+            yield self.batch(read, start, kept)
+
+    def columns(
+        self, start: int, stop: int, known: Mapping[str, Column] = _NOTHING
+    ) -> dict[str, Column]:
+        """The fields' rows from one number to another, by name; those in `known` are not read."""
+        rest = [field for name, field in self._read.items() if name not in known]
+        source = source_of(rest, self._rows) if known else self._source
+        read = dict(zip((field.name for field in rest), source.read(start, stop), strict=True))
+        return {name: known[name] if name in known else read[name] for name in self._read}
 
     def read(self, start: int, stop: int) -> pa.RecordBatch:
         """The rows from one number to another, whatever the filter says."""
-        return self._batch(self._source.read(start, stop), lambda row: start + row)
+        return self.batch(self.columns(start, stop), start)
 
-    def _batch(self, read: Sequence[Column], numbered: Callable[[int], int]) -> pa.RecordBatch:
-        told = dict(zip(self._companions, read[len(self._fields) :], strict=True))
-        masks = {name: _mask(column) for name, column in told.items()}
+    def batch(
+        self, columns: Mapping[str, Column], start: int, kept: AnyArray | None = None
+    ) -> pa.RecordBatch:
+        """Rows from `start` on as Arrow has them, or of these the rows that were kept."""
+        masks = {name: _mask(columns[name]) for name in self._companions}
+        numbered = partial(_number, start, kept)
         arrays = [
-            made.make(column, None if by is None else masks[by], numbered)
-            for made, column, by in zip(
-                self._columns, read[: len(self._fields)], self._told_by, strict=True
-            )
+            made.make(columns[field.name], None if by is None else masks[by], numbered)
+            for made, field, by in zip(self._columns, self._fields, self._told_by, strict=True)
         ]
         return pa.record_batch(arrays, schema=self.schema)
+
+
+def _reading_nothing_else(keeps: Callable[[int, int], Any]) -> _Kept:
+    return lambda start, stop: (keeps(start, stop), _NOTHING)
 
 
 def _mask(column: Column) -> AnyArray | None:

@@ -174,7 +174,7 @@ class Query:
 
     def _hint(self) -> str:
         names = [".".join(_quoted(part) for part in name) for name in self._tables]
-        return f"\nThere are the tables {listing(names)}."
+        return f"\nThe tables are {listing(names)}." if names else "\nThere are no tables."
 
     def _register(
         self, connection: duckdb.DuckDBPyConnection, errors: list[Exception]

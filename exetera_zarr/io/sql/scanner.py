@@ -78,8 +78,7 @@ class ScannedTable(arrow_dataset.Dataset):  # type: ignore[misc]
             return _Scanner(_Nothing(self.nothing, rows, condition), self._errors)
         if self.nothing in names:
             raise ArgumentError("the column of nothing has no values to go with others")
-        keeps = None if condition is None else condition.keeps
-        return _Scanner(ArrowStream(self._frame, names, keeps), self._errors)
+        return _Scanner(ArrowStream(self._frame, names, condition=condition), self._errors)
 
 
 class _Nothing:

@@ -58,8 +58,7 @@ class DraftArray:
         """Elements that are best read at a time."""
         return max(CHUNK, self.data.chunk) if isinstance(self.data, Stored) else CHUNK
 
-    @property
-    def at_once(self) -> int:
+    def at_once(self, elements: int) -> int:  # noqa: ARG002 - here, always the same
         """One, since h5py does one thing at a time."""
         return 1
 

@@ -16,6 +16,7 @@ import numpy as np
 from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
 from exetera_zarr.storage.remote.limits import at_most
+from exetera_zarr.storage.system import processors
 from exetera_zarr.storage.zarr import zones
 from exetera_zarr.storage.zarr.block_cache import Buffer, ReadCache, WriteBack
 from exetera_zarr.storage.zarr.chunks.coding import ChunkCodec
@@ -38,6 +39,8 @@ _LARGEST_CHUNK = 32 << 20
 _MANY = 1024
 _HEAD = 1 << 16
 """Bytes that a chunk may have besides its elements."""
+_LARGE = 1 << 16
+"""Elements whose decoding takes longer than having another thread do it."""
 _serials = itertools.count()
 
 
@@ -133,6 +136,11 @@ class DraftContext:
     packs: PackCache = field(default_factory=PackCache)
     sent: dict[str, set[str]] = field(default_factory=dict)
     """Keys that were written and that no version had so far, by the paths of their arrays."""
+
+    def at_once(self, elements: int) -> int:
+        """As of `storage.base.Array`."""
+        decoding = processors() if elements >= _LARGE else 1
+        return max(self.ahead.most, decoding)
 
     def note(self, path: str, key: str) -> str:
         """Note that an object of an array is going to be written; its key."""
@@ -277,10 +285,9 @@ class DraftArray(PartOfTable):
 
     # -- reading
 
-    @property
-    def at_once(self) -> int:
-        """How many arrays are better read at a time."""
-        return max(self.context.ahead.most, 1)
+    def at_once(self, elements: int) -> int:
+        """How many arrays are better read at a time; see `storage.base.Array.at_once`."""
+        return self.context.at_once(elements)
 
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Elements ``start`` to ``stop``; see `storage.base.Array.read`."""

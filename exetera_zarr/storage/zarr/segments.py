@@ -163,10 +163,9 @@ class SegmentedArray(PartOfTable):
             self._changes += 1
             self.parts = (merged,)
 
-    @property
-    def at_once(self) -> int:
-        """How many arrays are better read at a time."""
-        return max(self.context.ahead.most, 1)
+    def at_once(self, elements: int) -> int:
+        """How many arrays are better read at a time; see `storage.base.Array.at_once`."""
+        return self.context.at_once(elements)
 
     def spread_over(self, parts: Sequence[Part]) -> Iterator[tuple[Part, int, int, int]]:
         """Each part, the elements before it, the first of its own that counts, and how many do."""

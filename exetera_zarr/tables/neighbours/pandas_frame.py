@@ -57,7 +57,7 @@ def pandas_frame(
         with about(lambda: f"table {frame.name!r}"):
             rows = row_numbers(row_filter, length)
     fields = [frame[name] for name in names]
-    at_once = max((a.at_once for f in fields for a in f.arrays().values()), default=1)
+    at_once = max((a.at_once(len(a)) for f in fields for a in f.arrays().values()), default=1)
     with workspace(frame.dataset.settings) as work:
         chosen = None if rows is None else RowNumbers(work, rows)
 

@@ -280,9 +280,8 @@ class _Pinned(_ForReading):
     def extremes(self, start: int, stop: int) -> tuple[Any, Any] | None:
         return self._base.extremes(start, stop)
 
-    @property
-    def at_once(self) -> int:
-        return self._base.at_once
+    def at_once(self, elements: int) -> int:
+        return self._base.at_once(elements)
 
 
 class _Chosen(_ForReading):
