@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,9 +120,9 @@ class RowsOnCluster(RowNumbers):
         sizes = [_row_bytes(frame[one.name]) for one in columns]
         room = min(run.memory, _ROOM) if self.ascending else run.memory
         most = max(int(room / (max(sizes) + 8)), 1)
-        if self.ascending:
-            most = min(most, _BLOCKS * source)
         grid = run.job.rows
+        if self.ascending:
+            most = min(most, _BLOCKS * source, -(-total // (2 * run.threads)) + grid - 1)
         step = max(most // grid, 1) * grid
         ranges = [(start, min(start + step, total)) for start in range(0, total, step)]
         if not ranges:
@@ -305,20 +305,23 @@ class Gather:
         """Place, and say what was placed and staged."""
         with working(self.job.id):
             frame = self.place.open()
-            numbers = StagedNumbers(self.job.workshop(), self.parts, self.before)
+            staged = StagedNumbers(self.job.workshop(), self.parts, self.before)
+            numbers = lru_cache(1)(staged.read)  # columns mostly have blocks of as many rows
             return [self._gathered(frame[one.name], one, numbers) for one in self.columns]
 
-    def _gathered(self, source: Field, column: _Column, numbers: StagedNumbers) -> _Made:
+    def _gathered(
+        self, source: Field, column: _Column, numbers: Callable[[int, int], AnyArray]
+    ) -> _Made:
         workshop = self.job.workshop()
         if not column.path:
-            rows = self._rows(source, numbers.read(self.start, self.stop))
+            rows = self._rows(source, numbers(self.start, self.stop))
             return _Made(column.name, self.start, (), self._staged(column.name, rows))
         block, name = column.block, column.name
         first, last = -(-self.start // block), -(-self.stop // block)  # blocks that begin there
         end = min(last * block, self.total)
         if first * block >= end:
             return _Made(name, self.start, (), None)
-        rows = self._rows(source, numbers.read(first * block, end))
+        rows = self._rows(source, numbers(first * block, end))
         found = []
         whole = min(last, self.total // block)
         for number in range(first, whole):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -93,6 +93,10 @@ def pairs_of(
                 ]
             )
         )
+    if left_source.size + right_source.size <= run.memory:
+        # Whose order depends on all rows; one task takes less time than a shuffle of the keys.
+        whole = (0, left.length()), (0, right.length())
+        return _sides(run.all([Pair(run.job, one, other, *whole, cast("How", how), hinted=False)]))
     return joined_pairs(run, (left, right), (one, other), (left_source, right_source), how)
 
 
@@ -157,7 +161,7 @@ class Pair:
     rows, near
         Which rows of either.
     how
-        ``left`` or ``inner``.
+        As of `merge`, but ``right``; ``outer`` of all rows alone.
     hinted
         Whether both ascend.
     alone

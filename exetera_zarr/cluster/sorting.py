@@ -38,6 +38,8 @@ __all__ = ["SAMPLES", "sorted_rows"]
 SAMPLES = 100
 """Keys that are looked at for each partition."""
 _SHARE = 4
+_HELD = 2
+"""How many times its keys and row numbers a task holds that sorts a whole table."""
 
 
 def sorted_rows(
@@ -67,13 +69,17 @@ def sorted_rows(
     place = KeyPlace(run.place_of(frame), tuple(by), tuple(split))
     ranges = run.ranges(frame, _SHARE)
     rows = frame.length()
-    wanted = run.partitions(rows * (keys.width + 16))
+    size = rows * (keys.width + 16)
+    wanted = run.partitions(size)
     count = max(SAMPLES * wanted // len(ranges), 1)
     looked = run.all(
         [Look(f"look-{run.job.id}-{start}", place, start, stop, count) for start, stop in ranges]
     )
     if all(ways) and all(one.ascending for one in looked):
         return all_rows(run, frame) if copy else None
+    if keys.offsets is None and _HELD * size <= run.memory:
+        (sorted_here,) = run.all([SortTable(run.job, place, tuple(ways))])
+        return list(sorted_here)
     cuts = cuts_of([one.sample for one in looked], [*ways, True], wanted)
     reads = SortReads(run.job.id, place, cuts)
     empty = (*keys.empty, np.zeros(0, np.int64))
@@ -82,6 +88,29 @@ def sorted_rows(
     parts: list[Part] = each(run, "order", [brought], SortPart(run.job, empty, tuple(ways)))
     check_rows(f"the keys of {frame.name!r}", sum(part.rows for part in parts), rows)
     return parts
+
+
+@dataclass(frozen=True)
+class SortTable:
+    """Sorts a table whose keys fit one task, which takes less time than a shuffle of them does."""
+
+    job: Job
+    keys: KeyPlace
+    ways: tuple[bool, ...]
+
+    @property
+    def name(self) -> str:
+        """A name for the task."""
+        return f"order-{self.job.id}"
+
+    def __call__(self) -> list[Part]:
+        """Sort, and say where the numbers are: some in each object, as tasks take them."""
+        order = sort_index([*self.keys.source().whole()], list(self.ways))
+        with working(self.job.id):
+            return [
+                stage_numbers(self.job, order[start : start + self.job.rows])
+                for start in range(0, len(order), self.job.rows)
+            ]
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,14 @@ USUAL = [("inner", ["id"])]
     ("how", "by"),
     [pytest.param(*one, marks=[] if one in USUAL else pytest.mark.slow) for one in LARGE],
 )
+def test_sides_that_fit_a_task_are_joined_by_one(twins, by, how):
+    same_rows(twins(*tables(70, 9, 11)), how, by)
+
+
+@pytest.mark.parametrize(
+    ("how", "by"),
+    [pytest.param(*one, marks=[] if one in USUAL else pytest.mark.slow) for one in LARGE],
+)
 def test_two_large_sides_go_to_the_partition_of_their_keys(twins, without_room, by, how):
     same_rows(twins(*tables(70, 9, 11)), how, by)
     assert without_room == [1]

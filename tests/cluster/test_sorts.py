@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -29,9 +31,18 @@ def same_order(pair, by, ascending):
     st.integers(20, 150),
     st.sampled_from(KEYS),
     st.lists(st.booleans(), min_size=2, max_size=2),
+    st.booleans(),
 )
-def test_rows_come_in_the_same_order(twins, block, rows, by, ascending):
-    same_order(twins(("visits", rows, block, 5)), by, ascending[: len(by)])
+def test_rows_come_in_the_same_order(twins, block, rows, by, ascending, fits):
+    pair, ways = twins(("visits", rows, block, 5)), ascending[: len(by)]
+    if fits:
+        same_order(pair, by, ways)
+        return
+    with (
+        mock.patch.object(Run, "memory", 1),
+        mock.patch.object(Run, "partitions", return_value=5),
+    ):
+        same_order(pair, by, ways)
 
 
 def test_what_is_sorted_stays_and_is_copied(twins):
@@ -46,5 +57,6 @@ def test_what_is_sorted_stays_and_is_copied(twins):
 @pytest.mark.parametrize("count", [127, 128, 129, 130])
 def test_no_row_is_lost_in_so_many_partitions(twins, monkeypatch, count):
     """A number at which an older Dask lost rows without a word."""
+    monkeypatch.setattr(Run, "memory", 1)
     monkeypatch.setattr(Run, "partitions", lambda _run, _size: count)
     same_order(twins(("visits", 2580, 200, 5)), ["dose", "town"], [False, True])

@@ -107,10 +107,9 @@ def take_or_default(col: Column, rows: npt.ArrayLike, default: Any = None) -> Co
         If a row is below -1 or not below n.
     """
     wanted = integer_array(rows, "row numbers")
-    missing = wanted == -1
-    if not missing.any():
-        _require_in_range(wanted, len(col))
+    if wanted.min(initial=0) >= 0:
         return take(col, wanted)
+    missing = wanted == -1
     present = wanted[~missing]
     _require_in_range(present, len(col))
     if is_strings(col):

@@ -196,7 +196,8 @@ def take(source: Source, numbers: IntArray) -> Column:
 def _in_order(source: Source, numbers: IntArray, reach: int) -> Iterator[Column]:
     """Rows whose numbers ascend, but for those of -1; of so many rows at most each time."""
     # -1 belongs to what is before it, at the start to what follows.
-    filled = np.maximum.accumulate(numbers)
+    complete = numbers.min(initial=0) >= 0
+    filled = numbers if complete else np.maximum.accumulate(numbers)
     leading = int(np.searchsorted(filled, 0))
     if leading == len(numbers):
         yield selection.take_or_default(source.empty[0], numbers)
@@ -207,13 +208,11 @@ def _in_order(source: Source, numbers: IntArray, reach: int) -> Iterator[Column]
         end = source.until(low, min(low + reach, int(filled[-1]) + 1))
         stop = int(np.searchsorted(filled, end))
         (column,) = source.read(low, int(filled[stop - 1]) + 1)
-        yield from _pieces(column, _from(numbers[start:stop], low), source.room)
+        some = numbers[start:stop] - low
+        if not complete:
+            some[numbers[start:stop] < 0] = -1
+        yield from _pieces(column, some, source.room)
         start = stop
-
-
-def _from(numbers: IntArray, low: int) -> IntArray:
-    """Row numbers counted from a row; -1 stays."""
-    return numbers - low if numbers.min() >= 0 else np.where(numbers < 0, -1, numbers - low)
 
 
 def _pieces(column: Column, numbers: IntArray, room: int) -> Iterator[Column]:
