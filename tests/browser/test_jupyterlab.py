@@ -204,6 +204,10 @@ SEEN = {
         ["patients 5,000 rows x 3 fields", "0 - ", "5001 - Bath", "Two patients more"],
         0,
     ),
+    "on_a_cluster": (
+        ["visits: 400,000 rows x 3 fields", "npartitions=7", "York 37.0", "True"],
+        0,
+    ),
     "coming_from_pandas": (
         ["1 2020-01-11 York NaN", "1 2020-01-11 York -", "(65, 100]", "df.upsert(rows, key)"],
         1,

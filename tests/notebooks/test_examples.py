@@ -185,6 +185,15 @@ def test_in_a_bucket(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_on_a_cluster(run: Callable[[str], Ran]) -> None:
+    pytest.importorskip("distributed")
+    ran = run("on_a_cluster")
+    assert ran.text("site = ").splitlines()[-1].startswith("visits: 400,000 rows x 3 fields")
+    means = ran.text('collection.groupby("site"').splitlines()
+    assert means[1:4] == ["Bath     36.8", "Leeds    36.9", "York     37.0"]
+    assert ran.text("with Session() as here:") == "True"
+
+
 def test_coming_from_pandas(run: Callable[[str], Ran]) -> None:
     ran = run("coming_from_pandas")
     tables = ran.html("pdf = pd.DataFrame")
