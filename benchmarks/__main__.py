@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import cloud, cluster, columns, convert, imports, journal, peers, scale, tables
+from benchmarks import cloud, cluster, columns, convert, imports, journal, peers, scale, sql, tables
 from benchmarks.appends import command as appends
 
 
@@ -20,6 +20,7 @@ def main() -> None:
         imports,
         journal,
         scale,
+        sql,
         tables,
         peers,
     ):

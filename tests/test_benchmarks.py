@@ -20,7 +20,7 @@ pytest.importorskip("obstore", reason="the benchmarks need the extra 'bench'")
 # Where `benchmarks` is; last, so that the installed package comes first.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import cloud, contest, covid_csv, inputs, journal, results, standings, tables
+from benchmarks import cloud, contest, covid_csv, inputs, journal, results, sql, standings, tables
 from benchmarks.appends import command as appends
 from benchmarks.appends import crowds, upserts
 from benchmarks.contestants import growing
@@ -272,3 +272,13 @@ def test_the_benchmark_of_appends(tmp_path):
     assert "Error" not in report
     lines = [line for line in report.splitlines() if line.startswith("| exetera_zarr")]
     assert len(lines) == 14
+
+
+def test_a_wrong_answer_in_sql_is_found(tmp_path, monkeypatch):
+    page = tmp_path / "sql.md"
+    arguments = Namespace(rows=5_000, repeats=1, threads=1, work_dir=tmp_path, out=page)
+    sql.run(arguments)
+    assert page.read_text().count("| >= 0.7") == len(sql.QUESTIONS)
+    monkeypatch.setattr(sql, "alike", lambda a, b, alike=sql.alike: alike(a, b[1:]))
+    with pytest.raises(AssertionError, match="three columns summed"):
+        sql.run(arguments)
