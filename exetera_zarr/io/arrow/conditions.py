@@ -27,6 +27,9 @@ __all__ = ["Condition"]
 _ABOUT_NULLS = re.compile("is_null|invert|coalesce|true_unless_null")
 """What makes a condition true of a null; any other is true only of values."""
 
+_FUNCTION = re.compile(r"\w\(")
+"""What is more than comparisons and what joins them."""
+
 
 class Condition:
     """
@@ -55,6 +58,7 @@ class Condition:
         self.cuts = self._stream.cuts
         self._fields = {name: frame[name] for name in self._names}
         # Beyond nulls, a condition that no value between the extremes fulfils is false.
+        self._of_names: dict[str, AnyArray] | None = None
         self._by_zones = _ABOUT_NULLS.search(str(condition)) is None
 
     def keeps(self, start: int, stop: int) -> AnyArray:
@@ -66,9 +70,60 @@ class Condition:
         if not self.may_be_true(start, stop):
             return np.zeros(stop - start, np.bool_), {}
         columns = self._stream.columns(start, stop)
-        block = arrow_dataset.dataset(pa.Table.from_batches([self._stream.batch(columns, start)]))
-        (kept,) = block.to_table(columns={"kept": self._condition}, use_threads=False).columns
-        return kept.combine_chunks().fill_null(False).to_numpy(zero_copy_only=False), columns
+        return self._kept(self._stream.batch(columns, start)), columns
+
+    def _kept(self, rows: pa.RecordBatch) -> AnyArray:
+        """For which rows the condition is true; by the names of categories where these decide."""
+        known = self._by_names(rows)
+        unknown = np.flatnonzero(known < 0)
+        if 2 * len(unknown) > len(known):
+            return self._verdicts(rows) > 0
+        kept = known > 0
+        if len(unknown):
+            numbers = pa.Array.from_buffers(
+                pa.int64(), len(unknown), [None, pa.py_buffer(unknown.astype(np.int64))]
+            )
+            kept[unknown] = self._verdicts(rows.take(numbers)) > 0
+        return kept
+
+    def _by_names(self, rows: pa.RecordBatch) -> AnyArray:
+        """1 for rows whose categories alone make the condition true, 0 for false; else -1."""
+        if self._of_names is None:
+            self._of_names = self._verdicts_of_names(rows)
+        known = np.full(len(rows), -1, np.int8)
+        for name, verdicts in self._of_names.items():
+            codes = rows[name].indices.fill_null(len(verdicts) - 1).to_numpy()
+            # No two contradict each other: what one says holds whatever the other columns are.
+            np.maximum(known, verdicts[codes], out=known)
+        return known
+
+    def _verdicts_of_names(self, rows: pa.RecordBatch) -> dict[str, AnyArray]:
+        """
+        For columns of categories the verdict of each name, and last of none, where there is any.
+
+        A comparison with a null is null, and so is what it decides; so that what is true, or
+        false, while all other columns are null is so whatever they are.
+        """
+        if _FUNCTION.search(str(self._condition)):
+            return {}
+        found = {}
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            if pa.types.is_dictionary(column.type):
+                count = len(column.dictionary)
+                codes = pa.array([*range(count), None], column.type.index_type)
+                names = pa.DictionaryArray.from_arrays(codes, column.dictionary)
+                nothing = {one.name: pa.nulls(count + 1, one.type) for one in rows.schema}
+                verdicts = self._verdicts(pa.record_batch({**nothing, name: names}))
+                if (verdicts >= 0).any():
+                    found[name] = verdicts
+        return found
+
+    def _verdicts(self, rows: pa.RecordBatch) -> AnyArray:
+        """1 where the condition is true, 0 where it is false, -1 where it is null."""
+        block = arrow_dataset.dataset(pa.Table.from_batches([rows]))
+        (found,) = block.to_table(columns={"kept": self._condition}, use_threads=False).columns
+        verdicts: AnyArray = found.cast(pa.int8()).combine_chunks().fill_null(-1).to_numpy()
+        return verdicts
 
     def may_be_true(self, start: int, stop: int) -> bool:
         """Whether a row from one number to another may fulfil it, by what is known of all."""
