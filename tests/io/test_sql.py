@@ -360,11 +360,10 @@ def check_what_is_fetched(asked):
 
     found, fetched = asked("SELECT sum(c190) a FROM t WHERE c007 BETWEEN 3100 AND 3150")
     assert found == [{"a": sum(range(3283, 3334))}]
-    again = int(ASKS_FOR_CONDITIONS)
-    assert fetched == {"c007/values/zones": 1, "c007/values": 1 + again, "c190/values": 1}
+    assert fetched == {"c007/values/zones": 1, "c007/values": 1, "c190/values": 1}
 
     assert asked("SELECT count(*) n FROM t") == ([{"n": 4000}], {})
     assert asked("SELECT count(*) n FROM t, (SELECT 1 UNION ALL SELECT 2)") == ([{"n": 8000}], {})
     found, fetched = asked("SELECT count(*) n FROM t WHERE c007 BETWEEN 3100 AND 3150")
     assert found == [{"n": 51}]
-    assert fetched == {"c007/values/zones": 1, "c007/values": 1 + again}
+    assert fetched == {"c007/values/zones": 1, "c007/values": 1}

@@ -16,7 +16,7 @@ from exetera_zarr.io.sql.scanner import ScannedTable
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     import duckdb
     import pandas as pd
@@ -61,7 +61,8 @@ class Query:
             raise ArgumentTypeError(f"a query is a str, not a {type(text).__name__}")
         self._text, self._tables, self._settings = text, dict(tables), settings
         with self._relation(limit=0) as relation:
-            self.schema: pa.Schema = relation.to_arrow_table().schema
+            found = relation.to_arrow_table()
+            self.schema: pa.Schema = found.rename_columns(_apart(found.column_names)).schema
         """The types of the columns."""
 
     def __repr__(self) -> str:
@@ -82,7 +83,7 @@ class Query:
     def first(self, rows: int) -> tuple[dict[str, str], dict[str, list[Any]]]:
         """The types of the columns, and their first values as Python has them, by name."""
         with self._relation(limit=rows) as relation:
-            found = relation.to_arrow_table()
+            found = relation.to_arrow_table().rename_columns(self.schema.names)
         types = {field.name: str(field.type) for field in self.schema}
         return types, {name: found[name].to_pylist() for name in types}
 
@@ -139,7 +140,6 @@ class Query:
     def _batches(self) -> Generator[pa.RecordBatch]:
         with self._relation() as relation:
             for batch in relation.to_arrow_reader(_BATCH):
-                # Of two columns of one name, DuckDB has given the second another in the schema.
                 yield batch.rename_columns(self.schema.names)
 
     @contextmanager
@@ -207,6 +207,18 @@ class Query:
                 f"CREATE VIEW {view} AS FROM {_quoted(scan)} SELECT * EXCLUDE ({nothing})"
             )
         return refused
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """Names of columns; of several that are one, those that follow the first have a number."""
+    found: list[str] = []
+    for name in names:
+        number, other = 0, name
+        while other in found or (number and other in names):
+            number += 1
+            other = f"{name}_{number}"
+        found.append(other)
+    return found
 
 
 def _quoted(name: str) -> str:
