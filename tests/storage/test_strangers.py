@@ -315,6 +315,40 @@ def test_versions_without_number(theirs, number, keep):
     assert len(str(errors["_verify"])) < 10_000
 
 
+REWRITTEN = {
+    "none of them there": [[0, 1]],
+    "nothing": [],
+    "descending": [[1, 0]],
+    "twice": [[0, 1], [0, 1]],
+    "itself": [[0, 2]],
+    "beyond": [[0, 10**10 - 1]],
+}
+
+
+@pytest.mark.parametrize("ranges", REWRITTEN.values(), ids=REWRITTEN)
+def test_versions_that_no_erasure_has_rewritten(theirs, ranges):
+    """What is not there is said, by versions and history too, and as soon for 10^10 of them."""
+    facts = {"rewritten": {"id": "0" * 16, "ranges": ranges}, "requires": ["rewritten"]}
+    forge(theirs, lambda document: document["attributes"]["exetera"].update(facts))
+    for use in (
+        lambda session: session.open_dataset(str(theirs), "r", "d", version=1),
+        lambda session: session.open_dataset(str(theirs), "r", "d").history(),
+    ):
+        with soon(), Session() as session, pytest.raises(CorruptDataError):
+            use(session)
+    use_it_all(theirs)
+
+
+def test_tags_without_number(theirs):
+    tags = {f"t{number}": {"version": 1} for number in range(100_000)}
+    facts = {"tags": tags, "requires": ["tags"]}
+    forge(theirs, lambda document: document["attributes"]["exetera"].update(facts))
+    with soon(), Session() as session:
+        commits = session.open_dataset(str(theirs), "r", "d").history()
+    assert sum(len(one.tags) for one in commits) == 100_000
+    use_it_all(theirs)
+
+
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize(
     "where", ["attributes", "consolidated_metadata", "metadata", "exetera", "node", "all"]
