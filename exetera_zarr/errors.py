@@ -215,6 +215,11 @@ _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SIGNS_OF_FULL = ("No space left on device", "max_temp_directory_size", "Disk quota exceeded")
 
 
+def is_of_content(error: BaseException) -> bool:
+    """Whether Arrow says that what it read is wrong; for much of it, it raises OSErrors, too."""
+    return not isinstance(error, ExeteraError) and getattr(error, "errno", None) is None
+
+
 def is_full(error: object) -> bool:
     """Whether an error says that there is no room left, so that nothing was written."""
     return isinstance(error, OSError) and error.errno in _FULL

@@ -21,6 +21,7 @@ from exetera_zarr.cli.options import AsJson, StorageOptions, parse_storage_optio
 from exetera_zarr.cli.reporting import tell
 from exetera_zarr.errors import ExeteraError
 from exetera_zarr.settings import physical_memory
+from exetera_zarr.storage import shown
 from exetera_zarr.storage.stores.local import LocalStore
 from exetera_zarr.tables.session import Session
 
@@ -113,13 +114,13 @@ def _tried(place: str, options: dict[str, Any]) -> dict[str, Any]:
     from exetera_zarr.storage.stores.opening import open_store
 
     url = f"{place.rstrip('/')}/exetera-zarr-doctor-{secrets.token_hex(8)}.zarr"
-    found: dict[str, Any] = {"url": url}
+    found: dict[str, Any] = {"url": shown(url)}
     try:
         store = open_store(url, options, durable=True, single_writer=False)
     except _FORESEEN as error:
         return found | {"error": f"could not open it: {error}"}
     if isinstance(store, LocalStore) and not Path(store.url).parent.is_dir():
-        return found | {"error": f"there is no folder {place}"}
+        return found | {"error": f"there is no folder {shown(place)}"}
     try:
         for step, attempt in _steps(url, options, store):
             try:

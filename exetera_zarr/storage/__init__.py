@@ -20,6 +20,7 @@ from exetera_zarr.storage.provenance import (
     way_of,
 )
 from exetera_zarr.storage.registry import open_address, open_scratch, open_storage, shown
+from exetera_zarr.storage.system import check_file
 
 if TYPE_CHECKING:
     from exetera_zarr.storage.remote.files import (
@@ -44,6 +45,7 @@ __all__ = [
     "Storage",
     "Tag",
     "adopted",
+    "check_file",
     "checked_text",
     "create_file",
     "default_author",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from exetera_zarr.errors import ArgumentTypeError, UnsupportedError
+from exetera_zarr.errors import ArgumentTypeError, MemoryLimitError, UnsupportedError
 from exetera_zarr.storage.provenance import NOTHING_SAID, About, Operation, Tag
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "Usage",
     "VersionLike",
     "Workshop",
+    "empty",
 ]
 
 AnyArray = npt.NDArray[Any]
@@ -54,6 +55,25 @@ VersionLike: TypeAlias = "int | str | dt.date"
 
 ROW_BLOCK = 1 << 20
 """Rows of a block, unless a table says otherwise."""
+
+
+def empty(count: int, dtype: np.dtype[Any]) -> AnyArray:
+    """
+    Room for elements, which have any values.
+
+    Raises
+    ------
+    MemoryLimitError
+        There is less memory than they take.
+    """
+    try:
+        return np.empty(count, dtype)
+    except MemoryError as error:
+        gigabytes = count * dtype.itemsize / 1e9
+        raise MemoryLimitError(
+            f"{count:,} values of {dtype} take {gigabytes:,.0f} GB, which is more memory than "
+            "there is: read some of them at a time, such as data[:1000000]"
+        ) from error
 
 
 class OfThisProcess:

@@ -10,6 +10,7 @@ from exetera_zarr.storage import ending, sharing
 from exetera_zarr.storage.base import OWN_TABLES
 from exetera_zarr.storage.options import OpenOptions
 from exetera_zarr.storage.remote.urls import without_secrets
+from exetera_zarr.storage.system import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,6 +137,7 @@ def _hdf5_place(place: object, mode: str, options: Mapping[str, Any]) -> Place |
         made = FilePlace(path)  # a new file, which is not in its place yet
         return made if made.identity in sharing.drafts else None
     if os.path.exists(path):
+        check_file(path)
         with open(path, "rb") as file:
             empty = not file.read(1)
             if empty and MODES[mode] in ("r", "r+", "x"):

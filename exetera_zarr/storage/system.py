@@ -10,12 +10,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from exetera_zarr.errors import UnsupportedError
+from exetera_zarr.errors import StorageError, UnsupportedError
 
 try:
     import fcntl
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOVES_OPEN_FILES",
     "NO_LINK",
+    "check_file",
     "exclusive",
     "link_or_move",
     "processors",
@@ -54,6 +56,25 @@ _EXCLUSIVE = 4  # RENAME_EXCL of macOS's renamex_np(2)
 _ATTEMPTS = 50
 _PAUSE = 0.02
 _positions = threading.Lock()
+
+
+def check_file(path: str) -> None:
+    """
+    Refuse what cannot be read here and there, before opening it waits for a writer for ever.
+
+    Parameters
+    ----------
+    path
+        On a local disk.
+
+    Raises
+    ------
+    StorageError
+        It is a device or a pipe. Opening a folder is an error as it is.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise StorageError(f"{path} is a device or a pipe, and no file to be read here and there")
 
 
 def lock_folder(folder: int) -> bool:

@@ -56,6 +56,22 @@ def test_a_folder_that_does_not_exist_is_not_made(run: Any, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{SECRET}@127.0.0.1:1/x?signature={SECRET}",
+        f"ftp://user:{SECRET}@127.0.0.1:1/x",
+        f"s3://key:{SECRET}@bucket/x",
+        f"nothing://user:{SECRET}@host/x",
+    ],
+)
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_login_in_a_url_is_not_shown(run: Any, url: str, how: list[str]) -> None:
+    done = run("doctor", url, *how)
+    assert done.exit_code == 1
+    assert SECRET not in done.stdout + done.stderr
+
+
 def test_a_step_that_fails_is_named_and_nothing_stays(
     run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -367,3 +367,47 @@ def check_what_is_fetched(asked):
     found, fetched = asked("SELECT count(*) n FROM t WHERE c007 BETWEEN 3100 AND 3150")
     assert found == [{"n": 51}]
     assert fetched == {"c007/values/zones": 1, "c007/values": 1}
+
+
+# -- of strangers
+
+NAMES = [
+    *("x\"; ATTACH 'a.db'; --", '"', '""', "'", "a\nb", "\x1b[31m", "\u202e", "main", "temp"),
+    *("select", "duckdb_settings", "read_csv", "rowid", "no column"),
+    *("scan 0", "scan 1 of exetera_zarr", "scan", "scan_", "SCAN_ 0"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_of_a_stranger_is_a_name_and_nothing_else(name):
+    """Of a table and of a column, beside a table that comes before it."""
+    with Session() as s:
+        ds = s.open_dataset(f"memory://{uuid.uuid4()}", "w", "d")
+        ds.from_dict("first", {"n": [9]})
+        ds.from_dict(name, {name: [1, 2]})
+        quoted = name.replace('"', '""')
+        asked = f'SELECT "{quoted}" AS n FROM "{quoted}" WHERE 0 < (SELECT count(*) FROM first)'
+        assert rows(ds.sql(asked)) == [{"n": 1}, {"n": 2}]
+        assert "\x1b" not in repr(ds.sql(f'FROM "{quoted}"'))
+
+
+REFUSED = [
+    *("SELECT * FROM read_csv('{}')", "SELECT * FROM '{}'", "SELECT * FROM read_blob('{}')"),
+    *("SELECT * FROM glob('{}')", "COPY t TO '{}'", "ATTACH '{}' AS x", "INSTALL httpfs"),
+    *("LOAD httpfs", "SET enable_external_access = true", "SELECT 1; DROP VIEW t", "EXPORT '{}'"),
+    *("SELECT * FROM query($$COPY t TO '{}'$$)", "SELECT * FROM duckdb_secrets()"),
+    *("SELECT getenv('HOME')", "SELECT * FROM read_csv('http://127.0.0.1:1/x')", "PRAGMA x", ""),
+    *("SELECT '\ud800'", "SELECT * FROM t\udcff", "\ud800"),
+]
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=ascii)
+def test_a_query_reads_tables_and_nothing_else(tmp_path, text):
+    path = tmp_path / "x.csv"
+    path.write_text("a\nnobody's\n")
+    with Session() as s:
+        ds = s.open_dataset(f"memory://{uuid.uuid4()}", "w", "d")
+        ds.from_dict("t", {"n": [1]})
+        with pytest.raises(ArgumentError):
+            ds.sql(text.format(path)).to_arrow()
+    assert list(tmp_path.iterdir()) == [path]

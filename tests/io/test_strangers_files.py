@@ -331,15 +331,22 @@ def peak():
     lines = open("/proc/self/status")
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) >> 10
 before = peak()
-for file in sys.argv[2:]:
+plain = sys.argv[2]
+for file in sys.argv[3:]:
     try:
         import_with_schema(Session(), "memory://x", "d", sys.argv[1], {"t": file}, True)
         sys.exit(f"{file} was imported")
     except ExeteraError as error:
         str(error)
+    for rows in (100, None):
+        try:
+            propose_schema({"t": file}, rows=rows)
+            sys.exit(f"{file} had a schema")
+        except ExeteraError as error:
+            str(error)
     try:
-        propose_schema({"t": file}, rows=100)
-        sys.exit(f"{file} had a schema")
+        propose_schema({"t": plain}, redcap=file)
+        sys.exit(f"{file} was a dictionary")
     except ExeteraError as error:
         str(error)
 print(peak() - before)
@@ -357,7 +364,8 @@ def test_files_without_end(tmp_path):
         member = gzip.compress(b"x" * (64 << 20), 9)
         path.write_bytes(gzip.compress(text) + member * 16)
     (tmp_path / "s.json").write_text(json.dumps(document()))
-    files = [str(path) for path in (zeros, line, quoted)]
+    (tmp_path / "p.csv").write_bytes(b"a,b\n1,2\n")
+    files = [str(path) for path in (tmp_path / "p.csv", zeros, line, quoted)]
     command = [sys.executable, "-c", HOLES, str(tmp_path / "s.json"), *files, "/dev/zero"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr

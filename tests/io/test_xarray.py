@@ -15,6 +15,7 @@ from hypothesis import given
 from exetera_zarr import DataError, Session, TableNotFoundError
 from exetera_zarr.errors import ArgumentError
 from exetera_zarr.io.arrow.stream import ArrowStream
+from support.hostile import hostile_server
 from support.missing import ROWS, close_scratch, examples, scratch, values_of, write
 
 xr = pytest.importorskip("xarray")
@@ -133,6 +134,22 @@ def test_a_reader_keeps_its_version_also_in_another_process(where):
             return  # whose secrets are not in the pickle
         assert again["age"].values.tolist()[-1] == found["age"].values.tolist()[-1] != 99
         again.close()
+
+
+def test_a_login_in_a_url_is_neither_shown_nor_pickled(tmp_path):
+    with Session() as s:
+        ds = s.open_dataset(str(tmp_path / "x.zarr"), "w", "d")
+        for name in ("people", "visits"):
+            ds.from_dict(name, {"n": [1, 2]})
+    with hostile_server() as server:
+        for path in (tmp_path / "x.zarr").rglob("*.*"):
+            server.objects[str(path.relative_to(tmp_path))] = path.read_bytes()
+        url = f"http://user:canary-5b@127.0.0.1:{server.port}/x.zarr"
+        with pytest.raises(ArgumentError) as caught:
+            xr.open_dataset(url, engine=ExeteraBackend)
+        assert "canary" not in str(caught.value)
+        with xr.open_dataset(url, engine=ExeteraBackend, group="people") as found:
+            assert b"canary" not in pickle.dumps(found.variables["n"]._data)
 
 
 def test_which_table_is_said_or_is_the_only_one(where):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +18,19 @@ from hypothesis import strategies as st
 from numcodecs import zstd
 
 from exetera_zarr import CorruptDataError, ExeteraError, Session
-from support.strangers import below, forge, forge_bytes, make, nothing_else_changes, use_it_all
+from exetera_zarr.errors import MemoryLimitError
+from exetera_zarr.storage.stores.local import LocalStore
+from support.fuzzing import make_grown
+from support.strangers import (
+    below,
+    forge,
+    forge_bytes,
+    make,
+    nothing_else_changes,
+    signed,
+    soon,
+    use_it_all,
+)
 
 FIELD, ARRAY = "u/number", "u/number/values"
 SURROGATE = "\ud800"
@@ -301,6 +315,40 @@ def test_versions_without_number(theirs, number, keep):
     assert len(str(errors["_verify"])) < 10_000
 
 
+REWRITTEN = {
+    "none of them there": [[0, 1]],
+    "nothing": [],
+    "descending": [[1, 0]],
+    "twice": [[0, 1], [0, 1]],
+    "itself": [[0, 2]],
+    "beyond": [[0, 10**10 - 1]],
+}
+
+
+@pytest.mark.parametrize("ranges", REWRITTEN.values(), ids=REWRITTEN)
+def test_versions_that_no_erasure_has_rewritten(theirs, ranges):
+    """What is not there is said, by versions and history too, and as soon for 10^10 of them."""
+    facts = {"rewritten": {"id": "0" * 16, "ranges": ranges}, "requires": ["rewritten"]}
+    forge(theirs, lambda document: document["attributes"]["exetera"].update(facts))
+    for use in (
+        lambda session: session.open_dataset(str(theirs), "r", "d", version=1),
+        lambda session: session.open_dataset(str(theirs), "r", "d").history(),
+    ):
+        with soon(), Session() as session, pytest.raises(CorruptDataError):
+            use(session)
+    use_it_all(theirs)
+
+
+def test_tags_without_number(theirs):
+    tags = {f"t{number}": {"version": 1} for number in range(100_000)}
+    facts = {"tags": tags, "requires": ["tags"]}
+    forge(theirs, lambda document: document["attributes"]["exetera"].update(facts))
+    with soon(), Session() as session:
+        commits = session.open_dataset(str(theirs), "r", "d").history()
+    assert sum(len(one.tags) for one in commits) == 100_000
+    use_it_all(theirs)
+
+
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize(
     "where", ["attributes", "consolidated_metadata", "metadata", "exetera", "node", "all"]
@@ -351,6 +399,46 @@ def test_two_tables_of_one_name(theirs):
     is_refused(theirs)
 
 
+# -- packs
+
+
+PACKED = {
+    "more than a chunk": 1 << 31,
+    "more than there is memory": 1 << 40,
+    "more than anybody has": 1 << 55,
+}
+
+
+@pytest.mark.parametrize("rows", PACKED.values(), ids=PACKED)
+def test_rows_that_a_pack_only_claims(tmp_path, rows):
+    """Its document says how many they are, and nothing else does."""
+    place = make_grown(tmp_path)
+    root = json.loads((place / "zarr.json").read_bytes())
+    nodes = root["consolidated_metadata"]["metadata"]
+    pack = next(node for path, node in nodes.items() if "/__pack-" in path)["attributes"]
+    pack["rows"] = rows
+    for pieces in pack["pieces"].values():
+        claimed = {"index": rows + 1, "values": rows if "index" not in pieces else None}
+        for role, piece in pieces.items():
+            piece[0] = claimed[role] or piece[0]
+    forge_bytes(place, signed(root))
+    is_refused(place)
+
+
+def test_rows_without_memory_for_them(tmp_path, monkeypatch):
+    """Where they are really there, the error says what to do."""
+    place = make(tmp_path)
+
+    def no_room(*_):
+        raise MemoryError("Unable to allocate")
+
+    with Session() as session:
+        field = session.open_dataset(str(place), "r", "d")["u"]["number"]
+        monkeypatch.setattr("exetera_zarr.storage.base.np.empty", no_room)
+        with pytest.raises(MemoryLimitError, match="read some of them at a time"):
+            field.data[:]
+
+
 # -- links, and what is no file
 
 
@@ -374,6 +462,21 @@ def test_a_file_that_is_somewhere_else(theirs, what):
         assert errors["_read"] is None  # the manifest is asked
     else:
         assert isinstance(errors["_read"], CorruptDataError)
+
+
+def test_a_file_that_is_somewhere_else_is_not_copied(theirs, monkeypatch):
+    """Where the disk has no hard links, a new version has copies of what stays the same."""
+    chunk = theirs / ARRAY / "c/0"
+    chunk.unlink()
+    chunk.symlink_to(theirs.parent / "ours.zarr" / ARRAY / "c/0")
+
+    def no_links(*_, **__):
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store = LocalStore(str(theirs))
+    with pytest.raises(CorruptDataError, match="leads out"):
+        store.copy(f"{ARRAY}/c/0", f"{ARRAY}/c/1")
 
 
 def test_links_that_stay_inside(honest, tmp_path):
@@ -560,6 +663,16 @@ def test_shards_of_another_program(theirs):
 def test_a_shard_that_is_none(theirs, data, configuration):
     sharded(theirs, data, configuration)
     is_refused(theirs)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".zip", ".zarr", ""])
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_a_pipe_for_a_dataset(tmp_path, suffix, mode):
+    """Nobody waits for one who writes to it."""
+    os.mkfifo(tmp_path / f"x{suffix}")
+    with soon(), Session() as session, pytest.raises(ExeteraError, match="is a device or a pipe"):
+        session.open_dataset(str(tmp_path / f"x{suffix}"), mode, "d")
 
 
 # -- archives

@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
-from exetera_zarr.errors import DataError, UnsupportedError
+from exetera_zarr.errors import DataError, UnsupportedError, is_of_content
 from exetera_zarr.io.arrow.partitions import Partitions, files_below
 from exetera_zarr.io.csv.files import expand, is_url, open_binary, shown, suffix_of
-from exetera_zarr.storage import create_file, list_files, open_at_random
+from exetera_zarr.storage import check_file, create_file, list_files, open_at_random
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,8 @@ __all__ = ["ARROW", "PARQUET", "Kind", "joined_files", "kind_of_file", "rows_of_
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".arrows", ".feather", ".ipc")
 Kind: TypeAlias = Literal["Parquet", "Arrow"]
+MOST_METADATA = 96 << 20
+"""Bytes of what a file says of itself; Arrow takes several times as many to read them."""
 _WILD = re.compile(r"[*?\[]")
 _BATCH = 1 << 16
 _ROWS = 1 << 17
@@ -130,7 +132,7 @@ def rows_of_file(name: str, options: Mapping[str, Any] | None) -> Iterator[pa.Re
         It is not what its name says.
     """
     kind = kind_of_file(name)
-    with open_at_random(name, options) if is_url(name) else open_binary(name)[0] as file:
+    with _opened(name, options) as file:
         try:
             rows = _parquet(file) if kind == "Parquet" else _arrow(file)
         except pa.ArrowNotImplementedError as error:
@@ -138,9 +140,55 @@ def rows_of_file(name: str, options: Mapping[str, Any] | None) -> Iterator[pa.Re
                 f"{shown(name)} has something that Arrow does not read ({error}): write the file "
                 "anew without it"
             ) from error
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
+            if not is_of_content(error):
+                raise
             raise DataError(f"{shown(name)} is no {kind} file: {error}") from error
         yield rows
+
+
+def _opened(name: str, options: Mapping[str, Any] | None) -> IO[bytes]:
+    """A file that is open for reading here and there, and says to be no larger than it is."""
+    if is_url(name):
+        file = open_at_random(name, options)
+    else:
+        if Path(name).exists():
+            check_file(name)
+        file = open_binary(name)[0]
+    try:
+        _check_sizes(file, name)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_sizes(file: IO[bytes], name: str) -> None:
+    """
+    Refuse what claims to have more metadata than any file has, before Arrow makes room for it.
+
+    A file of either kind ends with the bytes of its metadata, and what it is; a stream of Arrow
+    begins with those of its first message.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 10, 0))
+    end = file.read(10)
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    claimed = 0
+    if end[-4:] == b"PAR1":
+        claimed = int.from_bytes(end[-8:-4], "little")
+    elif start[:6] == b"ARROW1":
+        claimed = int.from_bytes(end[-10:-6], "little") if end[-6:] == b"ARROW1" else 0
+    elif kind_of_file(name) == "Arrow":
+        marked = start[:4] == b"\xff\xff\xff\xff"
+        claimed = int.from_bytes(start[4:] if marked else start[:4], "little")
+    if claimed > MOST_METADATA:
+        raise DataError(
+            f"{shown(name)} claims to have {claimed:,} bytes of metadata, and {MOST_METADATA:,} "
+            "are the most that are read; exetera_zarr.io.arrow.files.MOST_METADATA is that number"
+        )
 
 
 def _parquet(file: IO[bytes]) -> pa.RecordBatchReader:

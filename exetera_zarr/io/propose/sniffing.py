@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.io.csv.files import InputFile
-from exetera_zarr.io.csv.text import FOREIGN_MARKS, SEP_LINE
+from exetera_zarr.io.csv.text import FOREIGN_MARKS, RECORD_LIMIT, SEP_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,10 +102,16 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _first_odd(file: InputFile, start: bytes) -> bytes:
-    """The first part of a file after its start that is not UTF-8; nothing if all of it is."""
+    """
+    The first part of a file after its start that is not UTF-8; nothing if all of it is.
+
+    Where a line is longer than any record may be, who reads the file goes no further either.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    part = start
-    while part:
+    part, length = start, 0
+    while part and length <= RECORD_LIMIT:
+        cut = max(part.rfind(b"\n"), part.rfind(b"\r"))
+        length = length + len(part) if cut < 0 else len(part) - cut
         try:
             decoder.decode(part)
         except UnicodeDecodeError:

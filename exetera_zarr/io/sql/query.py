@@ -33,6 +33,7 @@ _BATCH = 1 << 17
 _SHOWN = 10
 _DATABASES = (b"memory", b"system", b"temp", b"information_schema", b"pg_catalog")
 """Names that no dataset can have in SQL."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _Name: TypeAlias = tuple[str, ...]
 
 
@@ -59,6 +60,11 @@ class Query:
     def __init__(self, text: str, tables: Mapping[_Name, DataFrame], settings: Settings) -> None:
         if not isinstance(text, str):
             raise ArgumentTypeError(f"a query is a str, not a {type(text).__name__}")
+        if found := _SURROGATE.search(text):
+            raise ArgumentError(
+                f"the query has half a surrogate pair, {found[0]!r}, at position {found.start()}, "
+                "which is no text: leave it out"
+            )
         self._text, self._tables, self._settings = text, dict(tables), settings
         with self._relation(limit=0) as relation:
             found = relation.to_arrow_table()
@@ -191,13 +197,17 @@ class Query:
         mentioned = self._text.casefold()
         refused: dict[_Name, str] = {}
         others = _alike(self._tables)
+        scans = "scan"
+        taken = [_folded(part) for name in self._tables for part in name]
+        while any(name.startswith(scans.encode()) for name in taken):
+            scans += "_"  # so that no table is taken for what is scanned of another
         for number, (name, frame) in enumerate(self._tables.items()):
             if name[-1].replace('"', '""').casefold() not in mentioned:
                 continue
             if why := _why_unknown(name, frame, others.get(name)):
                 refused[name] = why
                 continue
-            scanned, scan = ScannedTable(frame, errors), f"scan {number} of exetera_zarr"
+            scanned, scan = ScannedTable(frame, errors), f"{scans} {number}"
             connection.register(scan, scanned)
             view = ".".join(map(_quoted, name))
             if len(name) > 1:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from exetera_zarr.errors import DataError, UnsupportedError
 from exetera_zarr.io.csv.files import is_url, shown, suffix_of
 from exetera_zarr.io.statistics.variables import Seen, Variable, needs_look
-from exetera_zarr.storage import codebooks, open_at_random
+from exetera_zarr.storage import check_file, codebooks, open_at_random
 from exetera_zarr.tables.rows.arrow_metadata import metadata
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ class _File:
             with open_at_random(self.name, self.options) as file:
                 yield file
             return
+        if Path(self.name).exists():
+            check_file(self.name)
         with Path(self.name).open("rb"):  # whose error says more than pyreadstat's
             yield self.name
 

@@ -14,7 +14,7 @@ from xarray.core import indexing
 from exetera_zarr.errors import ArgumentError, listing
 from exetera_zarr.io.arrow.stream import ArrowStream
 from exetera_zarr.io.xarray.variables import ROW, variable_of
-from exetera_zarr.storage import Capability
+from exetera_zarr.storage import Capability, shown
 from exetera_zarr.tables.neighbours.of_datasets import tables_of
 from exetera_zarr.tables.session import Session
 
@@ -101,12 +101,13 @@ class ExeteraBackend(BackendEntrypoint):
         place = _Place(filename_or_obj, version, dict(storage_options or {}), session_options or {})
         tables = list(tables_of(place.dataset))
         if group is None and len(tables) != 1:
+            name = place.dataset.url
             place.close()
             raise ArgumentError(
-                f"the dataset {filename_or_obj} has the tables {listing(tables)}: write "
+                f"the dataset {name} has the tables {listing(tables)}: write "
                 "group='name' for one of them"
                 if tables
-                else f"the dataset {filename_or_obj} has no table"
+                else f"the dataset {name} has no table"
             )
         made = _lazily(place, tables[0] if group is None else group, drop_variables, raw=raw)
         made.set_close(place.close)
@@ -166,7 +167,7 @@ class _Place:
 
     url: Any
     version: VersionLike | None
-    storage_options: dict[str, Any]
+    storage_options: dict[str, Any] = field(repr=False)
     session_options: Mapping[str, Any]
     _session: Session | None = field(default=None, repr=False)
     _dataset: Dataset | None = field(default=None, repr=False)
@@ -195,7 +196,8 @@ class _Place:
     def __reduce__(self) -> Any:
         # Whoever opens it again finds credentials where they are, as in Dask's workers.
         options = {key: value for key, value in self.storage_options.items() if key in _OPEN}
-        return _Place, (self.url, self.version, options, dict(self.session_options))
+        url = shown(self.url) if isinstance(self.url, str) else self.url
+        return _Place, (url, self.version, options, dict(self.session_options))
 
 
 class _Column(BackendArray):

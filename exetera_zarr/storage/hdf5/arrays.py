@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from exetera_zarr.storage.base import empty
 from exetera_zarr.storage.hdf5.stored import CHUNK, Stored
 from exetera_zarr.storage.memory import MemoryArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from exetera_zarr.storage.base import AnyArray
     from exetera_zarr.storage.hdf5.handle import FileHandle
@@ -82,7 +83,7 @@ class DraftArray:
             return data.read(start, stop, out)
         if (stop - start) * self.dtype.itemsize > _SHORT:
             data.require()  # before there is room for what a file may claim to have
-        out = np.empty(stop - start, self.dtype) if out is None else out
+        out = empty(stop - start, self.dtype) if out is None else out
         if stop > start:
             data.read(start, out)
         return out

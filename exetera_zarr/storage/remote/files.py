@@ -35,6 +35,7 @@ from exetera_zarr.storage.remote.urls import (
     scheme_of,
     without_secrets,
 )
+from exetera_zarr.storage.system import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,11 +99,7 @@ def open_at_random(url: str, options: Mapping[str, Any] | None = None) -> IO[byt
     """
     if is_local(url):
         path = local_path(url)
-        mode = os.stat(path).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder is an error as it is
-            raise StorageError(
-                f"{url} is a device or a pipe, and no file to be read here and there"
-            )
+        check_file(path)
         return open(path, "rb")
     found = _reader(remote_file(url, options), *_AT_RANDOM)
     if isinstance(found, PartsReader):

@@ -202,24 +202,23 @@ class LocalStore(ObjectStore):
         self._folder_of(path)
         _remove(path)
         try:
-            self._link(self._file(source), path)
+            self._link(source, path)
         except FileNotFoundError:  # somebody removed a folder that we had seen, or the source
             self._folders.clear()
             self._inside.clear()
             self._folder_of(path)
-            self._link(self._file(source), path)
+            self._link(source, path)
         self._unsynced[path] = object()
 
     def _link(self, source: str, path: str) -> None:
         try:
-            os.link(source, path)
+            os.link(self._file(source), path)
         except OSError as error:
             if is_full(error):
                 raise self._full(error) from error
             if error.errno not in system.NO_LINK:
                 raise
-            with open(source, "rb") as file:
-                self._write(path, file.read())
+            self._write(path, self.get(source))
 
     def first(self, prefix: str) -> str | None:
         try:

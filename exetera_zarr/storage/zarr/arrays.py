@@ -15,6 +15,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError, ExeteraError
 from exetera_zarr.storage import concurrency, keys
+from exetera_zarr.storage.base import empty
 from exetera_zarr.storage.remote.limits import at_most
 from exetera_zarr.storage.system import processors
 from exetera_zarr.storage.zarr import zones
@@ -296,7 +297,7 @@ class DraftArray(PartOfTable):
             # A document can claim any length; what is not there ends here, and not in memory.
             self._fetch(self._object(last)[0])
         if out is None:
-            out = np.empty(stop - start, self.dtype)
+            out = empty(stop - start, self.dtype)
         concurrency.run(self.jobs(start, stop, out), self.context.store.concurrency)
         return out
 

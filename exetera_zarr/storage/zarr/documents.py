@@ -438,6 +438,10 @@ def _wrong_with_kept(facts: _Facts) -> str | None:
     numbers = [number for number, _ in facts.kept]
     if numbers and (numbers != sorted(set(numbers)) or numbers[-1] != facts.version):
         return f"is version {facts.version} and keeps {numbers}, which does not end with it"
+    if facts.rewritten is not UNSET:
+        ends = [number for one in facts.rewritten.ranges for number in one]
+        if ends != sorted(ends) or ends[-1] >= facts.version:
+            return f"is version {facts.version} and has rewritten ranges that do not ascend to it"
     return None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage.remote.limits import at_most
+from exetera_zarr.storage.stores.base import LARGEST_CHUNK
 from exetera_zarr.storage.zarr.chunks.coding import ChunkCodec
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ class PackedPart:
         self.last_offset = pack.pieces[field]["values"][0] if role == "index" else None
         self.known = pack.path, field, role
         """What tells it from all others."""
+        if self.length * dtype.itemsize > LARGEST_CHUNK:
+            raise CorruptDataError(
+                f"{pack.path} has {self.length:,} elements of {dtype} in one piece; one of ours "
+                f"has at most {LARGEST_CHUNK:,} bytes"
+            )
         self._codec = ChunkCodec(role, dtype)
 
     def read(self, start: int, stop: int) -> AnyArray:

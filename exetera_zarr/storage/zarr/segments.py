@@ -17,6 +17,7 @@ import numpy as np
 
 from exetera_zarr.errors import CorruptDataError
 from exetera_zarr.storage import concurrency
+from exetera_zarr.storage.base import empty
 from exetera_zarr.storage.zarr.arrays import DraftArray, StoredArray
 from exetera_zarr.storage.zarr.packs import PackedPart, StoredPack
 from exetera_zarr.storage.zarr.table_documents import PartOfTable
@@ -196,7 +197,7 @@ class SegmentedArray(PartOfTable):
         if len(parts) == 1 and isinstance(parts[0], DraftArray):
             return parts[0].read(start, stop, out)
         if out is None:
-            out = np.empty(stop - start, self.dtype)
+            out = empty(stop - start, self.dtype)
         jobs: list[Callable[[], None]] = []
         small: list[Callable[[], None]] = []
         near = not self.context.store.distant

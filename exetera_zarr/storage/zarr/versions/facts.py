@@ -88,7 +88,7 @@ def following(
     restored += [number] * state.restoring
     facts.pop("tags", None)
     rewritten = (state.rewritten or Rewritten.of(facts)).among(
-        kept_versions({"kept": kept, "tags": tags, "version": number})
+        kept_versions({"kept": kept, "tags": tags, "version": number}).runs
     )
     facts.pop("rewritten", None)
     marks: dict[str, Any] = {

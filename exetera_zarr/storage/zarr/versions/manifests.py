@@ -177,6 +177,13 @@ def manifest(store: ObjectStore, number: int, rewritten: Rewritten = UNCHANGED) 
         return _manifest(store, number, key, store.get(key))
     except CorruptDataError:  # it may have been damaged on its way
         return _manifest(store, number, key, store.get_again(key))
+    except FileNotFoundError as error:
+        if number not in rewritten:
+            raise
+        raise CorruptDataError(
+            f"{store.url}: what an erasure has written of version {number} is missing; perhaps "
+            "another erasure came since: open the dataset anew"
+        ) from error
 
 
 def _manifest(store: ObjectStore, number: int, key: str, data: bytes) -> Manifest:
@@ -630,9 +637,9 @@ def is_shown_after(store: ObjectStore, version: Version) -> bool:
 def history(store: ObjectStore, newest: Mapping[str, Any]) -> Iterator[Commit]:
     """The committed versions, newest first; `newest` are the facts of the newest."""
     kept = kept_versions(newest)
-    tags: dict[int, tuple[str, ...]] = {}
+    tags: dict[int, list[str]] = {}
     for name, said in sorted(newest.get("tags", {}).items()):
-        tags[said["version"]] = (*tags.get(said["version"], ()), name)
+        tags.setdefault(said["version"], []).append(name)
     there = partial(manifest, store, rewritten=Rewritten.of(newest))
     manifests = concurrency.ordered(there, _numbers(store), store.concurrency)
     for one in manifests:
@@ -644,7 +651,7 @@ def history(store: ObjectStore, newest: Mapping[str, Any]) -> Iterator[Commit]:
             tuple(facts["changed"]),
             facts["writer"],
             number in kept,
-            tags.get(number, ()),
+            tuple(tags.get(number, ())),
             About.of(facts),
         )
 

@@ -7,13 +7,14 @@ is committed says which versions have such documents. It is then that all of the
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exetera_zarr.storage import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["UNCHANGED", "Rewritten"]
 
@@ -58,13 +59,22 @@ class Rewritten:
     def __contains__(self, number: object) -> bool:
         return any(low <= number <= high for low, high in self.ranges)  # type: ignore[operator]
 
-    def __iter__(self) -> Any:
-        for low, high in self.ranges:
-            yield from range(low, high + 1)
-
-    def among(self, kept: Container[int]) -> Rewritten:
-        """Those that are kept."""
-        return Rewritten.by(self.id, (number for number in self if number in kept))
+    def among(self, runs: Iterable[range]) -> Rewritten:
+        """Those in runs of versions, which ascend; it takes as many steps as there are runs."""
+        found: list[tuple[int, int]] = []
+        mine, theirs = deque(self.ranges), deque(run for run in runs if run)
+        while mine and theirs:
+            low = max(mine[0][0], theirs[0].start)
+            high = min(mine[0][1], theirs[0].stop - 1)
+            if low <= high and found and found[-1][1] == low - 1:
+                found[-1] = found[-1][0], high
+            elif low <= high:
+                found.append((low, high))
+            if mine[0][1] == high:
+                mine.popleft()
+            else:
+                theirs.popleft()
+        return Rewritten(self.id, tuple(found))
 
     def written_with(self, number: int) -> Rewritten:
         """
