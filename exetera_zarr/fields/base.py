@@ -20,6 +20,7 @@ from exetera_zarr.errors import (
     FieldNotFoundError,
     ReadOnlyError,
     about,
+    needing,
 )
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.accessors.columns import Columnar
@@ -683,7 +684,8 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ...     int(people["age"].to_dask_array().sum().compute())
         132
         """
-        from exetera_zarr.dask.arrays import array
+        with needing("to_dask_array", "exetera-zarr[dask]"):
+            from exetera_zarr.dask.arrays import array
 
         return array(self, blocks, missing)
 
