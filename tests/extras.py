@@ -14,6 +14,10 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exetera_zarr import Session
 
 ROOT = Path(__file__).parents[1]
 #: Extras for those who work on the package, and those that are several others.
@@ -78,10 +82,7 @@ def credentials() -> None:
     assert callable(WorkerCredentials)
 
 
-def uses(folder: Path) -> dict[str, Callable[[], object]]:
-    from exetera_zarr import Session
-
-    session = Session()
+def uses(session: Session, folder: Path) -> dict[str, Callable[[], object]]:
     study = session.open_dataset(folder / "study.zarr", "w", "study")
     people = study.from_dict("people", {"age": [34, 51, 47]})
     study.commit()
@@ -120,8 +121,10 @@ def check(name: str, use: Callable[[], object]) -> str:
 
 
 def check_all() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        found = uses(Path(folder))
+    from exetera_zarr import Session
+
+    with tempfile.TemporaryDirectory() as folder, Session() as session:
+        found = uses(session, Path(folder))
         assert found.keys() == NEEDS.keys()
         for name, use in found.items():
             sys.stdout.write(f"  {name}: {check(name, use)}\n")
