@@ -122,7 +122,7 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         if on_error not in (None, "rollback", "commit"):
             raise ArgumentError(f"on_error is 'rollback' or 'commit', not {on_error!r}")
         self.chunksize = chunksize
-        self.settings = Settings(
+        self.settings: Settings = Settings(
             timestamp=_now() if timestamp is None else _timestamp(timestamp),
             memory_limit=limit_in_bytes(memory_limit),
             cache_limit=cache_limit(memory_limit),

@@ -288,7 +288,8 @@ class Dates:
         """
         return self._part("day_of_week")
 
-    weekday = day_of_week = dayofweek
+    weekday = dayofweek
+    day_of_week = dayofweek
 
     @property
     def dayofyear(self) -> NumericField:

@@ -36,7 +36,8 @@ class Counts(dict[Any, Any]):
         self, pairs: Iterable[tuple[Any, Any]], name: str | None = None, what: str = "count"
     ) -> None:
         super().__init__(pairs)
-        self.name, self.what = name, what
+        self.name = name
+        self.what = what
 
     @property
     def index(self) -> list[Any]:
