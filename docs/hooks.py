@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File
+from typer.main import get_command
 
+from exetera_zarr.cli import PROGRAM
+from exetera_zarr.cli.application import application
 from exetera_zarr.tables.seeing import hidden
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +26,8 @@ HIDDEN = {
 }
 """By class, the names that completion does not offer, and the reference does not have."""
 SHOWN = re.compile(r"^::: (\S+)$", re.MULTILINE)
+WIDTH = 96
+"""Of lines of the command's help, in characters."""
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 
 
@@ -36,6 +41,7 @@ def on_files(files: Any, config: Any) -> Any:
         file = File.generated(config, page, content=text)
         file.exetera_source = source
         files.append(file)
+    files.append(File.generated(config, "reference/command.md", content=_commands()))
     return files
 
 
@@ -71,6 +77,22 @@ def _without_hidden(found: re.Match[str]) -> str:
         return found[0]
     pattern = "|".join(sorted(names))
     return f"{found[0]}\n    options:\n      filters: ['!^_', '!^({pattern})$']"
+
+
+def _commands() -> str:
+    """What `--help` says of the command, and of each of its commands."""
+    program = get_command(application())
+    above = program.context_class(program, info_name=PROGRAM, terminal_width=WIDTH)
+    parts = [
+        "# The command\n",
+        "What `--help` says; [the command](../command.md) says when to use which.\n",
+        f"```text\n{program.get_help(above)}\n```\n",
+    ]
+    for name in program.list_commands(above):
+        command = program.get_command(above, name)
+        context = program.context_class(command, parent=above, info_name=name, terminal_width=WIDTH)
+        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
 
 
 def _unreleased() -> str:

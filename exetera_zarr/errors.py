@@ -32,6 +32,7 @@ __all__ = [
     "ExeteraError",
     "FieldNotFoundError",
     "MemoryLimitError",
+    "MissingPackageError",
     "NameTakenError",
     "RaggedTableWarning",
     "ReadOnlyError",
@@ -43,6 +44,7 @@ __all__ = [
     "UnsupportedError",
     "VersionNotFoundError",
     "about",
+    "needing",
 ]
 
 
@@ -136,6 +138,10 @@ class UnsupportedError(ExeteraError, NotImplementedError):
     """The format, the back end or this version cannot do what was asked."""
 
 
+class MissingPackageError(UnsupportedError, ImportError):
+    """A package that only some of the methods need is not installed; the message says how to."""
+
+
 class StorageError(ExeteraError, OSError):
     """The store failed: network, disk, permission."""
 
@@ -159,6 +165,35 @@ class ExeteraCompatibilityWarning(UserWarning):
 
 class RaggedTableWarning(UserWarning):
     """A table whose fields have different lengths was committed; told once for each commit."""
+
+
+@contextmanager
+def needing(what: str, wanted: str, instead: str = "") -> Iterator[None]:
+    """
+    Say what to install where an import fails.
+
+    Parameters
+    ----------
+    what
+        The subject of the sentence: ``"to_pandas"``.
+    wanted
+        What pip is asked for: ``"exetera-zarr[pandas]"``.
+    instead
+        The end of the sentence: what would do without it.
+
+    Raises
+    ------
+    MissingPackageError
+        A module does not exist.
+    """
+    try:
+        yield
+    except (ModuleNotFoundError, MissingPackageError) as error:
+        missing = MissingPackageError(
+            f"{what} needs {error.name}, which is not installed: pip install '{wanted}'{instead}"
+        )
+        missing.name = error.name
+        raise missing from error
 
 
 @contextmanager

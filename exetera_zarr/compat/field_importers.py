@@ -93,8 +93,8 @@ class FieldImporter:
         self.definition = definition
         columns: tuple[Column, ...] = definition.columns(name)
         self._columns = columns
-        self.fields = [create_field(df, column, timestamp) for column in columns]
-        self.field = self.fields[0]
+        self.fields: list[Any] = [create_field(df, column, timestamp) for column in columns]
+        self.field: Any = self.fields[0]
         self._tell = teller(df.dataset.settings)
 
     def import_part(
@@ -263,7 +263,7 @@ class TimestampImporter:
 
     def __init__(self, session: Any, df: DataFrame, name: str, timestamp: Any = None) -> None:
         del session
-        self.field = df.create_timestamp(name, timestamp)
+        self.field: Any = df.create_timestamp(name, timestamp)
 
     def write_part(self, values: Any) -> None:
         """Append values."""

@@ -109,37 +109,37 @@ class _Stored(_Name):
 class HDF5Field(Field, metaclass=_Stored):
     """A field of a dataset, whatever its back end."""
 
-    ours: ClassVar = Field
+    ours: ClassVar[type[Any]] = Field
 
 
 class IndexedStringField(HDF5Field, indexed_string.IndexedStringField):
     """A field of strings of any length, of a dataset."""
 
-    ours: ClassVar = indexed_string.IndexedStringField
+    ours: ClassVar[type[Any]] = indexed_string.IndexedStringField
 
 
 class FixedStringField(HDF5Field, fixed_string.FixedStringField):
     """A field of strings of limited length, of a dataset."""
 
-    ours: ClassVar = fixed_string.FixedStringField
+    ours: ClassVar[type[Any]] = fixed_string.FixedStringField
 
 
 class NumericField(HDF5Field, numeric.NumericField):
     """A field of numbers, of a dataset."""
 
-    ours: ClassVar = numeric.NumericField
+    ours: ClassVar[type[Any]] = numeric.NumericField
 
 
 class CategoricalField(HDF5Field, categorical.CategoricalField):
     """A field of named codes, of a dataset."""
 
-    ours: ClassVar = categorical.CategoricalField
+    ours: ClassVar[type[Any]] = categorical.CategoricalField
 
 
 class TimestampField(HDF5Field, timestamp.TimestampField):
     """A field of points in time, of a dataset."""
 
-    ours: ClassVar = timestamp.TimestampField
+    ours: ClassVar[type[Any]] = timestamp.TimestampField
 
 
 # -- fields in memory
@@ -159,7 +159,7 @@ class _InMemory(_Name):
 class MemoryField(Field, metaclass=_InMemory):
     """A field in memory; the classes of the types make one."""
 
-    ours: ClassVar = Field
+    ours: ClassVar[type[Any]] = Field
 
     @staticmethod
     def attributes(*_: Any, **__: Any) -> Any:
@@ -170,7 +170,7 @@ class MemoryField(Field, metaclass=_InMemory):
 class IndexedStringMemField(MemoryField, indexed_string.IndexedStringField):
     """A field of strings of any length, in memory."""
 
-    ours: ClassVar = indexed_string.IndexedStringField
+    ours: ClassVar[type[Any]] = indexed_string.IndexedStringField
 
     @staticmethod
     def attributes(session: Session | None, chunksize: int | None = None) -> Any:
@@ -182,7 +182,7 @@ class IndexedStringMemField(MemoryField, indexed_string.IndexedStringField):
 class FixedStringMemField(MemoryField, fixed_string.FixedStringField):
     """A field of strings of at most `length` bytes, in memory."""
 
-    ours: ClassVar = fixed_string.FixedStringField
+    ours: ClassVar[type[Any]] = fixed_string.FixedStringField
 
     @staticmethod
     def attributes(session: Session | None, length: int) -> Any:
@@ -193,7 +193,7 @@ class FixedStringMemField(MemoryField, fixed_string.FixedStringField):
 class NumericMemField(MemoryField, numeric.NumericField):
     """A field of numbers of the type `nformat`, in memory."""
 
-    ours: ClassVar = numeric.NumericField
+    ours: ClassVar[type[Any]] = numeric.NumericField
 
     @staticmethod
     def attributes(session: Session | None, nformat: npt.DTypeLike) -> Any:
@@ -204,7 +204,7 @@ class NumericMemField(MemoryField, numeric.NumericField):
 class CategoricalMemField(MemoryField, categorical.CategoricalField):
     """A field of codes of the type `nformat` with names, in memory."""
 
-    ours: ClassVar = categorical.CategoricalField
+    ours: ClassVar[type[Any]] = categorical.CategoricalField
 
     @staticmethod
     def attributes(session: Session | None, nformat: npt.DTypeLike, keys: Mapping[Any, Any]) -> Any:
@@ -215,7 +215,7 @@ class CategoricalMemField(MemoryField, categorical.CategoricalField):
 class TimestampMemField(MemoryField, timestamp.TimestampField):
     """A field of points in time, in memory."""
 
-    ours: ClassVar = timestamp.TimestampField
+    ours: ClassVar[type[Any]] = timestamp.TimestampField
 
     @staticmethod
     def attributes(session: Session | None) -> Any:
@@ -246,25 +246,25 @@ class _Writeable(_Data):
 class ReadOnlyFieldArray(RawData, metaclass=_ReadOnly):
     """Data of a field of a dataset that may not be changed."""
 
-    ours: ClassVar = RawData
+    ours: ClassVar[type[Any]] = RawData
 
 
 class WriteableFieldArray(RawData, metaclass=_Writeable):
     """Data of a field of a dataset."""
 
-    ours: ClassVar = RawData
+    ours: ClassVar[type[Any]] = RawData
 
 
 class ReadOnlyIndexedFieldArray(StringData, metaclass=_ReadOnly):
     """Data of an indexed string field that may not be changed."""
 
-    ours: ClassVar = StringData
+    ours: ClassVar[type[Any]] = StringData
 
 
 class WriteableIndexedFieldArray(StringData, metaclass=_Writeable):
     """Data of an indexed string field."""
 
-    ours: ClassVar = StringData
+    ours: ClassVar[type[Any]] = StringData
 
 
 class _MemoryData(_Name):
@@ -284,7 +284,7 @@ class _MemoryData(_Name):
 class MemoryFieldArray(RawData, metaclass=_MemoryData):
     """Data of a field in memory."""
 
-    ours: ClassVar = RawData
+    ours: ClassVar[type[Any]] = RawData
 
 
 # -- functions that make a field in a table
@@ -368,35 +368,37 @@ def _method(name: str) -> Any:
 class FieldDataOps:
     """Operators as ``FieldDataOps.numeric_add(session, first, second)``, and methods of fields."""
 
-    numeric_add = _computed(operator.add)
-    numeric_sub = _computed(operator.sub)
-    numeric_mul = _computed(operator.mul)
-    numeric_truediv = _computed(operator.truediv)
-    numeric_floordiv = _computed(operator.floordiv)
-    numeric_mod = _computed(operator.mod)
-    numeric_divmod = _computed(np.divmod)
-    numeric_and = _computed(operator.and_)
-    numeric_xor = _computed(operator.xor)
-    numeric_or = _computed(operator.or_)
-    invert = _computed(operator.invert)
-    logical_not = _computed(np.logical_not)
-    less_than = _computed(operator.lt)
-    less_than_equal = _computed(operator.le)
-    equal = _computed(operator.eq)
-    not_equal = _computed(operator.ne)
-    greater_than = _computed(operator.gt)
-    greater_than_equal = _computed(operator.ge)
+    numeric_add: Any = _computed(operator.add)
+    numeric_sub: Any = _computed(operator.sub)
+    numeric_mul: Any = _computed(operator.mul)
+    numeric_truediv: Any = _computed(operator.truediv)
+    numeric_floordiv: Any = _computed(operator.floordiv)
+    numeric_mod: Any = _computed(operator.mod)
+    numeric_divmod: Any = _computed(np.divmod)
+    numeric_and: Any = _computed(operator.and_)
+    numeric_xor: Any = _computed(operator.xor)
+    numeric_or: Any = _computed(operator.or_)
+    invert: Any = _computed(operator.invert)
+    logical_not: Any = _computed(np.logical_not)
+    less_than: Any = _computed(operator.lt)
+    less_than_equal: Any = _computed(operator.le)
+    equal: Any = _computed(operator.eq)
+    not_equal: Any = _computed(operator.ne)
+    greater_than: Any = _computed(operator.gt)
+    greater_than_equal: Any = _computed(operator.ge)
 
-    apply_filter_to_field = apply_filter_to_indexed_field = _method("apply_filter")
-    apply_index_to_field = apply_index_to_indexed_field = _method("apply_index")
-    apply_spans_first = _method("apply_spans_first")
-    apply_spans_last = _method("apply_spans_last")
-    apply_spans_min = _method("apply_spans_min")
-    apply_spans_max = _method("apply_spans_max")
-    apply_isin = _method("isin")
-    apply_unique = _method("unique")
-    indexed_string_create_like = _method("create_like")
-    fixed_string_field_create_like = _method("create_like")
-    numeric_field_create_like = _method("create_like")
-    categorical_field_create_like = _method("create_like")
-    timestamp_field_create_like = _method("create_like")
+    apply_filter_to_field: Any = _method("apply_filter")
+    apply_filter_to_indexed_field: Any = _method("apply_filter")
+    apply_index_to_field: Any = _method("apply_index")
+    apply_index_to_indexed_field: Any = _method("apply_index")
+    apply_spans_first: Any = _method("apply_spans_first")
+    apply_spans_last: Any = _method("apply_spans_last")
+    apply_spans_min: Any = _method("apply_spans_min")
+    apply_spans_max: Any = _method("apply_spans_max")
+    apply_isin: Any = _method("isin")
+    apply_unique: Any = _method("unique")
+    indexed_string_create_like: Any = _method("create_like")
+    fixed_string_field_create_like: Any = _method("create_like")
+    numeric_field_create_like: Any = _method("create_like")
+    categorical_field_create_like: Any = _method("create_like")
+    timestamp_field_create_like: Any = _method("create_like")

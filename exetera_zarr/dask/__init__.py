@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
-from exetera_zarr.dask.credentials import WorkerCredentials
+from exetera_zarr.errors import needing
+
+with needing("exetera_zarr.dask", "exetera-zarr[dask]"):
+    from exetera_zarr.dask.credentials import WorkerCredentials
 
 __all__ = ["WorkerCredentials"]

@@ -50,7 +50,7 @@ class WorkerCredentials(WorkerPlugin):  # type: ignore[misc]
                 f"them there, or its place as 'module:function', not a {type(provider).__name__}"
             )
         self.url_prefix = url_prefix
-        self.name = f"exetera-zarr-credentials-{url_prefix.rstrip('/')}"
+        self.name: str = f"exetera-zarr-credentials-{url_prefix.rstrip('/')}"
         self._provider = provider
 
     def __repr__(self) -> str:

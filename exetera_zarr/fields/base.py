@@ -20,6 +20,7 @@ from exetera_zarr.errors import (
     FieldNotFoundError,
     ReadOnlyError,
     about,
+    needing,
 )
 from exetera_zarr.fields import filters
 from exetera_zarr.fields.accessors.columns import Columnar
@@ -494,11 +495,31 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         -------
         NumericField of bool
             In memory.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://isna.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].isna().tolist()
+        [False, False, True, False]
         """
         return self._presence(inverted=True)
 
     def notna(self) -> Any:
-        """Row by row, whether there is a value: the opposite of `isna`."""
+        """
+        Row by row, whether there is a value: the opposite of `isna`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://notna.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].notna().tolist()
+        [True, True, False, True]
+        """
         return self._presence(inverted=False)
 
     def _presence(self, *, inverted: bool) -> Any:
@@ -526,6 +547,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ------
         DataError
             The field cannot hold the value, or it is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://fillna.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].fillna(0).tolist()
+        [34, 51, 0, 47]
         """
         if split_missing([value])[1] is not None:
             raise DataError(f"fillna of {self.phrase()} takes a value, and {value!r} is none")
@@ -591,11 +621,39 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         return RawData(self)
 
     def write(self, values: Any) -> None:
-        """Append values; the same as ``data.write``."""
+        """
+        Append values; the same as ``data.write``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://write.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     age = people.create_numeric("age", "int32")
+        ...     age.write([34, 51])
+        ...     age.tolist()
+        [34, 51]
+        """
         self.data.write(values)
 
     def write_part(self, values: Any) -> None:
-        """Append values; the same as ``data.write_part``."""
+        """
+        Append values; the same as ``data.write_part``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://write_part.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     age = people.create_numeric("age", "int32")
+        ...     for part in ([34, 51], [47]):
+        ...         age.write_part(part)
+        ...     age.complete()
+        ...     age.tolist()
+        [34, 51, 47]
+        """
         self.data.write_part(values)
 
     def flush(self) -> None:
@@ -683,7 +741,8 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ...     int(people["age"].to_dask_array().sum().compute())
         132
         """
-        from exetera_zarr.dask.arrays import array
+        with needing("to_dask_array", "exetera-zarr[dask]"):
+            from exetera_zarr.dask.arrays import array
 
         return array(self, blocks, missing)
 
@@ -800,6 +859,17 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ------
         ValueError
             A name without a group, a group without a name, or the name is taken.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_like.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     _ = people["age"].create_like(people, "next")
+        ...     people["next"].data.write([35, 52])
+        ...     people["next"].tolist()
+        [35, 52]
         """
         if group is None:
             if name is not None:
@@ -824,6 +894,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         Whether no row is less than the one before it; strings by their bytes.
 
         What is missing comes last, as in a sort; in ExeTera's face NaN has no place.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://is_sorted.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2, 2, 3]})
+        ...     people["id"].is_sorted()
+        True
         """
         if self.face.sees_missing:
             (keys,), _ = key_source([self])
@@ -845,6 +924,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ndarray of int32, or int64 from 2^31 - 1 rows
             ``[0, ..., len(self)]``; each NaN is a run of its own, other missing values that follow
             each other are one.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_spans.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     people["id"].get_spans()
+        array([0, 2, 3], dtype=int32)
         """
         result = spans.find_in_blocks(
             [column] if mask is None and self.validity is None else self._with_absence(column, mask)
@@ -902,6 +990,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ------
         TypeError
             There is text for a field of numbers, or there are numbers for one of text.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://isin.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", None]})
+        ...     people["town"].isin(["Bath", "Hull"]).tolist()
+        [False, True, None]
         """
         wanted = self._wanted(test_elements)
         ordered = np.sort(wanted, axis=None) if isinstance(wanted, np.ndarray) else None
@@ -985,6 +1082,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         The arguments are those of `numpy.unique`; in the inverse, what is missing is masked.
         Categories are told by their names, in the order of their codes, and points in time as
         ``datetime64[us]`` in UTC; in ExeTera's face by their codes, and as seconds.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://unique.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", "York"]})
+        ...     people["town"].unique()
+        array(['Bath', 'York'], dtype='<U4')
         """
         wanted: dict[str, Any] = {
             "return_index": return_index,
@@ -1033,6 +1139,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         ------
         DataError
             The target cannot hold a value; it is as it was.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_filter.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     people["age"].apply_filter(people["age"] > 40).tolist()
+        [51, 47]
         """
         with workspace(self.settings) as work:
             with about(self.phrase):
@@ -1056,6 +1171,15 @@ class Field(Described, Statistical, Columnar, Within, Rows):
         -------
         Field
             As in `apply_filter`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_index.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     people["age"].apply_index([2, 0]).tolist()
+        [47, 34]
         """
         with workspace(self.settings) as work:
             with about(self.phrase):
@@ -1065,25 +1189,69 @@ class Field(Described, Statistical, Columnar, Within, Rows):
     def apply_spans_first(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
-        """The first value of each span; `target` and `in_place` as in `apply_filter`."""
+        """
+        The first value of each span; `target` and `in_place` as in `apply_filter`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_first.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     people["dose"].apply_spans_first(people["id"].get_spans()).tolist()
+        [5, 9]
+        """
         return self._over_spans("first", spans_to_apply, target, in_place)
 
     def apply_spans_last(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
-        """The last value of each span; `target` and `in_place` as in `apply_filter`."""
+        """
+        The last value of each span; `target` and `in_place` as in `apply_filter`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_last.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     people["dose"].apply_spans_last(people["id"].get_spans()).tolist()
+        [2, 9]
+        """
         return self._over_spans("last", spans_to_apply, target, in_place)
 
     def apply_spans_min(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
-        """The least value of each span, strings by their bytes; else as in `apply_filter`."""
+        """
+        The least value of each span, strings by their bytes; else as in `apply_filter`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_min.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     people["dose"].apply_spans_min(people["id"].get_spans()).tolist()
+        [2, 9]
+        """
         return self._over_spans("min", spans_to_apply, target, in_place)
 
     def apply_spans_max(
         self, spans_to_apply: Any, target: Field | None = None, in_place: bool = False
     ) -> Field:
-        """The greatest value of each span, strings by their bytes; else as in `apply_filter`."""
+        """
+        The greatest value of each span, strings by their bytes; else as in `apply_filter`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_max.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     people["dose"].apply_spans_max(people["id"].get_spans()).tolist()
+        [5, 9]
+        """
         return self._over_spans("max", spans_to_apply, target, in_place)
 
     def _deliver_rows(

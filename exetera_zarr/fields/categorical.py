@@ -102,6 +102,17 @@ class CategoricalField(Arithmetic, Field):
         DataError
             A new code has no name, or a code that occurs has no new one. In ExeTera's face such a
             code becomes 0.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://remap.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     smoker = people.create_categorical("smoker", "int8", {"no": 0, "yes": 1})
+        ...     smoker.data.write([0, 1, 1])
+        ...     smoker.remap([(0, 0), (1, 2)], {"no": 0, "yes": 2}).data[:]
+        array([0, 2, 2], dtype=int8)
         """
         mapping = dict(key_map)
         missing = sorted(set(self.keys) - set(mapping))

@@ -129,6 +129,16 @@ class FieldContainer(OfThisProcess):
             When it was made, text or datetime; the session's by default.
         chunksize
             Kept as an attribute; says nothing of how it is stored.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_indexed_string.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_indexed_string("note").data.write(["", "any text"])
+        ...     people["note"].tolist()
+        ['', 'any text']
         """
         field: IndexedStringField = self._create(
             name, indexed_string_attributes(), timestamp, chunksize
@@ -138,7 +148,19 @@ class FieldContainer(OfThisProcess):
     def create_fixed_string(
         self, name: str, length: int, timestamp: Any = None, chunksize: int | None = None
     ) -> FixedStringField:
-        """A new field of strings of at most `length` bytes; else as `create_indexed_string`."""
+        """
+        A new field of strings of at most `length` bytes; else as `create_indexed_string`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_fixed_string.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_fixed_string("id", 4).data.write(["P001", "P002"])
+        ...     people["id"].tolist()
+        ['P001', 'P002']
+        """
         attributes = fixed_string_attributes(length)
         field: FixedStringField = self._create(name, attributes, timestamp, chunksize)
         return field
@@ -150,7 +172,19 @@ class FieldContainer(OfThisProcess):
         timestamp: Any = None,
         chunksize: int | None = None,
     ) -> NumericField:
-        """A new field of numbers of the type `nformat`; else as `create_indexed_string`."""
+        """
+        A new field of numbers of the type `nformat`; else as `create_indexed_string`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_numeric.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_numeric("age", "int32").data.write([34, 51])
+        ...     people["age"].tolist()
+        [34, 51]
+        """
         attributes = numeric_attributes(nformat)
         field: NumericField = self._create(name, attributes, timestamp, chunksize)
         return field
@@ -177,6 +211,17 @@ class FieldContainer(OfThisProcess):
             ``{name: code}``, or ``{code: name}``.
         timestamp, chunksize
             As in `create_indexed_string`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_categorical.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     smoker = people.create_categorical("smoker", "int8", {"no": 0, "yes": 1})
+        ...     smoker.data.write([0, 1])
+        ...     smoker.tolist()
+        ['no', 'yes']
         """
         if isinstance(nformat, Mapping):
             if key is not None and timestamp is None:
@@ -189,7 +234,19 @@ class FieldContainer(OfThisProcess):
     def create_timestamp(
         self, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> TimestampField:
-        """A new field of points in time; else as `create_indexed_string`."""
+        """
+        A new field of points in time; else as `create_indexed_string`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_timestamp.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("born").data.write(["1950-02-03", "1988-11-30"])
+        ...     people["born"].dt.year.tolist()
+        [1950, 1988]
+        """
         field: TimestampField = self._create(name, timestamp_attributes(), timestamp, chunksize)
         return field
 
@@ -234,11 +291,33 @@ class FieldContainer(OfThisProcess):
         raise NotImplementedError
 
     def values(self) -> list[Any]:
-        """What is in here, in order."""
+        """
+        What is in here, in order.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://values.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     [field.max() for field in people.values()]
+        [2, 51]
+        """
         return [self[name] for name in self.keys()]
 
     def items(self) -> list[tuple[str, Any]]:
-        """Names and what they name, in order."""
+        """
+        Names and what they name, in order.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://items.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     {name: field.max() for name, field in people.items()}
+        {'id': 2, 'age': 51}
+        """
         return [(name, self[name]) for name in self.keys()]
 
     def __iter__(self) -> Iterator[str]:

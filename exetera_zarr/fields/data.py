@@ -29,7 +29,6 @@ __all__ = ["RawData", "StringData", "blank_missing", "put_rows"]
 
 
 _UFUNCS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
-_COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 
 
 def _of_field(function: Any) -> Any:
@@ -84,12 +83,28 @@ def one_row(item: Any, length: int, field: Field) -> int | None:
 class _Data(Rows):
     """What is stored, as arrays have it; but comparisons are those of the field."""
 
-    __hash__ = object.__hash__
-    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_of_field, _COMPARISONS)
+    __hash__: Any = object.__hash__
+    __eq__: Any = _of_field(operator.eq)
+    __ne__: Any = _of_field(operator.ne)
+    __lt__: Any = _of_field(operator.lt)
+    __le__: Any = _of_field(operator.le)
+    __gt__: Any = _of_field(operator.gt)
+    __ge__: Any = _of_field(operator.ge)
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_sum
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_sum
-    __pow__ = __rpow__ = _no_sum
+    __add__ = _no_sum
+    __radd__ = _no_sum
+    __sub__ = _no_sum
+    __rsub__ = _no_sum
+    __mul__ = _no_sum
+    __rmul__ = _no_sum
+    __truediv__ = _no_sum
+    __rtruediv__ = _no_sum
+    __floordiv__ = _no_sum
+    __rfloordiv__ = _no_sum
+    __mod__ = _no_sum
+    __rmod__ = _no_sum
+    __pow__ = _no_sum
+    __rpow__ = _no_sum
 
     def comparable(self) -> Field:
         """What stands for the data in a comparison: the field, if these are its values."""

@@ -106,7 +106,18 @@ class IndexedStringField(Text, Field):
         return take(source_of([self]), np.asarray(rows, np.int64))
 
     def get_spans(self) -> list[int]:
-        """As of the other types, but a list, as in ExeTera."""
+        """
+        As of the other types, but a list, as in ExeTera.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_spans.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "York", "Bath"]})
+        ...     people["town"].get_spans()
+        [0, 2, 3]
+        """
         return [int(start) for start in super().get_spans()]
 
     def isin(self, test_elements: Any) -> AnyArray:
@@ -117,6 +128,15 @@ class IndexedStringField(Text, Field):
         ----------
         test_elements : iterable of str
             None among them is ignored.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://isin.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", None]})
+        ...     people["town"].isin(["Bath", "Hull"]).tolist()
+        [False, True, None]
         """
         if test_elements is None:
             raise ArgumentTypeError(
@@ -137,7 +157,18 @@ class IndexedStringField(Text, Field):
     def unique(
         self, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
     ) -> Any:
-        """The distinct strings by their bytes, as an array of text; else as `numpy.unique`."""
+        """
+        The distinct strings by their bytes, as an array of text; else as `numpy.unique`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://unique.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", "York"]})
+        ...     people["town"].unique()
+        array(['Bath', 'York'], dtype='<U4')
+        """
         if not (return_index or return_inverse or return_counts):
             return _as_text(membership.distinct(self._valued_blocks(), self.empty_column()))
         column, mask = self.read(0, len(self)), self._there()

@@ -38,7 +38,9 @@ class Names(list[str]):
     def __rsub__(self, other: Iterable[str]) -> set[str]:
         return set(other).difference(self)
 
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    __rand__ = __and__
+    __ror__ = __or__
+    __rxor__ = __xor__
 
     def isdisjoint(self, other: Iterable[str]) -> bool:
         """Whether no name is in both."""

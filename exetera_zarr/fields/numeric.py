@@ -53,6 +53,15 @@ class NumericField(Bitwise, Field):
             Not a number type, or the field is at the top level of a dataset.
         TypeError
             The numbers cannot be cast by that rule.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://astype.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     people["age"].astype("float32").tolist()
+        [34.0, 51.0]
         """
         name = dtype_to_str(dtype)
         if name == "bool":

@@ -76,11 +76,11 @@ class CsvInput:
         self._options = options
         self._dialect = dialect
         file, text = self._open()
-        self.name = file.name
-        self.size = file.size
-        self.header = text.names
-        self.names = called(text.names)
-        self.dialect = text.dialect
+        self.name: str = file.name
+        self.size: int | None = file.size
+        self.header: list[str] = text.names
+        self.names: list[str] = called(text.names)
+        self.dialect: Dialect = text.dialect
         self._opened = None if file.seekable else (file, text)
         if self._opened is None:
             # There may be thousands of them.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from exetera_zarr.errors import ArgumentError, UnsupportedError, listing
+from exetera_zarr.errors import ArgumentError, listing, needing
 from exetera_zarr.plots import figures
 
 if TYPE_CHECKING:
@@ -336,12 +336,7 @@ def _tell_missing(ax: Axes, missing: int) -> None:
 
 
 def _new_axes() -> Axes:
-    try:
+    with needing("a picture", "exetera-zarr[plots]"):
         from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise UnsupportedError(
-            "pictures are drawn by matplotlib, which is not installed: pip install "
-            "'exetera-zarr[plots]'"
-        ) from error
     axes: Axes = plt.subplots(layout="constrained")[1]
     return axes

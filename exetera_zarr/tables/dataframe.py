@@ -138,7 +138,18 @@ class DataFrame(
 
     @property
     def columns(self) -> dict[str, Field]:
-        """The fields by name, in order; a copy."""
+        """
+        The fields by name, in order; a copy.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://columns.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     list(people.columns)
+        ['id', 'age']
+        """
         return dict(self.items())
 
     def _phrase(self) -> str:
@@ -169,14 +180,38 @@ class DataFrame(
         )
 
     def add(self, field: Field) -> Field:
-        """Copy a field, with its name, into the table."""
+        """
+        Copy a field, with its name, into the table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://add.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     others = ds.create_dataframe("others")
+        ...     _ = others.add(people["age"])
+        ...     others["age"].tolist()
+        [34, 51]
+        """
         if field.name is None:
             raise ArgumentError("a field in memory has no name: write df[name] = field")
         added: Field = copy(field, self, field.name)
         return added
 
     def get_field(self, name: str) -> Field:
-        """The field of that name; FieldNotFoundError (a ValueError) where there is none."""
+        """
+        The field of that name; FieldNotFoundError (a ValueError) where there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_field.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     people.get_field("age").tolist()
+        [34, 51]
+        """
         field: Field = self._field(name)
         return field
 
@@ -239,7 +274,18 @@ class DataFrame(
         return normal(name) in (self.group if self._left is None else self._left)
 
     def contains_field(self, field: Field) -> bool:
-        """Whether that field is one of this table; TypeError for something else."""
+        """
+        Whether that field is one of this table; TypeError for something else.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://contains_field.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     people.contains_field(people["age"])
+        True
+        """
         if not isinstance(field, Field):
             raise ArgumentTypeError(f"expected a field, not a {type(field).__name__}")
         return field.dataframe is self and field.valid
@@ -275,6 +321,16 @@ class DataFrame(
         ------
         FieldNotFoundError
             There is no such field. It is a KeyError and a ValueError.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://drop.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     people.drop("age")
+        ...     list(people)
+        ['id']
         """
         if columns is not None:
             if name is not None:
@@ -289,13 +345,36 @@ class DataFrame(
         return None
 
     def delete_field(self, field: Field) -> None:
-        """Delete a field of this table; ValueError if it is not one."""
+        """
+        Delete a field of this table; ValueError if it is not one.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://delete_field.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     people.delete_field(people["age"])
+        ...     list(people)
+        ['id']
+        """
         if field.dataframe is not self:
             raise ArgumentError(f"{field.phrase()} is not of {self._phrase()}")
         del self[str(field.name)]
 
     def keys(self) -> Names:
-        """Names of the fields, in order; as sets they go together by ``& | - ^``."""
+        """
+        Names of the fields, in order; as sets they go together by ``& | - ^``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://keys.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     list(people.keys())
+        ['id', 'age']
+        """
         return self._field_names() if self._left is None else self._left
 
     @overload
@@ -335,6 +414,16 @@ class DataFrame(
             There is no such field. It is a KeyError and a ValueError.
         ValueError
             Two fields would have the same name, or the arguments are of another form.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://rename.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "years": [34, 51]})
+        ...     people.rename("years", "age")
+        ...     list(people)
+        ['id', 'age']
         """
         if columns is not None:
             if field is not None or not isinstance(columns, Mapping):
@@ -363,6 +452,15 @@ class DataFrame(
         ------
         DataError
             They have different lengths.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://length.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     people.length()
+        2
         """
         lengths = {name: len(self[name]) for name in (self.keys() if names is None else names)}
         if len(set(lengths.values())) > 1:
@@ -399,6 +497,16 @@ class DataFrame(
         ------
         IndexError, TypeError, ValueError
             The filter does not fit; nothing is changed then.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_filter.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     older = ds.create_dataframe("older")
+        ...     people.apply_filter(people["age"] > 40, older)["age"].tolist()
+        [51, 47]
         """
         length, settings = self.length(), self._dataset.settings
         if (run := self._run("filter", ddf)) is not None:
@@ -426,6 +534,16 @@ class DataFrame(
         -------
         DataFrame
             `ddf`, or this table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_index.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     _ = people.apply_index([2, 0])
+        ...     people["age"].tolist()
+        [47, 34]
         """
         length, settings = self.length(), self._dataset.settings
         with workspace(settings) as work:
@@ -532,6 +650,16 @@ class DataFrame(
         -------
         DataFrame
             `ddf`, or this table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://sort_values.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     _ = people.sort_values("age")
+        ...     people["age"].tolist()
+        [34, 47, 51]
         """
         if axis != 0 or kind != "stable":
             raise ArgumentError("rows are sorted with axis=0 and kind='stable'")
@@ -635,6 +763,15 @@ class DataFrame(
         -------
         DataFrame
             `ddf`; or a view of the rows that are kept, with all columns, in the order of the table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://drop_duplicates.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", "York"]})
+        ...     people.drop_duplicates()["town"].tolist()
+        ['York', 'Bath']
         """
         if ddf is not None:
             if not isinstance(ddf, DataFrame):
@@ -679,6 +816,24 @@ class DataFrame(
         well, of numeric and timestamp fields by default; its percentiles are those of 0.25, 0.5 and
         0.75 *percent* of the rows, and its ``std`` is that of the population, as scripts may rely
         on.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://describe.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     people.describe()
+                     age
+        count          3
+        missing        0
+        mean          44
+        std      8.88819
+        min           34
+        25%         40.5
+        50%           47
+        75%           49
+        max           51
         """
         from exetera_zarr.tables import exetera_summary, summary
 

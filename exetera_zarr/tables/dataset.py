@@ -131,7 +131,20 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
         return Dataset(self.session, storage, self.name, self._settings)
 
     def close(self) -> None:
-        """Commit, and end: but for their names, its tables and fields cannot be used after."""
+        """
+        Commit, and end: but for their names, its tables and fields cannot be used after.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://close.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     ds.close()
+        ...     ds.closed
+        True
+        """
         if self.closed:
             return
         self._tell_ragged()
@@ -208,6 +221,16 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
             There is one of that name.
         ValueError
             `dataframe` is no table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_dataframe.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_numeric("age", "int32").data.write([34, 51])
+        ...     list(ds)
+        ['people']
         """
         if not isinstance(name, str):
             raise ArgumentTypeError(f"a name is a str, not a {type(name).__name__}")
@@ -230,11 +253,33 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
         return self.create_dataframe(name)
 
     def require_dataframe(self, name: str) -> DataFrame:
-        """The table of that name, created if there is none."""
+        """
+        The table of that name, created if there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://require_dataframe.zarr", "w", "study")
+        ...     people = ds.require_dataframe("people")
+        ...     ds.require_dataframe("people") is people
+        True
+        """
         return self.get_dataframe(name) if name in self else self.create_dataframe(name)
 
     def get_dataframe(self, name: str) -> DataFrame:
-        """The table of that name; TableNotFoundError (a ValueError) where there is none."""
+        """
+        The table of that name; TableNotFoundError (a ValueError) where there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_dataframe.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.get_dataframe("people")["age"].tolist()
+        [34, 51]
+        """
         found = self[name]
         if not isinstance(found, DataFrame):
             raise TableNotFoundError(f"{name!r} is a field of {self._phrase()}, not a table")
@@ -261,7 +306,18 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
         return isinstance(name, str) and normal(name) in self.keys()
 
     def contains_dataframe(self, dataframe: DataFrame) -> bool:
-        """Whether that table is one of this dataset; TypeError for something else."""
+        """
+        Whether that table is one of this dataset; TypeError for something else.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://contains_dataframe.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.contains_dataframe(people)
+        True
+        """
         if not isinstance(dataframe, DataFrame):
             raise ArgumentTypeError(f"expected a DataFrame, not a {type(dataframe).__name__}")
         return any(dataframe is frame for frame in self.values())
@@ -300,7 +356,19 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
             present.stood_for = key
 
     def copy(self, dataframe: DataFrame, name: str) -> None:
-        """Copy a table, of any dataset, into this one; NameTakenError if the name exists."""
+        """
+        Copy a table, of any dataset, into this one; NameTakenError if the name exists.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://copy.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.copy(people, "copy")
+        ...     ds["copy"]["age"].tolist()
+        [34, 51]
+        """
         self.create_dataframe(name, dataframe)
 
     def __delitem__(self, name: str) -> None:
@@ -311,17 +379,52 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
         self.group.delete_group(normal(name))
 
     def delete_dataframe(self, dataframe: DataFrame) -> None:
-        """Delete a table; ValueError if it is not of this dataset."""
+        """
+        Delete a table; ValueError if it is not of this dataset.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://delete_dataframe.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.delete_dataframe(people)
+        ...     list(ds)
+        []
+        """
         if dataframe.dataset is not self:
             raise ArgumentError(f"{dataframe.name!r} is not a table of {self._phrase()}")
         del self[dataframe.name]
 
     def drop(self, name: str) -> None:
-        """Delete the table of that name; TableNotFoundError (a KeyError) where there is none."""
+        """
+        Delete the table of that name; TableNotFoundError (a KeyError) where there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://drop.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.drop("people")
+        ...     list(ds)
+        []
+        """
         del self[name]
 
     def keys(self) -> Names:
-        """Names of the tables, and of fields at the top level, in order; also as sets are."""
+        """
+        Names of the tables, and of fields at the top level, in order; also as sets are.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://keys.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     list(ds.keys())
+        ['people']
+        """
         return Names(self.group.keys()) if self._left is None else self._left
 
     def codebook(self, table: str | None = None, *, missing: bool = False) -> Codebook:
@@ -340,13 +443,35 @@ class Dataset(DatasetFaces, DatasetNeighbours, DatasetVersions):
         Codebook
             Which is shown as text or in a notebook, and has `to_dict`, `to_csv`, `to_html` and
             `to_schema`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://codebook.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     people["age"].unit = "years"
+        ...     ds.codebook()
+        <Codebook of memory://codebook.zarr, version 0: 1 tables, 1 fields>
         """
         from exetera_zarr.tables.codebook.book import codebook
 
         return codebook(self, table, missing=missing)
 
     def stored_sizes(self) -> Mapping[tuple[str, ...], int]:
-        """Bytes in the store of each committed field, by table and field name."""
+        """
+        Bytes in the store of each committed field, by table and field name.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://stored_sizes.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     list(ds.stored_sizes())
+        [('people', 'age')]
+        """
         return self._storage.stored_sizes()
 
 

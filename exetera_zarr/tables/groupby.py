@@ -113,7 +113,18 @@ class DataFrameGroupBy:
     # -- aggregates that ExeTera has
 
     def distinct(self, ddf: DataFrame | None = None, write_keys: bool = True) -> DataFrame:
-        """Write the keys of each group, to `ddf` or a new table."""
+        """
+        Write the keys of each group, to `ddf` or a new table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://distinct.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id").distinct().keys()
+        ['id']
+        """
         return self.write(ddf, write_keys, [])
 
     def count(self, ddf: DataFrame | None = None, write_keys: bool = True) -> DataFrame:
@@ -128,18 +139,57 @@ class DataFrameGroupBy:
             for each other field the number of its values, under its name; `size` counts rows.
         write_keys
             Also write the keys.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://count.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].count()
+           id   dose
+        int64  int64
+            7      2
+            8      0
+        people: 2 rows x 2 fields
         """
         if ddf is None:
             return self.of_all("count", write_keys=write_keys)
         return self.write(ddf, write_keys, [Wanted("", "count", "count")])
 
     def cumcount(self) -> NumericField:
-        """The number of each row within its group, from 0; the rows are sorted by the keys."""
+        """
+        The number of each row within its group, from 0; the rows are sorted by the keys.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://cumcount.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id").cumcount().tolist()
+        [0, 1, 0]
+        """
         by = [self._frame.get_field(name) for name in self._by]
         return within.cumcount(by[0], by)
 
     def size(self) -> DataFrame:
-        """A new table of the number of rows of each group, as int64 field ``size``."""
+        """
+        A new table of the number of rows of each group, as int64 field ``size``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://size.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id").size()
+           id   size
+        int64  int64
+            7      2
+            8      1
+        people: 2 rows x 2 fields
+        """
         return self.write(None, True, [Wanted("", "count", "size")])
 
     def max(
@@ -152,6 +202,19 @@ class DataFrameGroupBy:
         Write the greatest value of each group as fields ``<name>_max``.
 
         It is missing where no row of the group has one. In ExeTera's face it is NaN if one is.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://max.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].max()
+           id   dose
+        int64  int64
+            7      5
+            8      -
+        people: 2 rows x 2 fields (- is missing)
         """
         return self._aggregate("max", target, ddf, write_keys)
 
@@ -165,6 +228,19 @@ class DataFrameGroupBy:
         Write the least value of each group as fields ``<name>_min``.
 
         It is missing where no row of the group has one. In ExeTera's face it is NaN if one is.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://min.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].min()
+           id   dose
+        int64  int64
+            7      2
+            8      -
+        people: 2 rows x 2 fields (- is missing)
         """
         return self._aggregate("min", target, ddf, write_keys)
 
@@ -174,7 +250,22 @@ class DataFrameGroupBy:
         ddf: DataFrame | None = None,
         write_keys: bool = True,
     ) -> DataFrame:
-        """Write the first value that there is of each group, as fields ``<name>_first``."""
+        """
+        Write the first value that there is of each group, as fields ``<name>_first``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://first.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].first()
+           id   dose
+        int64  int64
+            7      5
+            8      -
+        people: 2 rows x 2 fields (- is missing)
+        """
         return self._aggregate("first", target, ddf, write_keys)
 
     def last(
@@ -183,7 +274,22 @@ class DataFrameGroupBy:
         ddf: DataFrame | None = None,
         write_keys: bool = True,
     ) -> DataFrame:
-        """Write the last value that there is of each group, as fields ``<name>_last``."""
+        """
+        Write the last value that there is of each group, as fields ``<name>_last``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://last.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].last()
+           id   dose
+        int64  int64
+            7      2
+            8      -
+        people: 2 rows x 2 fields (- is missing)
+        """
         return self._aggregate("last", target, ddf, write_keys)
 
     # -- aggregates that pandas has
@@ -201,6 +307,19 @@ class DataFrameGroupBy:
 
         They are int64, uint64 of unsigned numbers, float64 of floats; one of whole numbers that
         does not fit is an error.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://sum.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].sum()
+           id   dose
+        int64  int64
+            7      7
+            8      -
+        people: 2 rows x 2 fields (- is missing)
         """
         return self._aggregate("sum", target, ddf, write_keys, numeric_only=numeric_only)
 
@@ -212,7 +331,22 @@ class DataFrameGroupBy:
         *,
         numeric_only: bool = False,
     ) -> DataFrame:
-        """Write the mean of each group, of no values NaN, as fields ``<name>_mean``."""
+        """
+        Write the mean of each group, of no values NaN, as fields ``<name>_mean``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://mean.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].mean()
+           id     dose
+        int64  float64
+            7      3.5
+            8        -
+        people: 2 rows x 2 fields (- is missing)
+        """
         return self._aggregate("mean", target, ddf, write_keys, numeric_only=numeric_only)
 
     def std(
@@ -223,7 +357,22 @@ class DataFrameGroupBy:
         *,
         numeric_only: bool = False,
     ) -> DataFrame:
-        """Write the standard deviation with ``n - 1`` of each group, as fields ``<name>_std``."""
+        """
+        Write the standard deviation with ``n - 1`` of each group, as fields ``<name>_std``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://std.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].std()
+           id              dose
+        int64           float64
+            7  2.12132034355964
+            8                 -
+        people: 2 rows x 2 fields (- is missing)
+        """
         return self._aggregate("std", target, ddf, write_keys, numeric_only=numeric_only)
 
     def var(
@@ -234,7 +383,22 @@ class DataFrameGroupBy:
         *,
         numeric_only: bool = False,
     ) -> DataFrame:
-        """Write the variance with ``n - 1`` of each group, as fields ``<name>_var``."""
+        """
+        Write the variance with ``n - 1`` of each group, as fields ``<name>_var``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://var.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].var()
+           id     dose
+        int64  float64
+            7      4.5
+            8        -
+        people: 2 rows x 2 fields (- is missing)
+        """
         return self._aggregate("var", target, ddf, write_keys, numeric_only=numeric_only)
 
     def median(
@@ -245,7 +409,22 @@ class DataFrameGroupBy:
         *,
         numeric_only: bool = False,
     ) -> DataFrame:
-        """Write the median of each group, of no values NaN, as fields ``<name>_median``."""
+        """
+        Write the median of each group, of no values NaN, as fields ``<name>_median``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://median.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].median()
+           id     dose
+        int64  float64
+            7      3.5
+            8        -
+        people: 2 rows x 2 fields (- is missing)
+        """
         return self._aggregate("median", target, ddf, write_keys, numeric_only=numeric_only)
 
     def nunique(
@@ -254,7 +433,22 @@ class DataFrameGroupBy:
         ddf: DataFrame | None = None,
         write_keys: bool = True,
     ) -> DataFrame:
-        """Write the number of distinct values of each group, as fields ``<name>_nunique``."""
+        """
+        Write the number of distinct values of each group, as fields ``<name>_nunique``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://nunique.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, None]})
+        ...     people.groupby("id")["dose"].nunique()
+           id   dose
+        int64  int64
+            7      2
+            8      0
+        people: 2 rows x 2 fields
+        """
         return self._aggregate("nunique", target, ddf, write_keys)
 
     def agg(

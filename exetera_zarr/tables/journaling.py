@@ -81,6 +81,19 @@ class Journaling:
         NaN equals NaN, strings are compared by their bytes, categories by their names. A field that
         only one side has is empty (0, False or no text) on the other. What had ended and comes
         again is new.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://journal.zarr", "w", "study")
+        ...     days = ds.from_dict("monday", {"id": [1, 2], "dose": [5, 2]})
+        ...     people = ds.create_dataframe("people")
+        ...     _ = people.journal(days, "id", "2020-03-02")
+        ...     later = ds.from_dict("tuesday", {"id": [1, 2], "dose": [5, 3]})
+        ...     _ = people.journal(later, "id", "2020-03-03")
+        ...     people.length()
+        3
         """
         from exetera_zarr.journal.applying import journal
 
@@ -115,13 +128,41 @@ class Journaling:
         -------
         NumericField
             Of bool, in memory: where ``j_valid_from <= moment < j_valid_to``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://valid_at.zarr", "w", "study")
+        ...     days = ds.from_dict("monday", {"id": [1, 2], "dose": [5, 2]})
+        ...     people = ds.create_dataframe("people")
+        ...     _ = people.journal(days, "id", "2020-03-02")
+        ...     later = ds.from_dict("tuesday", {"id": [1, 2], "dose": [5, 3]})
+        ...     _ = people.journal(later, "id", "2020-03-03")
+        ...     people.valid_at("2020-03-02 12:00").tolist()
+        [True, True, False]
         """
         from exetera_zarr.journal.applying import valid_at
 
         return valid_at(cast("DataFrame", self), moment)
 
     def as_of(self, moment: str | float | datetime, ddf: DataFrame | None = None) -> DataFrame:
-        """The rows of a journal that are valid at a moment, in `ddf` or a view; see `valid_at`."""
+        """
+        The rows of a journal that are valid at a moment, in `ddf` or a view; see `valid_at`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://as_of.zarr", "w", "study")
+        ...     days = ds.from_dict("monday", {"id": [1, 2], "dose": [5, 2]})
+        ...     people = ds.create_dataframe("people")
+        ...     _ = people.journal(days, "id", "2020-03-02")
+        ...     later = ds.from_dict("tuesday", {"id": [1, 2], "dose": [5, 3]})
+        ...     _ = people.journal(later, "id", "2020-03-03")
+        ...     people.as_of("2020-03-02 12:00")["dose"].tolist()
+        [5, 2]
+        """
         frame = cast("DataFrame", self)
         valid = self.valid_at(moment)
         if ddf is None:

@@ -122,7 +122,7 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         if on_error not in (None, "rollback", "commit"):
             raise ArgumentError(f"on_error is 'rollback' or 'commit', not {on_error!r}")
         self.chunksize = chunksize
-        self.settings = Settings(
+        self.settings: Settings = Settings(
             timestamp=_now() if timestamp is None else _timestamp(timestamp),
             memory_limit=limit_in_bytes(memory_limit),
             cache_limit=cache_limit(memory_limit),
@@ -158,7 +158,17 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         return self.settings.timestamp
 
     def set_timestamp(self, timestamp: Any = None) -> None:
-        """Set what new fields say of when they were made: text or datetime; now by default."""
+        """
+        Set what new fields say of when they were made: text or datetime; now by default.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.set_timestamp("2020-03-24")
+        ...     s.timestamp
+        '2020-03-24'
+        """
         self.settings.timestamp = _now() if timestamp is None else _timestamp(timestamp)
 
     # -- datasets
@@ -225,6 +235,15 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
             Something is there, and the mode would create a dataset.
         ValueError
             The mode is another one, or the session has a dataset of that name.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://open_dataset.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     list(ds)
+        ['people']
         """
         options = OpenOptions(
             storage_options=storage_options or {},
@@ -270,21 +289,63 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         return dataset
 
     def close_dataset(self, name: str) -> None:
-        """Commit and close the dataset of that name; a name that there is not is ignored."""
+        """
+        Commit and close the dataset of that name; a name that there is not is ignored.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://close_dataset.zarr", "w", "study")
+        ...     s.close_dataset("study")
+        ...     s.list_datasets()
+        ()
+        """
         if isinstance(name, str) and name in self.datasets:
             self.datasets[name].close()
             del self.datasets[name]
 
     def list_datasets(self) -> tuple[str, ...]:
-        """Names of the open datasets."""
+        """
+        Names of the open datasets.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://list_datasets.zarr", "w", "study")
+        ...     s.list_datasets()
+        ('study',)
+        """
         return tuple(self.datasets)
 
     def get_dataset(self, name: str) -> Dataset:
-        """The open dataset of that name; KeyError where there is none."""
+        """
+        The open dataset of that name; KeyError where there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_dataset.zarr", "w", "study")
+        ...     s.get_dataset("study") is ds
+        True
+        """
         return self.datasets[name]
 
     def close(self) -> None:
-        """Commit and close all datasets; one that fails does not keep the others from it."""
+        """
+        Commit and close all datasets; one that fails does not keep the others from it.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://session_close.zarr", "w", "study")
+        ...     s.close()
+        ...     ds.closed
+        True
+        """
         failures: list[Exception] = []
         for name in list(self.datasets):
             try:
@@ -317,7 +378,19 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         timestamp: Any = None,
         chunksize: int | None = None,
     ) -> Any:
-        """An empty field of the type of `field`, in a table; ValueError if it is no field."""
+        """
+        An empty field of the type of `field`, in a table; ValueError if it is no field.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://create_like.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     s.create_like(people["age"], people, "next").data.write([35, 52])
+        ...     people["next"].tolist()
+        [35, 52]
+        """
         if not isinstance(adopted(field), (Field, Group)):
             raise ArgumentError(f"expected a field, not a {type(field).__name__}")
         stored = isinstance(adopted(dest_group), Group)
@@ -327,7 +400,19 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
     def create_indexed_string(
         self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> Any:
-        """See `DataFrame.create_indexed_string`."""
+        """
+        See `DataFrame.create_indexed_string`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://session_create_indexed_string.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     s.create_indexed_string(people, "note").data.write(["", "any text"])
+        ...     people["note"].tolist()
+        ['', 'any text']
+        """
         return self._table(group).create_indexed_string(name, timestamp, chunksize)
 
     def create_fixed_string(
@@ -338,7 +423,19 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         timestamp: Any = None,
         chunksize: int | None = None,
     ) -> Any:
-        """See `DataFrame.create_fixed_string`."""
+        """
+        See `DataFrame.create_fixed_string`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://session_create_fixed_string.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     s.create_fixed_string(people, "id", 4).data.write(["P001", "P002"])
+        ...     people["id"].tolist()
+        ['P001', 'P002']
+        """
         return self._table(group).create_fixed_string(name, length, timestamp, chunksize)
 
     def create_categorical(
@@ -350,7 +447,20 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         timestamp: Any = None,
         chunksize: int | None = None,
     ) -> Any:
-        """See `DataFrame.create_categorical`."""
+        """
+        See `DataFrame.create_categorical`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://session_create_categorical.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     smoker = s.create_categorical(people, "smoker", "int8", {"no": 0, "yes": 1})
+        ...     smoker.data.write([0, 1])
+        ...     smoker.tolist()
+        ['no', 'yes']
+        """
         return self._table(group).create_categorical(name, nformat, key, timestamp, chunksize)
 
     def create_numeric(
@@ -361,13 +471,37 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         timestamp: Any = None,
         chunksize: int | None = None,
     ) -> Any:
-        """See `DataFrame.create_numeric`."""
+        """
+        See `DataFrame.create_numeric`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://session_create_numeric.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     s.create_numeric(people, "age", "int32").data.write([34, 51])
+        ...     people["age"].tolist()
+        [34, 51]
+        """
         return self._table(group).create_numeric(name, nformat, timestamp, chunksize)
 
     def create_timestamp(
         self, group: Any, name: str, timestamp: Any = None, chunksize: int | None = None
     ) -> Any:
-        """See `DataFrame.create_timestamp`."""
+        """
+        See `DataFrame.create_timestamp`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://session_create_timestamp.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     s.create_timestamp(people, "born").data.write(["1950-02-03", "1988-11-30"])
+        ...     people["born"].dt.year.tolist()
+        [1950, 1988]
+        """
         return self._table(group).create_timestamp(name, timestamp, chunksize)
 
     def _table(self, group: Any) -> FieldContainer:
@@ -385,11 +519,31 @@ class Session(SessionFaces, SessionNeighbours, OfThisProcess, JoinFunctions):
         return group
 
     def get_or_create_group(self, group: Any, name: str) -> Any:
-        """``group[name]``, created if there is none."""
+        """
+        ``group[name]``, created if there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_or_create_group.zarr", "w", "study")
+        ...     people = s.get_or_create_group(ds, "people")
+        ...     s.get_or_create_group(ds, "people") is people
+        True
+        """
         return group[name] if name in group else group.create_group(name)
 
     def chunks(self, length: int, chunksize: int | None = None) -> Iterator[tuple[int, int]]:
-        """Start and end of each chunk of that many rows."""
+        """
+        Start and end of each chunk of that many rows.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     list(s.chunks(25, 10))
+        [(0, 10), (10, 20), (20, 25)]
+        """
         step = chunksize or self.chunksize
         for start in range(0, length, step):
             yield start, min(start + step, length)

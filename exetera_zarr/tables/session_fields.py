@@ -52,6 +52,15 @@ class FieldFunctions(Items):
         -------
         ndarray
             Of the type of `index`, or int64.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://dataset_sort_index.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [51, 34, 47]})
+        ...     s.dataset_sort_index((people["age"],))
+        array([1, 2, 0])
         """
         if not isinstance(sort_indices, (tuple, list)) or not sort_indices:
             raise ArgumentError("the keys are a tuple or list of fields or of arrays")
@@ -86,6 +95,16 @@ class FieldFunctions(Items):
             Names of the keys, the leading one first.
         timestamp, write_mode, verbose
             Accepted for ExeTera's sake.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://sort_on.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [51, 34, 47]})
+        ...     s.sort_on(people, people, ("age",))
+        ...     people["age"].tolist()
+        [34, 47, 51]
         """
         names = [keys] if isinstance(keys, str) else list(keys)
         if is_foreign(src_group) or is_foreign(dest_group):
@@ -132,6 +151,14 @@ class FieldFunctions(Items):
         ndarray, or (offsets, bytes) for strings of any length that are no array
             What is missing is NaN in an array of floats, and else masked, of strings in an array
             of str.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.apply_filter(np.array([True, False, True]), np.array([34, 51, 47]))
+        array([34, 47])
         """
         keep = self._rows("filter", filter_to_apply)
 
@@ -143,7 +170,17 @@ class FieldFunctions(Items):
         return self._choose(chosen, src, dest)
 
     def apply_index(self, index_to_apply: Any, src: Any, dest: Any = None) -> Any:
-        """Choose rows by number; parameters and result are as in `apply_filter`."""
+        """
+        Choose rows by number; parameters and result are as in `apply_filter`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.apply_index(np.array([2, 0]), np.array([34, 51, 47]))
+        array([47, 34])
+        """
         index = self._rows("index", index_to_apply)
 
         def chosen(column: Column) -> Column:
@@ -183,6 +220,15 @@ class FieldFunctions(Items):
         Returns
         -------
         ndarray; list for an indexed string field and for several fields; or `dest`
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get_spans.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     s.get_spans(people["id"])
+        array([0, 2, 3], dtype=int32)
         """
         fields = kwargs.get("fields")
         if (field is None) == (fields is None):
@@ -204,47 +250,151 @@ class FieldFunctions(Items):
         return [int(start) for start in result] if of_fields else result
 
     def apply_spans_index_of_min(self, spans: Any, target: Any, dest: Any = None) -> Any:
-        """Row number of the least value of each span, the first of equal ones."""
+        """
+        Row number of the least value of each span, the first of equal ones.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_index_of_min.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.apply_spans_index_of_min(s.get_spans(people["id"]), people["dose"])
+        array([1, 2], dtype=int32)
+        """
         return self._of_spans("index_of_min", spans, target, dest)
 
     def apply_spans_index_of_max(self, spans: Any, target: Any, dest: Any = None) -> Any:
-        """Row number of the greatest value of each span, the first of equal ones."""
+        """
+        Row number of the greatest value of each span, the first of equal ones.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_index_of_max.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.apply_spans_index_of_max(s.get_spans(people["id"]), people["dose"])
+        array([0, 2], dtype=int32)
+        """
         return self._of_spans("index_of_max", spans, target, dest)
 
     def apply_spans_index_of_first(self, spans: Any, dest: Any = None) -> Any:
-        """Row number of the first row of each span."""
+        """
+        Row number of the first row of each span.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_index_of_first.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     s.apply_spans_index_of_first(s.get_spans(people["id"]))
+        array([0, 2], dtype=int32)
+        """
         return self._of_spans("index_of_first", spans, None, dest)
 
     def apply_spans_index_of_last(self, spans: Any, dest: Any = None) -> Any:
-        """Row number of the last row of each span."""
+        """
+        Row number of the last row of each span.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_index_of_last.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     s.apply_spans_index_of_last(s.get_spans(people["id"]))
+        array([1, 2], dtype=int32)
+        """
         return self._of_spans("index_of_last", spans, None, dest)
 
     def apply_spans_count(self, spans: Any, dest: Any = None) -> Any:
-        """Number of rows of each span, int64."""
+        """
+        Number of rows of each span, int64.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_count.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     spans = s.get_spans(people["id"])
+        ...     s.apply_spans_count(spans)
+        array([2, 1])
+        """
         return self._of_spans("count", spans, None, dest)
 
     def apply_spans_min(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
     ) -> Any:
-        """Least value of each span; `src` and `reader` are older names of `target`."""
+        """
+        Least value of each span; `src` and `reader` are older names of `target`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_min.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     spans = s.get_spans(people["id"])
+        ...     s.apply_spans_min(spans, people["dose"])
+        array([2, 9])
+        """
         return self._of_spans("min", spans, _target(target, older), dest)
 
     def apply_spans_max(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
     ) -> Any:
-        """Greatest value of each span; `src` and `reader` are older names of `target`."""
+        """
+        Greatest value of each span; `src` and `reader` are older names of `target`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_max.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     spans = s.get_spans(people["id"])
+        ...     s.apply_spans_max(spans, people["dose"])
+        array([5, 9])
+        """
         return self._of_spans("max", spans, _target(target, older), dest)
 
     def apply_spans_first(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
     ) -> Any:
-        """First value of each span; `src` and `reader` are older names of `target`."""
+        """
+        First value of each span; `src` and `reader` are older names of `target`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_first.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     spans = s.get_spans(people["id"])
+        ...     s.apply_spans_first(spans, people["dose"])
+        array([5, 9])
+        """
         return self._of_spans("first", spans, _target(target, older), dest)
 
     def apply_spans_last(
         self, spans: Any, target: Any = None, dest: Any = None, **older: Any
     ) -> Any:
-        """Last value of each span; `src` and `reader` are older names of `target`."""
+        """
+        Last value of each span; `src` and `reader` are older names of `target`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_last.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     spans = s.get_spans(people["id"])
+        ...     s.apply_spans_last(spans, people["dose"])
+        array([2, 9])
+        """
         return self._of_spans("last", spans, _target(target, older), dest)
 
     def apply_spans_concat(
@@ -266,6 +416,17 @@ class FieldFunctions(Items):
         target, dest : IndexedStringField
         src_chunksize, dest_chunksize, chunksize_mult
             Accepted for ExeTera's sake.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://apply_spans_concat.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "town": ["York", "Bath", "Hull"]})
+        ...     towns = ds.create_dataframe("towns").create_indexed_string("town")
+        ...     s.apply_spans_concat(s.get_spans(people["id"]), people["town"], towns)
+        ...     towns.tolist()
+        ['York,Bath', 'Hull']
         """
         target = _target(target, older)
         for field in (target, dest):
@@ -298,7 +459,18 @@ class FieldFunctions(Items):
     # -- aggregation over runs of an index
 
     def aggregate_count(self, index: Any, dest: Any = None) -> Any:
-        """Number of rows of each run of equal values of `index`."""
+        """
+        Number of rows of each run of equal values of `index`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://aggregate_count.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.aggregate_count(people["id"])
+        array([2, 1])
+        """
         _check_dest(dest)
         result = self.apply_spans_count(self._runs(index), dest)
         return result if dest is None else dest
@@ -306,19 +478,63 @@ class FieldFunctions(Items):
     def aggregate_first(
         self, index: Any, target: Any = None, dest: Any = None, **older: Any
     ) -> Any:
-        """First value of `target` in each run of `index`; `src`, `reader`: older names."""
+        """
+        First value of `target` in each run of `index`; `src`, `reader`: older names.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://aggregate_first.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.aggregate_first(people["id"], people["dose"])
+        array([5, 9])
+        """
         return self.aggregate_custom(self.apply_spans_first, index, target, dest, **older)
 
     def aggregate_last(self, index: Any, target: Any = None, dest: Any = None, **older: Any) -> Any:
-        """Last value of `target` in each run of `index`; `src`, `reader`: older names."""
+        """
+        Last value of `target` in each run of `index`; `src`, `reader`: older names.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://aggregate_last.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.aggregate_last(people["id"], people["dose"])
+        array([2, 9])
+        """
         return self.aggregate_custom(self.apply_spans_last, index, target, dest, **older)
 
     def aggregate_min(self, index: Any, target: Any = None, dest: Any = None, **older: Any) -> Any:
-        """Least value of `target` in each run of `index`; `src`, `reader`: older names."""
+        """
+        Least value of `target` in each run of `index`; `src`, `reader`: older names.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://aggregate_min.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.aggregate_min(people["id"], people["dose"])
+        array([2, 9])
+        """
         return self.aggregate_custom(self.apply_spans_min, index, target, dest, **older)
 
     def aggregate_max(self, index: Any, target: Any = None, dest: Any = None, **older: Any) -> Any:
-        """Greatest value of `target` in each run of `index`; `src`, `reader`: older names."""
+        """
+        Greatest value of `target` in each run of `index`; `src`, `reader`: older names.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://aggregate_max.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8], "dose": [5, 2, 9]})
+        ...     s.aggregate_max(people["id"], people["dose"])
+        array([5, 9])
+        """
         return self.aggregate_custom(self.apply_spans_max, index, target, dest, **older)
 
     def aggregate_custom(

@@ -57,6 +57,15 @@ class Items:
             It is a table or something else that holds no field.
         AttributeError
             It is nothing stored at all, such as a name.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     s.get(people["age"]).tolist()
+        [34, 51]
         """
         field = adopted(field)
         if isinstance(field, Field):

@@ -56,6 +56,14 @@ class JoinFunctions(FieldFunctions):
         -------
         tuple of ndarray of int64
             As long as each of `keys`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.get_shared_index((np.array([10, 30]), np.array([30, 20])))
+        (array([0, 2]), array([2, 1]))
         """
         if not isinstance(keys, tuple) or not keys:
             raise ArgumentError("the keys are a tuple of fields or of arrays")
@@ -79,6 +87,14 @@ class JoinFunctions(FieldFunctions):
         -------
         ndarray, or a list of ndarray for `fields`; of indexed strings a list of str
             What is missing is one value, the last one: NaN, None, or masked.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.distinct(np.array([3, 1, 3]))
+        array([1, 3])
         """
         if (field is None) == (fields is None):
             raise ArgumentError("give either field or fields")
@@ -117,6 +133,14 @@ class JoinFunctions(FieldFunctions):
         Returns
         -------
         ndarray of int64, or `destination`
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.get_index(np.array([10, 20, 30]), np.array([30, 10, 30]))
+        array([2, 0, 2])
         """
         keys, _ = self._keys([target], [foreign_key])
         with workspace(self.settings) as work:
@@ -162,6 +186,17 @@ class JoinFunctions(FieldFunctions):
         -------
         ndarray or None
             What nothing was joined to is missing; in ExeTera's face 0, or the empty string.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ids, fks, doses = np.array([7, 8, 9]), np.array([0, 0, 2]), np.array([5, 9])
+        ...     s.join(ids, fks, doses)
+        masked_array(data=[5, --, 9],
+                     mask=[False,  True, False],
+               fill_value=999999)
         """
         length = self._masked(destination_pkey).rows
         rows, values = self._fkey_rows(fkey_indices), self._masked(values_to_join)
@@ -219,13 +254,35 @@ class JoinFunctions(FieldFunctions):
             For each field one in memory, for each array an array; empty with writers. What is
             missing is NaN in an array of floats, and masked in others. In ExeTera's face it is 0,
             or the empty string.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.merge_left(np.array([1, 2, 3]), np.array([3, 1]), (np.array([30, 10]),))
+        [masked_array(data=[10, --, 30],
+                     mask=[False,  True, False],
+               fill_value=999999)]
         """
         return self._merge("left", left_on, right_on, (), None, right_fields, right_writers)[1]
 
     def merge_right(
         self, left_on: Any, right_on: Any, left_fields: Any = (), left_writers: Any = None
     ) -> list[Any]:
-        """The rows of left fields beside the right keys; else as `merge_left`."""
+        """
+        The rows of left fields beside the right keys; else as `merge_left`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.merge_right(np.array([3, 1]), np.array([1, 2, 3]), (np.array([30, 10]),))
+        [masked_array(data=[10, --, 30],
+                     mask=[False,  True, False],
+               fill_value=999999)]
+        """
         return self._merge("right", left_on, right_on, left_fields, left_writers, (), None)[0]
 
     def merge_inner(
@@ -237,7 +294,18 @@ class JoinFunctions(FieldFunctions):
         right_fields: Any = None,
         right_writers: Any = None,
     ) -> tuple[list[Any], list[Any]]:
-        """The rows of both sides whose keys are equal, as two lists; else as `merge_left`."""
+        """
+        The rows of both sides whose keys are equal, as two lists; else as `merge_left`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     left, right = np.array([1, 2, 3]), np.array([3, 1])
+        ...     s.merge_inner(left, right, (left,), None, (right * 10,))
+        ([array([1, 3])], [array([10, 30])])
+        """
         return self._merge(
             "inner",
             left_on,
@@ -318,6 +386,18 @@ class JoinFunctions(FieldFunctions):
         tuple of ndarray, or None with sinks
             What is missing, as where a key is not there, is NaN in an array of floats, None in a
             list of text, and masked in others. In ExeTera's face it is 0, or the empty string.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.ordered_merge_left(
+        ...         np.array([1, 2, 3]), np.array([1, 3]), (np.array([10, 30]),), right_unique=True
+        ...     )
+        (masked_array(data=[10, --, 30],
+                     mask=[False,  True, False],
+               fill_value=999999),)
         """
         if not right_unique:
             raise ArgumentError("right_unique must be True: the keys on the right are distinct")
@@ -335,7 +415,21 @@ class JoinFunctions(FieldFunctions):
         left_unique: bool = False,
         right_unique: bool = False,
     ) -> tuple[Any, ...] | None:
-        """The same with the sides changed; `left_unique` has to be True."""
+        """
+        The same with the sides changed; `left_unique` has to be True.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     s.ordered_merge_right(
+        ...         np.array([1, 3]), np.array([1, 2, 3]), (np.array([10, 30]),), left_unique=True
+        ...     )
+        (masked_array(data=[10, --, 30],
+                     mask=[False,  True, False],
+               fill_value=999999),)
+        """
         if not left_unique:
             raise ArgumentError("left_unique must be True: the keys on the left are distinct")
         return self._ordered_side(
@@ -387,7 +481,18 @@ class JoinFunctions(FieldFunctions):
         left_unique: bool = False,
         right_unique: bool = False,
     ) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
-        """The rows of both sides whose keys, which ascend, are equal; any multiplicity."""
+        """
+        The rows of both sides whose keys, which ascend, are equal; any multiplicity.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     left, right = np.array([1, 2, 3]), np.array([1, 3])
+        ...     s.ordered_merge_inner(left, right, (left,), None, (right * 10,))
+        ((array([1, 3]),), (array([10, 30]),))
+        """
         with workspace(self.settings) as work:
             left, right = both_sides(work, self._ordered_pairs(left_on, right_on, "inner", work))
             return (

@@ -39,7 +39,8 @@ class Matches:
     def __init__(
         self, n_left: int, n_right: int, work: Workspace, *, keep: bool, alone: bool
     ) -> None:
-        self.keep, self.alone = keep, alone
+        self.keep = keep
+        self.alone = alone
         self._missing, self._bits = n_right, n_right.bit_length()
         self._pairs = Words(work, bits_of(n_left) + self._bits)
         self._alone = Words(work, bits_of(n_right))

@@ -105,23 +105,67 @@ class Columnar(_Accessible, Readable):
         return cast("NumericField", low & high)
 
     def any(self) -> bool:
-        """Whether a value is true, or other than 0; what is missing is not looked at."""
+        """
+        Whether a value is true, or other than 0; what is missing is not looked at.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://any.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     (people["age"] > 50).any()
+        True
+        """
         field = _of_numbers(self, "any")
         return any(bool(np.any(column)) for column in present_blocks(field))
 
     def all(self) -> bool:
-        """Whether all values are true, or other than 0; what is missing is not looked at."""
+        """
+        Whether all values are true, or other than 0; what is missing is not looked at.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://all.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     (people["age"] > 50).all()
+        False
+        """
         field = _of_numbers(self, "all")
         return all(bool(np.all(column)) for column in present_blocks(field))
 
     # -- other numbers
 
     def abs(self) -> NumericField:
-        """The numbers without their sign, in memory."""
+        """
+        The numbers without their sign, in memory.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://abs.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"change": [-2, 3, None]})
+        ...     people["change"].abs().tolist()
+        [2, 3, None]
+        """
         return cast("NumericField", abs(cast("Any", self)))
 
     def round(self, decimals: int = 0) -> NumericField:
-        """The numbers rounded, those half-way to the even one, in memory; of their own type."""
+        """
+        The numbers rounded, those half-way to the even one, in memory; of their own type.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://round.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"height": [1.234, 1.756]})
+        ...     people["height"].round(1).tolist()
+        [1.2, 1.8]
+        """
         return cast("NumericField", round(cast("Any", self), decimals))
 
     def clip(self, lower: Any = None, upper: Any = None) -> Any:
@@ -142,6 +186,15 @@ class Columnar(_Accessible, Readable):
         ------
         DataError
             The field cannot hold a limit exactly, or the lower one is above the upper one.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://clip.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].clip(40, 50).tolist()
+        [40, 50, None, 47]
         """
         field = _of_numbers(self, "clip", times=True)
         limits = [None if one is None else _limit(field, one) for one in (lower, upper)]
@@ -170,11 +223,31 @@ class Columnar(_Accessible, Readable):
         -------
         Field
             Of the same type, in memory.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://where.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].where(people["age"] > 40).tolist()
+        [None, 51, None, 47]
         """
         return _chosen(cast("Field", self), cond, other, inverted=False)
 
     def mask(self, cond: Any, other: Any = None) -> Any:
-        """The values but where a condition is true, there another one or none; as `where`."""
+        """
+        The values but where a condition is true, there another one or none; as `where`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://mask.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].mask(people["age"] > 40).tolist()
+        [34, None, None, None]
+        """
         return _chosen(cast("Field", self), cond, other, inverted=True)
 
     def map(self, arg: Mapping[Any, Any]) -> Any:
@@ -219,12 +292,34 @@ class Columnar(_Accessible, Readable):
     # -- the ends
 
     def nlargest(self, n: int = 5) -> list[Any]:
-        """The greatest values, the first one greatest; a list, as `tolist` has them."""
+        """
+        The greatest values, the first one greatest; a list, as `tolist` has them.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://nlargest.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].nlargest(2)
+        [51, 47]
+        """
         field = _of_numbers(self, "nlargest", times=True)
         return _ends(field, n, heapq.nlargest)
 
     def nsmallest(self, n: int = 5) -> list[Any]:
-        """The least values, the first one least; a list, as `tolist` has them."""
+        """
+        The least values, the first one least; a list, as `tolist` has them.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://nsmallest.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].nsmallest(2)
+        [34, 47]
+        """
         field = _of_numbers(self, "nsmallest", times=True)
         return _ends(field, n, heapq.nsmallest)
 

@@ -119,7 +119,19 @@ class Dates:
         return Dates(self._field, tz)
 
     def tz_localize(self, tz: str | None) -> Dates:
-        """Itself for ``"UTC"``, in which all points are; ArgumentError for other zones."""
+        """
+        Itself for ``"UTC"``, in which all points are; ArgumentError for other zones.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://tz_localize.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.tz_localize("UTC").hour.tolist()
+        [8, 0]
+        """
         if tz != "UTC":
             raise ArgumentError(
                 f"{self._field.phrase()} is in UTC, so that no other zone can be said of it: "
@@ -131,37 +143,121 @@ class Dates:
 
     @property
     def year(self) -> NumericField:
-        """The year: int32."""
+        """
+        The year: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://year.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.year.tolist()
+        [2020, 2021]
+        """
         return self._part("year")
 
     @property
     def quarter(self) -> NumericField:
-        """The quarter, 1 to 4: int32."""
+        """
+        The quarter, 1 to 4: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://quarter.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.quarter.tolist()
+        [1, 4]
+        """
         return self._part("quarter")
 
     @property
     def month(self) -> NumericField:
-        """The month, 1 to 12: int32."""
+        """
+        The month, 1 to 12: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://month.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.month.tolist()
+        [3, 12]
+        """
         return self._part("month")
 
     @property
     def day(self) -> NumericField:
-        """The day of the month: int32."""
+        """
+        The day of the month: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://day.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.day.tolist()
+        [31, 1]
+        """
         return self._part("day")
 
     @property
     def hour(self) -> NumericField:
-        """The hour, 0 to 23: int32."""
+        """
+        The hour, 0 to 23: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://hour.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.hour.tolist()
+        [8, 0]
+        """
         return self._part("hour")
 
     @property
     def minute(self) -> NumericField:
-        """The minute: int32."""
+        """
+        The minute: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://minute.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.minute.tolist()
+        [5, 0]
+        """
         return self._part("minute")
 
     @property
     def second(self) -> NumericField:
-        """The second, without its fraction: int32."""
+        """
+        The second, without its fraction: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://second.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.second.tolist()
+        [0, 0]
+        """
         return self._part("second")
 
     @property
@@ -177,25 +273,74 @@ class Dates:
 
     @property
     def dayofweek(self) -> NumericField:
-        """The day of the week, of which Monday is 0: int32."""
+        """
+        The day of the week, of which Monday is 0: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://day_of_week.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.day_of_week.tolist()
+        [1, 2]
+        """
         return self._part("day_of_week")
 
-    weekday = day_of_week = dayofweek
+    weekday = dayofweek
+    day_of_week = dayofweek
 
     @property
     def dayofyear(self) -> NumericField:
-        """The day of the year, from 1: int32."""
+        """
+        The day of the year, from 1: int32.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://day_of_year.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.day_of_year.tolist()
+        [91, 335]
+        """
         return self._part("day_of_year")
 
     day_of_year = dayofyear
 
     @property
     def is_leap_year(self) -> NumericField:
-        """Whether the year is a leap year: bool."""
+        """
+        Whether the year is a leap year: bool.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://is_leap_year.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.is_leap_year.tolist()
+        [True, False]
+        """
         return self._part("is_leap_year", np.bool_)
 
     def isocalendar(self) -> IsoCalendar:
-        """Year, week and day by ISO 8601: ``field.dt.isocalendar().week``."""
+        """
+        Year, week and day by ISO 8601: ``field.dt.isocalendar().week``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://isocalendar.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.isocalendar().week.tolist()
+        [14, 48]
+        """
 
         def day(points: Any) -> Any:
             import pyarrow.compute as pc
@@ -208,11 +353,35 @@ class Dates:
 
     @property
     def date(self) -> Any:
-        """The midnight at which the day of each point begins: a timestamp field."""
+        """
+        The midnight at which the day of each point begins: a timestamp field.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://date.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.date.dt.strftime("%Y-%m-%d %H:%M").tolist()
+        ['2020-03-31 00:00', '2021-12-01 00:00']
+        """
         return self.floor("D")
 
     def normalize(self) -> Any:
-        """The midnight at which the day of each point begins: the same as ``date``."""
+        """
+        The midnight at which the day of each point begins: the same as ``date``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://normalize.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.normalize().dt.strftime("%Y-%m-%d %H:%M").tolist()
+        ['2020-03-31 00:00', '2021-12-01 00:00']
+        """
         return self.floor("D")
 
     def floor(self, freq: str) -> Any:
@@ -243,11 +412,35 @@ class Dates:
         return self._rounded("floor", freq)
 
     def ceil(self, freq: str) -> Any:
-        """The first point of a grid that is not before each point; else as `floor`."""
+        """
+        The first point of a grid that is not before each point; else as `floor`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://ceil.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.ceil("D").dt.strftime("%Y-%m-%d %H:%M").tolist()
+        ['2020-04-01 00:00', '2021-12-01 00:00']
+        """
         return self._rounded("ceil", freq)
 
     def round(self, freq: str) -> Any:
-        """The nearest point of a grid, of two that are as near the even one; else as `floor`."""
+        """
+        The nearest point of a grid, of two that are as near the even one; else as `floor`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://round.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.round("D").dt.strftime("%Y-%m-%d %H:%M").tolist()
+        ['2020-03-31 00:00', '2021-12-01 00:00']
+        """
         return self._rounded("round", freq)
 
     def strftime(self, date_format: str) -> Any:
@@ -263,6 +456,16 @@ class Dates:
         -------
         IndexedStringField
             In memory.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://strftime.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.strftime("%d.%m.%Y").tolist()
+        ['31.03.2020', '01.12.2021']
         """
         if not isinstance(date_format, str):
             raise ArgumentTypeError(f"a format is text such as '%Y-%m-%d', not {date_format!r}")
@@ -278,11 +481,35 @@ class Dates:
         return made
 
     def day_name(self) -> Any:
-        """The English name of the day of the week, as text."""
+        """
+        The English name of the day of the week, as text.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://day_name.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.day_name().tolist()
+        ['Tuesday', 'Wednesday']
+        """
         return self.strftime("%A")
 
     def month_name(self) -> Any:
-        """The English name of the month, as text."""
+        """
+        The English name of the month, as text.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://month_name.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.month_name().tolist()
+        ['March', 'December']
+        """
         return self.strftime("%B")
 
     def days_since(self, other: Any) -> Any:
@@ -298,6 +525,16 @@ class Dates:
         -------
         NumericField
             Of float64 in memory, with the unit ``days``: negative where the other is later.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://days_since.zarr", "w", "study")
+        ...     people = ds.create_dataframe("people")
+        ...     people.create_timestamp("day").data.write(["2020-03-31 08:05", "2021-12-01"])
+        ...     people["day"].dt.days_since("2020-03-31").tolist()
+        [0.3368055555555556, 610.0]
         """
         field: Any = self._field
         days = (field - other) / 86400.0

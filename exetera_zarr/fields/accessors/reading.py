@@ -99,18 +99,51 @@ class Readable:
         return (value for block in field.masked_blocks() for value in values_shown(field, *block))
 
     def tolist(self) -> list[Any]:
-        """All values as a person reads them, as of ``field[3]``; None for what is missing."""
+        """
+        All values as a person reads them, as of ``field[3]``; None for what is missing.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://tolist.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].tolist()
+        [34, 51, None, 47]
+        """
         field = cast("Field", self)
         return [v for block in field.masked_blocks() for v in values_shown(field, *block)]
 
     to_list = tolist
 
     def head(self, n: int = 5) -> Any:
-        """The first rows, all but the last ones where `n` is negative: a field in memory."""
+        """
+        The first rows, all but the last ones where `n` is negative: a field in memory.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://head.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].head(2).tolist()
+        [34, 51]
+        """
         return _part(cast("Field", self), slice(n))
 
     def tail(self, n: int = 5) -> Any:
-        """The last rows, all but the first ones where `n` is negative: a field in memory."""
+        """
+        The last rows, all but the first ones where `n` is negative: a field in memory.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://tail.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].tail(2).tolist()
+        [None, 47]
+        """
         field = cast("Field", self)
         return _part(field, slice(max(len(field) - n, 0) if n >= 0 else -n, None))
 

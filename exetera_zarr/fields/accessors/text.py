@@ -122,7 +122,18 @@ class Texts(_Itself):
     def match(
         self, pat: str, case: bool = True, flags: int = 0, na: bool | None = None
     ) -> NumericField:
-        """Whether a regular expression matches the beginning of the text; else as `contains`."""
+        """
+        Whether a regular expression matches the beginning of the text; else as `contains`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://match.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.match("B").tolist()
+        [False, True, None]
+        """
         pattern, arrow = compiled(pat, case, flags), None
         if alike(pat) and not flags:
             arrow = arrow_function(
@@ -133,7 +144,18 @@ class Texts(_Itself):
     def fullmatch(
         self, pat: str, case: bool = True, flags: int = 0, na: bool | None = None
     ) -> NumericField:
-        """Whether a regular expression matches the whole text; else as `contains`."""
+        """
+        Whether a regular expression matches the whole text; else as `contains`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://fullmatch.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.fullmatch("B.*h").tolist()
+        [False, True, None]
+        """
         pattern, arrow = compiled(pat, case, flags), None
         if alike(pat) and not flags:
             arrow = arrow_function(
@@ -142,13 +164,35 @@ class Texts(_Itself):
         return self._answers(lambda text: pattern.fullmatch(text) is not None, arrow, na)
 
     def startswith(self, pat: str | tuple[str, ...], na: bool | None = None) -> NumericField:
-        """Whether the text begins with `pat`, or with one of several; else as `contains`."""
+        """
+        Whether the text begins with `pat`, or with one of several; else as `contains`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://startswith.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.startswith("Ba").tolist()
+        [False, True, None]
+        """
         arrow = arrow_function("starts_with", pattern=pat) if isinstance(pat, str) else None
         given = affix(pat)
         return self._answers(lambda text: text.startswith(given), arrow, na)
 
     def endswith(self, pat: str | tuple[str, ...], na: bool | None = None) -> NumericField:
-        """Whether the text ends with `pat`, or with one of several; else as `contains`."""
+        """
+        Whether the text ends with `pat`, or with one of several; else as `contains`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://endswith.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.endswith("th").tolist()
+        [False, True, None]
+        """
         arrow = arrow_function("ends_with", pattern=pat) if isinstance(pat, str) else None
         given = affix(pat)
         return self._answers(lambda text: text.endswith(given), arrow, na)
@@ -156,54 +200,186 @@ class Texts(_Itself):
     # -- numbers
 
     def len(self) -> NumericField:
-        """How many characters the text has: int64."""
+        """
+        How many characters the text has: int64.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://len.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.len().tolist()
+        [5, 4, None]
+        """
         return self._numbers(len, arrow_function("utf8_length"), "int64", of_any=True)
 
     def count(self, pat: str, flags: int = 0) -> NumericField:
-        """How often a regular expression occurs in the text: int64."""
+        """
+        How often a regular expression occurs in the text: int64.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://count.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.count("o").tolist()
+        [1, 0, None]
+        """
         pattern = compiled(pat, True, flags)
         return self._numbers(lambda text: sum(1 for _ in pattern.finditer(text)), None, "int64")
 
     # -- other text
 
     def lower(self) -> Any:
-        """The text in lower case."""
+        """
+        The text in lower case.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://lower.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.lower().tolist()
+        [' york', 'bath', None]
+        """
         return self._texts(str.lower, arrow_function("ascii_lower"))
 
     def upper(self) -> Any:
-        """The text in upper case."""
+        """
+        The text in upper case.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://upper.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.upper().tolist()
+        [' YORK', 'BATH', None]
+        """
         return self._texts(str.upper, arrow_function("ascii_upper"))
 
     def title(self) -> Any:
-        """The text with each word in upper case at its beginning."""
+        """
+        The text with each word in upper case at its beginning.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://title.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.title().tolist()
+        [' York', 'Bath', None]
+        """
         return self._texts(str.title, None)
 
     def capitalize(self) -> Any:
-        """The text with its first character in upper case, the others in lower case."""
+        """
+        The text with its first character in upper case, the others in lower case.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://capitalize.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.capitalize().tolist()
+        [' york', 'Bath', None]
+        """
         return self._texts(str.capitalize, None)
 
     def strip(self, to_strip: str | None = None) -> Any:
-        """The text without blanks at its ends, or without the characters given."""
+        """
+        The text without blanks at its ends, or without the characters given.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://strip.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.strip().tolist()
+        ['york', 'Bath', None]
+        """
         return self._texts(lambda text: text.strip(to_strip), trimming("utf8_trim", to_strip))
 
     def lstrip(self, to_strip: str | None = None) -> Any:
-        """The text without blanks, or the characters given, at its beginning."""
+        """
+        The text without blanks, or the characters given, at its beginning.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://lstrip.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.lstrip().tolist()
+        ['york', 'Bath', None]
+        """
         return self._texts(lambda text: text.lstrip(to_strip), trimming("utf8_ltrim", to_strip))
 
     def rstrip(self, to_strip: str | None = None) -> Any:
-        """The text without blanks, or the characters given, at its end."""
+        """
+        The text without blanks, or the characters given, at its end.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://rstrip.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.rstrip().tolist()
+        [' york', 'Bath', None]
+        """
         return self._texts(lambda text: text.rstrip(to_strip), trimming("utf8_rtrim", to_strip))
 
     def removeprefix(self, prefix: str) -> Any:
-        """The text without `prefix`, where it begins with it."""
+        """
+        The text without `prefix`, where it begins with it.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://removeprefix.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.removeprefix("Ba").tolist()
+        [' york', 'th', None]
+        """
         return self._texts(lambda text: text.removeprefix(prefix), None)
 
     def removesuffix(self, suffix: str) -> Any:
-        """The text without `suffix`, where it ends with it."""
+        """
+        The text without `suffix`, where it ends with it.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://removesuffix.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.removesuffix("th").tolist()
+        [' york', 'Ba', None]
+        """
         return self._texts(lambda text: text.removesuffix(suffix), None)
 
     def zfill(self, width: int) -> Any:
-        """The text with zeros in front, until it has `width` characters."""
+        """
+        The text with zeros in front, until it has `width` characters.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://zfill.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": ["7", "42"]})
+        ...     people["id"].str.zfill(4).tolist()
+        ['0007', '0042']
+        """
         return self._texts(lambda text: text.zfill(width), None)
 
     def replace(
@@ -230,6 +406,15 @@ class Texts(_Itself):
             As of `contains`.
         regex
             Whether `pat` is a regular expression.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://replace.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.replace("o", "0").tolist()
+        [' y0rk', 'Bath', None]
         """
         if not regex and isinstance(repl, str) and case and not flags:
             if not isinstance(pat, str):
@@ -256,7 +441,18 @@ class Texts(_Itself):
     def slice(
         self, start: int | None = None, stop: int | None = None, step: int | None = None
     ) -> Any:
-        """Some characters of the text, as of ``text[start:stop:step]``."""
+        """
+        Some characters of the text, as of ``text[start:stop:step]``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://slice.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.slice(0, 2).tolist()
+        [' y', 'Ba', None]
+        """
         part = slice(start, stop, step)
         arrow = None
         if (start or 0) >= 0 and stop is not None and stop >= 0 and step in (None, 1):
@@ -266,7 +462,18 @@ class Texts(_Itself):
         return self._texts(lambda text: text[part], arrow)
 
     def get(self, i: int) -> Any:
-        """The character at a position, negative from the end; missing where there is none."""
+        """
+        The character at a position, negative from the end; missing where there is none.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://get.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.get(0).tolist()
+        [' ', 'B', None]
+        """
         return self._texts(lambda text: text[i] if -len(text) <= i < len(text) else None, None)
 
     def __getitem__(self, item: int | _Slice) -> Any:
@@ -296,6 +503,15 @@ class Texts(_Itself):
         regex
             Whether `pat` is a regular expression; by default, as in pandas, one of more than one
             character is.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://split.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"name": ["Ada Lovelace", "Alan Turing"]})
+        ...     people["name"].str.split(" ").str[0].tolist()
+        ['Ada', 'Alan']
         """
         if expand:
             raise ArgumentError(
@@ -310,7 +526,18 @@ class Texts(_Itself):
         return Pieces(self, lambda text: text.split(pat, limit))
 
     def extract(self, pat: str, flags: int = 0) -> Any:
-        """The group of a regular expression where it first occurs; missing where it does not."""
+        """
+        The group of a regular expression where it first occurs; missing where it does not.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://extract.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": [" york", "Bath", None]})
+        ...     people["town"].str.extract("(.)th").tolist()
+        [None, 'a', None]
+        """
         pattern = compiled(pat, True, flags)
         if pattern.groups != 1:
             raise ArgumentError(

@@ -75,7 +75,9 @@ _PAIRS = {
     "vstack": ("tup",),
     "where": ("x", "y"),
 }
-TOGETHER = {function: _PAIRS[name] for name, function in _of(" ".join(_PAIRS)).items()}
+TOGETHER: dict[Any, tuple[str, ...]] = {
+    function: _PAIRS[name] for name, function in _of(" ".join(_PAIRS)).items()
+}
 """Those that make one array of several, or compare several: these need one type for all."""
 
 _SUMS = {
@@ -98,9 +100,11 @@ _SUMS = {
     "trapezoid": ("y", "x", "dx"),
     "vdot": ("a", "b"),
 }
-DATA_OF_SUMS = {function: _SUMS[name] for name, function in _of(" ".join(_SUMS)).items()}
+DATA_OF_SUMS: dict[Any, Any] = {
+    function: _SUMS[name] for name, function in _of(" ".join(_SUMS)).items()
+}
 """Sums, differences and sums of products: in 64 bits, or with Python's numbers if need be."""
-PRODUCTS = {
+PRODUCTS: dict[Any, Any] = {
     np.prod: "a",
     np.nanprod: "a",
     np.cumprod: "a",

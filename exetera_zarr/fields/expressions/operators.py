@@ -31,7 +31,7 @@ Function = Callable[..., Any]
 Part = tuple[Any, "AnyArray | None"]
 """Values of a block, or a scalar, and which of its rows have one; None for all."""
 
-COMPARISONS = {
+COMPARISONS: dict[Any, Any] = {
     operator.eq: np.equal,
     operator.ne: np.not_equal,
     operator.lt: np.less,
@@ -413,14 +413,14 @@ class Comparison(Rows):
     of_numbers = True
     __pandas_priority__ = 5000
     """Above all of pandas' own, so that ``series + field`` is the field's to work out."""
-    __hash__ = None  # type: ignore[assignment]  # because == compares rows
+    __hash__: None = None  # type: ignore[assignment]  # because == compares rows
 
-    __lt__ = _forward(operator.lt)
-    __le__ = _forward(operator.le)
-    __gt__ = _forward(operator.gt)
-    __ge__ = _forward(operator.ge)
-    __eq__ = _forward(operator.eq)
-    __ne__ = _forward(operator.ne)
+    __lt__: Any = _forward(operator.lt)
+    __le__: Any = _forward(operator.le)
+    __gt__: Any = _forward(operator.gt)
+    __ge__: Any = _forward(operator.ge)
+    __eq__: Any = _forward(operator.eq)
+    __ne__: Any = _forward(operator.ne)
 
     def operand(self, other: Any, function: Function) -> Any:
         """
@@ -506,25 +506,25 @@ _MIRRORED = {
 class Arithmetic(Comparison):
     """``+ - * / // % **``, ``divmod``, unary minus, ``abs`` and ``round``."""
 
-    __add__ = _forward(operator.add)
-    __radd__ = _reflected(operator.add)
-    __sub__ = _forward(operator.sub)
-    __rsub__ = _reflected(operator.sub)
-    __mul__ = _forward(operator.mul)
-    __rmul__ = _reflected(operator.mul)
-    __truediv__ = _forward(operator.truediv)
-    __rtruediv__ = _reflected(operator.truediv)
-    __floordiv__ = _forward(operator.floordiv)
-    __rfloordiv__ = _reflected(operator.floordiv)
-    __mod__ = _forward(operator.mod)
-    __rmod__ = _reflected(operator.mod)
-    __divmod__ = _forward(divmod)
-    __rdivmod__ = _reflected(divmod)
-    __pow__ = _forward(operator.pow)
-    __rpow__ = _reflected(operator.pow)
-    __neg__ = _unary(operator.neg)
-    __pos__ = _unary(operator.pos)
-    __abs__ = _unary(operator.abs)
+    __add__: Any = _forward(operator.add)
+    __radd__: Any = _reflected(operator.add)
+    __sub__: Any = _forward(operator.sub)
+    __rsub__: Any = _reflected(operator.sub)
+    __mul__: Any = _forward(operator.mul)
+    __rmul__: Any = _reflected(operator.mul)
+    __truediv__: Any = _forward(operator.truediv)
+    __rtruediv__: Any = _reflected(operator.truediv)
+    __floordiv__: Any = _forward(operator.floordiv)
+    __rfloordiv__: Any = _reflected(operator.floordiv)
+    __mod__: Any = _forward(operator.mod)
+    __rmod__: Any = _reflected(operator.mod)
+    __divmod__: Any = _forward(divmod)
+    __rdivmod__: Any = _reflected(divmod)
+    __pow__: Any = _forward(operator.pow)
+    __rpow__: Any = _reflected(operator.pow)
+    __neg__: Any = _unary(operator.neg)
+    __pos__: Any = _unary(operator.pos)
+    __abs__: Any = _unary(operator.abs)
 
     def __round__(self, digits: int | None = None) -> NumericField:
         self.operand(0, operator.add)
@@ -539,13 +539,13 @@ class Arithmetic(Comparison):
 class Bitwise(Arithmetic):
     """``& | ^ ~`` and ``logical_not``."""
 
-    __and__ = _forward(operator.and_)
-    __rand__ = _reflected(operator.and_)
-    __or__ = _forward(operator.or_)
-    __ror__ = _reflected(operator.or_)
-    __xor__ = _forward(operator.xor)
-    __rxor__ = _reflected(operator.xor)
-    __invert__ = _unary(operator.invert)
+    __and__: Any = _forward(operator.and_)
+    __rand__: Any = _reflected(operator.and_)
+    __or__: Any = _forward(operator.or_)
+    __ror__: Any = _reflected(operator.or_)
+    __xor__: Any = _forward(operator.xor)
+    __rxor__: Any = _reflected(operator.xor)
+    __invert__: Any = _unary(operator.invert)
 
     def logical_not(self) -> NumericField:
         """Bool field, true where the value is zero."""

@@ -63,4 +63,8 @@ class Text(Comparison):
             "[text + 'x' for text in field.data[:]] to a new field (a fixed string is bytes there)"
         )
 
-    __add__ = __radd__ = __mul__ = __rmul__ = __mod__ = _no_sum
+    __add__ = _no_sum
+    __radd__ = _no_sum
+    __mul__ = _no_sum
+    __rmul__ = _no_sum
+    __mod__ = _no_sum

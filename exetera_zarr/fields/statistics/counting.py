@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from exetera_zarr.errors import needing
 from exetera_zarr.texts import visible
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Counts(dict[Any, Any]):
         self, pairs: Iterable[tuple[Any, Any]], name: str | None = None, what: str = "count"
     ) -> None:
         super().__init__(pairs)
-        self.name, self.what = name, what
+        self.name = name
+        self.what = what
 
     @property
     def index(self) -> list[Any]:
@@ -52,7 +54,8 @@ class Counts(dict[Any, Any]):
 
     def to_pandas(self) -> pd.Series[Any]:
         """The same as a Series of pandas, as its own ``value_counts`` gives it."""
-        import pandas as pd
+        with needing("to_pandas", "exetera-zarr[pandas]"):
+            import pandas as pd
 
         index = pd.Index(list(self), name=self.name)
         return pd.Series(list(self.values()), index, name=self.what)

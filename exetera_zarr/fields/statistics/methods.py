@@ -44,19 +44,63 @@ class Statistical:
         return self.plot.hist(bins, ax=ax)
 
     def count(self) -> int:
-        """How many rows have a value."""
+        """
+        How many rows have a value.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://count.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].count(), len(people["age"])
+        (3, 4)
+        """
         return figures.count(self._field())
 
     def sum(self) -> int | float | None:
-        """The sum, exact of whole numbers whatever their size; None of no values."""
+        """
+        The sum, exact of whole numbers whatever their size; None of no values.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://sum.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].sum()
+        132
+        """
         return figures.total(self._field())
 
     def mean(self) -> Any:
-        """The arithmetic mean: a float, NaN of no values; of timestamps a datetime, or None."""
+        """
+        The arithmetic mean: a float, NaN of no values; of timestamps a datetime, or None.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://mean.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].mean()
+        44.0
+        """
         return self._middle(figures.mean(self._field()))
 
     def median(self) -> Any:
-        """The middle value, or what is half-way between two; else as `mean`."""
+        """
+        The middle value, or what is half-way between two; else as `mean`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://median.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].median()
+        47.0
+        """
         return self._middle(figures.quantiles(self._field(), [0.5])[0])
 
     def quantile(
@@ -76,29 +120,93 @@ class Statistical:
         -------
         float or datetime, or a list of these
             As of `mean`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://quantile.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].quantile(0.25)
+        40.5
         """
         shares = list(q) if isinstance(q, Sequence) else [q]
         found = [self._middle(v) for v in figures.quantiles(self._field(), shares, interpolation)]
         return found if isinstance(q, Sequence) else found[0]
 
     def var(self, ddof: int = 1) -> float:
-        """The variance with ``n - ddof``; NaN of too few values; of times in square seconds."""
+        """
+        The variance with ``n - ddof``; NaN of too few values; of times in square seconds.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://var.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     round(people["age"].var(), 2)
+        79.0
+        """
         return figures.variance(self._field(), ddof)
 
     def std(self, ddof: int = 1) -> float:
-        """The standard deviation with ``n - ddof``, as of `var`."""
+        """
+        The standard deviation with ``n - ddof``, as of `var`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://std.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     round(people["age"].std(), 2)
+        8.89
+        """
         return math.sqrt(figures.variance(self._field(), ddof))
 
     def min(self) -> Any:
-        """The least value, strings by their bytes, categories by their codes; None of no values."""
+        """
+        The least value, strings by their bytes, categories by their codes; None of no values.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://min.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].min()
+        34
+        """
         return self._shown(figures.extreme(self._field(), "min"))
 
     def max(self) -> Any:
-        """The greatest value; else as `min`."""
+        """
+        The greatest value; else as `min`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://max.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].max()
+        51
+        """
         return self._shown(figures.extreme(self._field(), "max"))
 
     def nunique(self, dropna: bool = True) -> int:
-        """How many distinct values there are; what is missing is one if `dropna` is False."""
+        """
+        How many distinct values there are; what is missing is one if `dropna` is False.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://nunique.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", "York", None]})
+        ...     people["town"].nunique()
+        2
+        """
         field = self._field()
         found = length(figures.distinct(field))
         return found if dropna or field.count() == len(field) else found + 1
@@ -145,7 +253,18 @@ class Statistical:
         return Counts([(v, number / whole) for v, number in found], field.name, "proportion")
 
     def mode(self) -> Any:
-        """The most frequent value, of several the least; None of no values."""
+        """
+        The most frequent value, of several the least; None of no values.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://mode.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"town": ["York", "Bath", "York"]})
+        ...     people["town"].mode()
+        'York'
+        """
         found = figures.frequencies(self._field())
         return found[0][0] if found else None
 

@@ -37,7 +37,7 @@ class Groups:
     """
 
     def __init__(self, field: Field, *beside: Field) -> None:
-        self.rows = len(field)
+        self.rows: int = len(field)
         self._field, self._beside = field, list(beside)
 
     def cuts(self) -> Iterator[tuple[int, int]]:

@@ -71,23 +71,76 @@ class Within:
 
         Of points in time it is in seconds, of which ``.dt.days`` are the days:
         ``df["date"].diff(by=df["id"]).dt.days`` is how many days ago the row before was.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://diff.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].diff().tolist()
+        [None, 17, None, None]
         """
         return moving.diff(_field(self), periods, by)
 
     def ffill(self, *, by: By = None) -> Any:
-        """The values, with the last one before, of the same span, where one is missing."""
+        """
+        The values, with the last one before, of the same span, where one is missing.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://ffill.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].ffill().tolist()
+        [34, 51, 51, 47]
+        """
         return moving.ffill(_field(self), by)
 
     def is_first(self, *, by: By = None) -> NumericField:
-        """Whether each row is the first one of its span; the field is the key by default."""
+        """
+        Whether each row is the first one of its span; the field is the key by default.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://is_first.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     people["id"].is_first().tolist()
+        [True, False, True]
+        """
         return moving.is_first(_field(self), by)
 
     def is_last(self, *, by: By = None) -> NumericField:
-        """Whether each row is the last one of its span; the field is the key by default."""
+        """
+        Whether each row is the last one of its span; the field is the key by default.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://is_last.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     people["id"].is_last().tolist()
+        [False, True, True]
+        """
         return moving.is_last(_field(self), by)
 
     def cumcount(self, *, by: By = None) -> NumericField:
-        """How many rows of its span are before each row; the field is the key by default."""
+        """
+        How many rows of its span are before each row; the field is the key by default.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://cumcount.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [7, 7, 8]})
+        ...     people["id"].cumcount().tolist()
+        [0, 1, 0]
+        """
         return running.cumcount(_field(self), by)
 
     def cumsum(self, *, by: By = None) -> NumericField:
@@ -104,15 +157,46 @@ class Within:
         ------
         ResultRangeError
             A sum of whole numbers is beyond 64 bits.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://cumsum.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].cumsum().tolist()
+        [34, 85, None, 132]
         """
         return running.cumsum(_field(self), by)
 
     def cummax(self, *, by: By = None) -> Any:
-        """The greatest value so far in each span, of the field's own type."""
+        """
+        The greatest value so far in each span, of the field's own type.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://cummax.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].cummax().tolist()
+        [34, 51, None, 51]
+        """
         return running.cummax(_field(self), by)
 
     def cummin(self, *, by: By = None) -> Any:
-        """The least value so far in each span, of the field's own type."""
+        """
+        The least value so far in each span, of the field's own type.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://cummin.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].cummin().tolist()
+        [34, 34, None, 34]
+        """
         return running.cummin(_field(self), by)
 
     def rank(
@@ -138,6 +222,15 @@ class Within:
         -------
         NumericField
             Of float64 in memory; missing where the value or a key is.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://rank.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people["age"].rank().tolist()
+        [1.0, 3.0, None, 2.0]
         """
         return ranking.rank(_field(self), method, ascending=ascending, by=by)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from exetera_zarr.errors import needing
 from exetera_zarr.io.arrow.stream import ArrowStream
 from exetera_zarr.storage import Capability
 from exetera_zarr.tables.session import Session
@@ -22,7 +23,8 @@ __all__ = ["polars_frame", "scan"]
 
 def polars_frame(stream: ArrowStream) -> pl.DataFrame:
     """A stream as a frame of Polars, in which categories are an Enum: all names, in order."""
-    import polars as pl
+    with needing("to_polars", "polars"):
+        import polars as pl
 
     return _with_enums(pl.DataFrame(stream.reader()), stream)
 
@@ -69,8 +71,9 @@ def scan(
     >>> scan("memory://scan.zarr", "people").filter(pl.col("age") > 40).collect()["id"].to_list()
     [3]
     """
-    import polars as pl
-    from polars.io.plugins import register_io_source
+    with needing("scan", "polars"):
+        import polars as pl
+        from polars.io.plugins import register_io_source
 
     @contextmanager
     def opened(at: VersionLike | None) -> Iterator[Dataset]:

@@ -298,7 +298,7 @@ class Partitions:
         self._of_file = [
             _keys(name.removeprefix(root)) for name, root in zip(names, roots, strict=True)
         ]
-        self.names = list(self._of_file[0])
+        self.names: list[str] = list(self._of_file[0])
         for name, keys in zip(names, self._of_file, strict=True):
             if list(keys) != self.names:
                 raise DataError(

@@ -97,7 +97,7 @@ class ArrowStream:
         # As the fields are now, whenever they are read.
         self._read = {f.name: f for f in (*self._fields, *self._companions.values())}
         self._source = source_of([*self._read.values()], self._rows)
-        self.schema = pa.schema(
+        self.schema: Any = pa.schema(
             [
                 pa.field(name, made.type)
                 for name, made in zip(self._names, self._columns, strict=True)

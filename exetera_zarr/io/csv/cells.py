@@ -125,7 +125,9 @@ class Cells:
         first, last = int(self.offsets[0]), int(self.offsets[-1])
         self._buffer = data if data is not None else pa.py_buffer(b"")
         self._base = first
-        self.data = np.frombuffer(self._buffer, np.uint8, last - first, first)
+        self.data: npt.NDArray[np.uint8] = np.frombuffer(
+            self._buffer, np.uint8, last - first, first
+        )
 
     def __len__(self) -> int:
         return len(self.array)

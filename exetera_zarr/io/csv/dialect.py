@@ -89,8 +89,8 @@ class RecordText:
         self.data = data
         self.dialect = dialect
         self.array: Bytes = np.frombuffer(data, np.uint8)
-        self.has_quotes = bool(dialect.quotechar) and dialect.quotechar.encode() in data
-        self.has_returns = b"\r" in data
+        self.has_quotes: bool = bool(dialect.quotechar) and dialect.quotechar.encode() in data
+        self.has_returns: bool = b"\r" in data
 
     @cached_property
     def quotes(self) -> Positions:

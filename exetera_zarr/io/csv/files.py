@@ -215,7 +215,8 @@ class InputFile:
     """
 
     def __init__(self, path: PathLike, source_options: Mapping[str, Any] | None = None) -> None:
-        self.name = shown(os.fspath(path))
+        self.name: str = shown(os.fspath(path))
+        self.size: int | None
         stored, self.size = open_binary(path, source_options)
         self._stored = _Digested(stored)
         self._remote = is_url(os.fspath(path))

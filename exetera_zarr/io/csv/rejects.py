@@ -138,7 +138,7 @@ class Rejects:
             Path(place).is_dir() or not Path(place).absolute().parent.is_dir()
         ):
             raise DataError(f"rejects cannot be written to {place}: there is no such folder")
-        self.place = shown(place)
+        self.place: str = shown(place)
         self._place = place
         self._options = source_options
         self._columns = columns

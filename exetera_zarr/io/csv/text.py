@@ -182,7 +182,7 @@ class CsvText:
         self._at_end = False
         self._read = 0
         self.header_lines = 0
-        self.names = self._read_header()
+        self.names: list[str] = self._read_header()
 
     def blocks(self) -> Iterator[Block]:
         """

@@ -107,8 +107,9 @@ class CsvSample:
             self._file.close()
             raise
         self._dialect = self._text.dialect
-        self.name, self.header = self._file.name, self._text.names
-        self.names = called(self.header)
+        self.name: str = self._file.name
+        self.header: list[str] = self._text.names
+        self.names: list[str] = called(self.header)
         self.complete = False
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ TABLE_KEYS = ("primary_keys", "foreign_keys", "fields", "csv", "notes", *describ
 COLUMN_KEYS = ("field_type", "raw_type", "note", "na_values", *described.COLUMN_KEYS)
 CATEGORICAL_KEYS = ("value_type", "strings_to_values", "out_of_range")
 MOMENT_KEYS = ("create_day_field", "create_flag_field", "optional", "date_format", "dayfirst")
-KEYS = {
+KEYS: dict[str, tuple[str, ...]] = {
     "string": (),
     "fixed_string": ("length",),
     "categorical": ("categorical",),
@@ -66,7 +66,7 @@ MOST_BYTES = 32 << 20
 """Bytes of a schema; one of a million categories has 20 MB."""
 MOST_VALUES = 2_000_000
 """Values in one, which take far more memory than their text does."""
-VERSIONS = {"exetera": ("1.0.0", "1.1.0"), "hystore": ("1.0.0",)}
+VERSIONS: dict[str, tuple[str, ...]] = {"exetera": ("1.0.0", "1.1.0"), "hystore": ("1.0.0",)}
 
 
 def load_schema(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from exetera_zarr.engine.duckdb.connection import asking
-from exetera_zarr.errors import ArgumentError, ArgumentTypeError, listing
+from exetera_zarr.errors import ArgumentError, ArgumentTypeError, listing, needing
 from exetera_zarr.fields.sources import workspace
 from exetera_zarr.io.sql.scanner import ScannedTable
 from exetera_zarr.texts import visible
@@ -113,12 +113,14 @@ class Query:
 
     def to_pandas(self, **options: Any) -> pd.DataFrame:
         """The result as a pandas DataFrame, in memory; options as of ``pa.Table.to_pandas``."""
-        found: pd.DataFrame = self.to_arrow().to_pandas(**options)
+        with needing("to_pandas", "exetera-zarr[pandas]"):
+            found: pd.DataFrame = self.to_arrow().to_pandas(**options)
         return found
 
     def to_polars(self) -> pl.DataFrame:
         """The result as a Polars DataFrame, in memory."""
-        import polars as pl
+        with needing("to_polars", "polars"):
+            import polars as pl
 
         return pl.DataFrame(self.reader())
 

@@ -85,7 +85,7 @@ class _Nothing:
     """A column without values, of all rows or of those that fulfil a condition."""
 
     def __init__(self, name: str, rows: int, condition: Condition | None) -> None:
-        self.schema = pa.schema([pa.field(name, pa.bool_())])
+        self.schema: Any = pa.schema([pa.field(name, pa.bool_())])
         self._rows, self._condition = rows, condition
 
     def batches(self) -> Generator[pa.RecordBatch]:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from exetera_zarr.errors import DataError, UnsupportedError
+from exetera_zarr.errors import DataError, needing
 from exetera_zarr.io.csv.files import is_url, shown, suffix_of
 from exetera_zarr.io.statistics.variables import Seen, Variable, needs_look
 from exetera_zarr.storage import check_file, codebooks, open_at_random
@@ -44,14 +44,9 @@ def package_of(name: str) -> Package | None:
 
 
 def library() -> Any:
-    """Pyreadstat; UnsupportedError where it is not installed."""
-    try:
+    """Pyreadstat; MissingPackageError where it is not installed."""
+    with needing("a file of SPSS, Stata or SAS", "exetera-zarr[statistics]"):
         import pyreadstat
-    except ImportError as error:
-        raise UnsupportedError(
-            "files of SPSS, Stata and SAS are read and written by pyreadstat: install it by "
-            "pip install 'exetera-zarr[statistics]'"
-        ) from error
     return pyreadstat
 
 

@@ -120,7 +120,8 @@ class Variable:
     """
 
     def __init__(self, name: str, about: Any, package: Package, seen: Seen | None) -> None:
-        self.name, self._package = name, package
+        self.name = name
+        self._package = package
         self._seen = seen or Seen(values=None)
         self._stored = about.readstat_variable_types[name]
         self._labels: dict[Any, str] = dict(about.variable_value_labels.get(name, {}))
@@ -130,7 +131,10 @@ class Variable:
         missing = list(self._user_missing(about.missing_ranges.get(name, ())))
         self._codes: dict[str, float] = {}
         made = self._decided(missing)
-        self.attributes = {**made, codebooks.ATTRIBUTE: self._said(about, made, missing)}
+        self.attributes: dict[str, Any] = {
+            **made,
+            codebooks.ATTRIBUTE: self._said(about, made, missing),
+        }
         if not self.attributes[codebooks.ATTRIBUTE]:
             del self.attributes[codebooks.ATTRIBUTE]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from exetera_zarr.errors import DataError
+from exetera_zarr.errors import DataError, needing
 from exetera_zarr.fieldtypes import label_text
 from exetera_zarr.io.arrow.stream import ArrowStream
 
@@ -144,7 +144,8 @@ def dataset_of(
     frame: DataFrame, columns: str | Sequence[str] | None, where: Any, *, raw: bool
 ) -> xr.Dataset:
     """A table as a dataset of xarray in memory; see `DataFrame.to_xarray`."""
-    import xarray as xr
+    with needing("to_xarray", "exetera-zarr[xarray]"):
+        import xarray as xr
 
     stream = ArrowStream(frame, columns, where, raw=raw)
     made = {name: variable_of(frame[name], raw=raw) for name in stream.schema.names}

@@ -118,7 +118,9 @@ class Codebook:
         tables: tuple[TableEntry, ...],
         schemas: Mapping[str, dict[str, Any]],
     ) -> None:
-        self.url, self.version, self.tables = url, version, tables
+        self.url = url
+        self.version = version
+        self.tables = tables
         self._schemas = schemas
 
     def __getitem__(self, table: str) -> TableEntry:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from exetera_zarr.errors import needing
+
 if TYPE_CHECKING:
     import dask.dataframe
 
@@ -75,6 +77,7 @@ class DatasetOnDask:
         ...     table["dose"].mean(), ds.commit()
         (1.0, 1)
         """
-        from exetera_zarr.dask.writing import write
+        with needing("write_dask", "exetera-zarr[dask]"):
+            from exetera_zarr.dask.writing import write
 
         return write(cast("Dataset", self), ddf, name, mode, row_block=row_block)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from exetera_zarr.errors import needing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -82,7 +84,8 @@ class TableOnDask:
         ...     people.to_dask(where=[("age", ">", 40)])["town"].compute().tolist()
         ['Bath']
         """
-        from exetera_zarr.dask.reading import collection
+        with needing("to_dask", "exetera-zarr[dask]"):
+            from exetera_zarr.dask.reading import collection
 
         frame = cast("DataFrame", self)
         return collection(frame, columns, where, types=types, index=index, blocks=blocks)
@@ -123,6 +126,7 @@ class TableOnDask:
         ...     people.write_dask_array("cm", height * 100).tolist()
         [150.0, 200.0, 175.0]
         """
-        from exetera_zarr.dask.writing import write_column
+        with needing("write_dask_array", "exetera-zarr[dask]"):
+            from exetera_zarr.dask.writing import write_column
 
         return write_column(cast("DataFrame", self), name, array)

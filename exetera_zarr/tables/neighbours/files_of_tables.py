@@ -155,6 +155,18 @@ class TableFiles:
             form.
         IndexError
             The filter has another length.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://to_csv.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, None]})
+        ...     import sys
+        ...     people.to_csv(sys.stdout)
+        id,age
+        1,34
+        2,
         """
         from exetera_zarr.io.csv.export import write_csv
 

@@ -9,7 +9,7 @@ import numpy as np
 from exetera_zarr.engine import is_strings
 from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.engine.streams.row_gather import RowNumbers
-from exetera_zarr.errors import ArgumentError, UnsupportedError, about
+from exetera_zarr.errors import ArgumentError, about, needing
 from exetera_zarr.fields.filters import row_numbers
 from exetera_zarr.fields.missing.masked import chosen_masked, masked_of
 from exetera_zarr.fields.sources import workspace
@@ -37,13 +37,8 @@ def pandas_frame(
     types: PandasTypes,
 ) -> pd.DataFrame:
     """See `DataFrame.to_pandas`."""
-    try:
+    with needing("to_pandas", "exetera-zarr[pandas]", "; to_arrow and to_csv need nothing more"):
         import pandas as pd
-    except ImportError as error:
-        raise UnsupportedError(
-            "to_pandas needs pandas, which is not installed: pip install 'exetera-zarr[pandas]'; "
-            "to_arrow and to_csv need nothing more"
-        ) from error
     if types not in get_args(PandasTypes):
         raise ArgumentError(f"types is 'raw', 'typed' or 'arrow', not {types!r}")
     if not frame.dataset.settings.face.sees_missing:

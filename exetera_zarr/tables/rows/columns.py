@@ -86,7 +86,7 @@ class Columns:
         self._columns = {name: at for name, at in columns.items() if name not in self._told}
         self._new = [name for name in self._columns if name not in ours]
         self._open: list[str] = []  # categorical fields of our making, whose names come by and by
-        self.lacking = [name for name in ours if name not in self._columns]
+        self.lacking: list[str] = [name for name in ours if name not in self._columns]
         if self.lacking and missing == "error":
             raise DataError(
                 f"the rows that are given lack {listing(self.lacking)} of the table "

@@ -42,7 +42,7 @@ class StagedColumn:
         self._empty = field.empty_column()
         self._sees_missing = field.face.sees_missing
         self._coded = field.coded
-        self.rows = 0
+        self.rows: int = 0
         self._mask: Spill | None = None
         self._offsets: Spill | None = None
         if is_strings(self._empty):

@@ -54,6 +54,16 @@ class RowVerbs:
         Categories go by their names, dates and times without a zone are in UTC, and a float may be
         rounded to a narrower one, as when it is written. What was there is neither read nor
         written, and writers that only append do not conflict.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://append.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     _ = people.append({"age": [60]})
+        ...     people["age"].tolist()
+        [34, 51, None, 47, 60]
         """
         from exetera_zarr.tables.rows.appending import append
 
@@ -102,6 +112,16 @@ class RowVerbs:
         -----
         Only fields, and of these only chunks, in which a value differs are written; fields of
         indexed strings are written as a whole. Rows that are as they were make no new version.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://upsert.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     _ = people.upsert({"id": [2, 3], "age": [52, 60]}, "id")
+        ...     people["id"].tolist(), people["age"].tolist()
+        ([1, 2, 3], [34, 52, 60])
         """
         from exetera_zarr.tables.rows.upserting import upsert
 
@@ -131,6 +151,16 @@ class RowVerbs:
         ------
         IndexError, TypeError, ValueError
             The condition has another length, or a row does not exist; nothing is changed then.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://delete.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2, 3]})
+        ...     _ = people.delete(people["id"] == 2)
+        ...     people["id"].tolist()
+        [1, 3]
         """
         from exetera_zarr.tables.rows.deleting import kept_rows
 

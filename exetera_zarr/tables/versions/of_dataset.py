@@ -98,6 +98,15 @@ class DatasetVersions(FieldContainer):
         -----
         RaggedTableWarning
             Fields of a table have different lengths; not in ExeTera's face.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://commit.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.commit(message="First wave")
+        1
         """
         self._tell_ragged()
         return self._storage.commit(force=force, message=message or "", author=author or "")
@@ -124,7 +133,21 @@ class DatasetVersions(FieldContainer):
                 )
 
     def rollback(self) -> None:
-        """Drop what was not committed."""
+        """
+        Drop what was not committed.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://rollback.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     _ = people.append({"age": [60]})
+        ...     ds.rollback()
+        ...     ds["people"]["age"].tolist()
+        [34, 51]
+        """
         self._storage.rollback()
 
     def refresh(self) -> int:
@@ -140,6 +163,16 @@ class DatasetVersions(FieldContainer):
         ------
         ConflictError
             Another process changed the same table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://refresh.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     ds.refresh()
+        1
         """
         return self._storage.refresh()
 
@@ -148,6 +181,17 @@ class DatasetVersions(FieldContainer):
         A ``with`` block whose changes are dropped when an exception leaves it.
 
         Other threads that change the dataset wait until it ends, so do not wait for them inside.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://transaction.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     with ds.transaction():
+        ...         _ = people.append({"age": [60]})
+        ...     len(people["age"])
+        3
         """
         return self._storage.atomic()
 
@@ -207,7 +251,20 @@ class DatasetVersions(FieldContainer):
         return History(way_of(commits, table), f"{self.url}: {table}")
 
     def tags(self) -> Mapping[str, Tag]:
-        """The tags of the newest version, by name, in the order of the versions that they name."""
+        """
+        The tags of the newest version, by name, in the order of the versions that they name.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://tags.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     _ = ds.tag("paper")
+        ...     list(ds.tags())
+        ['paper']
+        """
         return self._storage.tags()
 
     def tag(
@@ -279,6 +336,18 @@ class DatasetVersions(FieldContainer):
         ------
         VersionNotFoundError
             There is no such tag.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://untag.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     _ = ds.tag("paper")
+        ...     ds.untag("paper")
+        ...     list(ds.tags())
+        []
         """
         self._tell_ragged()
         self._storage.untag(name)
@@ -311,6 +380,19 @@ class DatasetVersions(FieldContainer):
             Another process has changed something meanwhile.
         ValueError
             There are changes that are not committed.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://restore.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     first = ds.commit()
+        ...     _ = people.append({"age": [60]})
+        ...     _ = ds.commit()
+        ...     _ = ds.restore(first)
+        ...     ds["people"]["age"].tolist()
+        [34, 51]
         """
         return self._storage.restore(version, About(message or "", author or ""))
 
@@ -357,6 +439,20 @@ class DatasetVersions(FieldContainer):
         -----
         Columns of which two versions share what is stored are not read. Memory is bounded by the
         session's limit.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://diff_of_versions.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     first = ds.commit()
+        ...     _ = people.append({"age": [60]})
+        ...     second = ds.commit()
+        ...     ds.diff(first, second)
+        memory://diff_of_versions.zarr: version 1 to 2
+        people: 2 to 3 rows; by row number 1 added, 0 removed, 0 changed
+          added: row=2
         """
         from exetera_zarr.tables.versions.difference import difference
 
@@ -366,7 +462,21 @@ class DatasetVersions(FieldContainer):
             return difference(old, new, key, examples)
 
     def at(self, version: VersionLike | None) -> Dataset:
-        """The dataset at a version, by number, tag or moment, for reading; the newest if None."""
+        """
+        The dataset at a version, by number, tag or moment, for reading; the newest if None.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://at.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     first = ds.commit()
+        ...     _ = people.append({"age": [60]})
+        ...     _ = ds.commit()
+        ...     len(ds.at(first)["people"]["age"])
+        2
+        """
         return self.over(self._storage.at(version))
 
     @abstractmethod
@@ -386,6 +496,16 @@ class DatasetVersions(FieldContainer):
         older_than
             Seconds; younger ones are kept in any case, with ``inf`` all of them. 0 keeps just
             `versions` of them, whatever the clocks of the writers say.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://retain.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     ds.retain(versions=10)
+        ...     ds.retention
+        (10, 86400.0)
         """
         self._storage.retain(versions, older_than)
 
@@ -411,6 +531,16 @@ class DatasetVersions(FieldContainer):
         -------
         int
             How many objects of no version were removed.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://vacuum.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     ds.vacuum()
+        0
         """
         self._tell_ragged()
         return self._storage.vacuum(keep, older_than)
@@ -433,6 +563,16 @@ class DatasetVersions(FieldContainer):
         Notes
         -----
         All objects are listed, and the documents of all versions that are kept are read.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://usage.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     ds.usage().versions
+        2
         """
         return self._storage.usage(keep, older_than)
 
@@ -455,6 +595,17 @@ class DatasetVersions(FieldContainer):
         ------
         TableNotFoundError
             There is no such table.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://compact.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     ds.compact()  # faster to read after many appends
+        ...     ds["people"]["age"].tolist()
+        [34, 51]
         """
         if table is not None and table not in self:
             raise TableNotFoundError(
@@ -471,6 +622,15 @@ class DatasetVersions(FieldContainer):
         ------
         CorruptDataError
             Something is not what was written: its message names table, field and chunk.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://verify.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51]})
+        ...     version = ds.commit()
+        ...     ds.verify()  # what is not as it was written would be an error
         """
         self._storage.verify()
 

@@ -63,7 +63,18 @@ class Choosing:
         return self._between(0, _count(n, rows))
 
     def tail(self, n: int = 5) -> View:
-        """The last rows; of a negative number, all but so many of the first; else as `head`."""
+        """
+        The last rows; of a negative number, all but so many of the first; else as `head`.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://tail.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people.tail(2)["age"].tolist()
+        [None, 47]
+        """
         rows = self._rows()
         return self._between(rows - _count(n, rows), rows)
 
@@ -86,6 +97,15 @@ class Choosing:
         ------
         ValueError
             Both are given, or more rows than there are.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://sample.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     len(people.sample(2)["age"])
+        2
         """
         rows = self._rows()
         if n is not None and frac is not None:
@@ -167,6 +187,15 @@ class Choosing:
         ----------
         subset
             Names of the fields that count; all by default.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://dropna.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people.dropna()["age"].tolist()
+        [34, 51, 47]
         """
         frame = self._frame
         names = [subset] if isinstance(subset, str) else subset
@@ -201,7 +230,18 @@ class Choosing:
 
     @property
     def iloc(self) -> ByNumber:
-        """Rows by number: ``df.iloc[3]``, ``df.iloc[2:5]``, ``df.iloc[[1, 4], 0:2]``."""
+        """
+        Rows by number: ``df.iloc[3]``, ``df.iloc[2:5]``, ``df.iloc[[1, 4], 0:2]``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://iloc.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people.iloc[1:3]["age"].tolist()
+        [51, None]
+        """
         return ByNumber(self._frame, labels=False)
 
     @property
@@ -211,6 +251,15 @@ class Choosing:
 
         A table has no index but the numbers of its rows. As in pandas, a slice of these includes
         its end.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://loc.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, None, 47]})
+        ...     people.loc[people["age"] > 40, "age"].tolist()
+        [51, 47]
         """
         return ByNumber(self._frame, labels=True)
 

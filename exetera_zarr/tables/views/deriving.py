@@ -41,6 +41,15 @@ class Deriving:
         -------
         DataFrame
             Of the session's own: ``ds["name"] = table`` keeps it.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://sort.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, 51, 47]})
+        ...     people.sort("age")["age"].tolist()
+        [34, 47, 51]
         """
         from exetera_zarr.tables.views.new_tables import new_table
 
@@ -52,7 +61,18 @@ class Deriving:
         return frame.sort_values(by, new_table(frame.dataset, frame.name), ascending=ascending)
 
     def select(self, *columns: str | list[str]) -> View:
-        """Some columns, as a view; the same as ``df[["a", "b"]]``."""
+        """
+        Some columns, as a view; the same as ``df[["a", "b"]]``.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://select.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"id": [1, 2], "age": [34, 51]})
+        ...     list(people.select("age"))
+        ['age']
+        """
         names = [name for one in columns for name in ([one] if isinstance(one, str) else one)]
         return cast("View", self._frame[names])
 

@@ -174,7 +174,8 @@ class ColumnGroup(_Viewed):
         arrays: Mapping[str, Array] | None = None,
     ) -> None:
         super().__init__(name, attributes, base, storage)
-        self._owner, self.chosen_rows = owner, rows
+        self._owner = owner
+        self.chosen_rows = rows
         self._lock = threading.Lock()
         self._read: Mapping[str, Array] | None = None
         if arrays is None:
