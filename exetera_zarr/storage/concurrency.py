@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from exetera_zarr.storage.stores.base import ObjectStore
 
@@ -130,7 +130,7 @@ def ordered(
     threads: int,
     ahead: int | None = None,
     use: str = "work",
-) -> Iterator[_R]:
+) -> Generator[_R]:
     """
     Results of `task` in the order of `items`, some of them computed ahead.
 

@@ -144,7 +144,17 @@ def rows_of_file(name: str, options: Mapping[str, Any] | None) -> Iterator[pa.Re
             if not is_of_content(error):
                 raise
             raise DataError(f"{shown(name)} is no {kind} file: {error}") from error
-        yield rows
+        yield pa.RecordBatchReader.from_batches(rows.schema, _batches_of(rows, name))
+
+
+def _batches_of(rows: pa.RecordBatchReader, name: str) -> Iterator[pa.RecordBatch]:
+    """The batches of a file, of which an error says which file it is."""
+    try:
+        yield from rows
+    except (pa.ArrowException, OSError) as error:
+        if not is_of_content(error):
+            raise
+        raise DataError(f"{shown(name)} cannot be read: {error}") from error
 
 
 def _opened(name: str, options: Mapping[str, Any] | None) -> IO[bytes]:
@@ -167,8 +177,8 @@ def _check_sizes(file: IO[bytes], name: str) -> None:
     """
     Refuse what claims to have more metadata than any file has, before Arrow makes room for it.
 
-    A file of either kind ends with the bytes of its metadata, and what it is; a stream of Arrow
-    begins with those of its first message.
+    A file of either kind ends with the bytes of its metadata, and what it is, as one of the first
+    version of Feather does; a stream of Arrow begins with those of its first message.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - 10, 0))
@@ -177,7 +187,7 @@ def _check_sizes(file: IO[bytes], name: str) -> None:
     start = file.read(8)
     file.seek(0)
     claimed = 0
-    if end[-4:] == b"PAR1":
+    if end[-4:] == b"PAR1" or (start[:4] == b"FEA1" == end[-4:]):
         claimed = int.from_bytes(end[-8:-4], "little")
     elif start[:6] == b"ARROW1":
         claimed = int.from_bytes(end[-10:-6], "little") if end[-6:] == b"ARROW1" else 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import closing
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -15,6 +16,8 @@ from exetera_zarr.errors import ArgumentError, about
 from exetera_zarr.fields.filters import filter_reader
 from exetera_zarr.fields.sources import source_of
 from exetera_zarr.io.arrow.columns import arrow_column
+from exetera_zarr.storage.concurrency import ordered
+from exetera_zarr.storage.system import processors
 from exetera_zarr.tables.rows.arrow_metadata import metadata_of
 
 if TYPE_CHECKING:
@@ -116,26 +119,50 @@ class ArrowStream:
         return iter(self._source.cuts())
 
     def batches(self) -> Generator[pa.RecordBatch]:
-        """The rows in order, a block of the table at a time; the next one is made meanwhile."""
-        return prefetched(self._made())
+        """The rows in order, a block of the table at a time; the next are made meanwhile."""
+        return self._several() if self._by_blocks else prefetched(self._made())
+
+    @cached_property
+    def _by_blocks(self) -> bool:
+        """
+        Whether several blocks are better made at a time: large ones, by several processors.
+
+        Not from far away, where blocks that are asked for in order are fetched ahead; and not of
+        strings, whose offsets are kept from one block to where its bytes are read.
+        """
+        arrays = (array for field in self._read.values() for array in field.arrays().values())
+        large = self._source.block
+        near = all(array.at_once(1) == 1 < array.at_once(large) for array in arrays)
+        return near and self._source.offsets is None
+
+    def _several(self) -> Generator[pa.RecordBatch]:
+        threads = processors()
+        with closing(ordered(self._block, self.cuts(), threads, threads, "blocks")) as made:
+            for block in made:
+                if block is not None:
+                    yield block
 
     def reader(self) -> pa.RecordBatchReader:
         """The same as a stream that others read once."""
         return pa.RecordBatchReader.from_batches(self.schema, self.batches())
 
     def _made(self) -> Iterator[pa.RecordBatch]:
-        for start, stop in self.cuts():
-            kept, known = None, _NOTHING
-            if self._kept is not None:
-                chosen, known = self._kept(start, stop)
-                kept = selection.as_mask(chosen, stop - start)
-                if not kept.any():
-                    continue
-                kept = None if kept.all() else kept
-            read = self.columns(start, stop, known)
-            if kept is not None:
-                read = {name: selection.compress(one, kept) for name, one in read.items()}
-            yield self.batch(read, start, kept)
+        return (made for cut in self.cuts() if (made := self._block(cut)) is not None)
+
+    def _block(self, rows: tuple[int, int]) -> pa.RecordBatch | None:
+        """The rows that are kept of those from one number to another; None where none is."""
+        start, stop = rows
+        kept, known = None, _NOTHING
+        if self._kept is not None:
+            chosen, known = self._kept(start, stop)
+            kept = selection.as_mask(chosen, stop - start)
+            if not kept.any():
+                return None
+            kept = None if kept.all() else kept
+        read = self.columns(start, stop, known)
+        if kept is not None:
+            read = {name: selection.compress(one, kept) for name, one in read.items()}
+        return self.batch(read, start, kept)
 
     def columns(
         self, start: int, stop: int, known: Mapping[str, Column] = _NOTHING

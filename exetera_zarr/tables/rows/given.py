@@ -11,13 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from exetera_zarr.engine.streams.freed_memory import give_back_beyond
-from exetera_zarr.errors import (
-    ArgumentTypeError,
-    DataError,
-    is_of_content,
-    listing,
-    listing_lengths,
-)
+from exetera_zarr.errors import ArgumentTypeError, DataError, listing, listing_lengths
 from exetera_zarr.fields.base import Field
 from exetera_zarr.fields.container import FieldContainer
 from exetera_zarr.fields.data import RawData, StringData
@@ -314,9 +308,7 @@ def _slices(reader: pa.RecordBatchReader, room: int) -> Iterator[pa.RecordBatch]
             size = max(_bytes_of(batch), 1)
         except StopIteration:
             return
-        except (pa.ArrowException, OSError) as error:
-            if not is_of_content(error):
-                raise
+        except pa.ArrowException as error:
             raise DataError(f"the rows that are given cannot be read: {error}") from error
         step = _STEP
         if batch.num_rows:
