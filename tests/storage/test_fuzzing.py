@@ -1,7 +1,7 @@
 """Datasets that are changed at random: any is right, or an error of ours, and touches nothing else.
 
-`STRANGERS=n pytest tests/storage/test_fuzzing.py` tries n of them. What was found so is kept in
-`found_by_fuzzing.jsonl`, and tried each time.
+`STRANGERS=n pytest -o timeout=0 --timeout=0 tests/storage/test_fuzzing.py` tries n of them. What
+was found so is kept in `found_by_fuzzing.jsonl`, and tried each time.
 """
 
 from __future__ import annotations
