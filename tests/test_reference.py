@@ -21,23 +21,13 @@ HIDDEN = {
 }
 #: Methods that have no example yet. The list only gets shorter: who writes one takes its name off.
 WITHOUT = {
-    "DataFrame.companions",
-    "DataFrame.note",
     "DataFrameGroupBy.of_all",
     "DataFrameGroupBy.write",
-    "Dataset.beside",
     "Dataset.from_parquet",
     "Dataset.from_spss",
     "Dataset.from_stata",
-    "Dataset.note",
-    "Field.as_stored",
-    "Field.filler",
     "Field.hist",
-    "Field.in_memory",
-    "Field.leave_table",
-    "Field.rewrite",
     "Field.writeable",
-    "IndexedStringField.filler",
     "NumericField.logical_not",
     "Session.aggregate_custom",
     "Session.temp_filename",

@@ -849,7 +849,17 @@ class DataFrame(
         return [name for name in self if name not in hidden]
 
     def companions(self) -> dict[str, str]:
-        """For each field that has a companion, which says what is missing of it, its name."""
+        """
+        For each field that has a companion, which says what is missing of it, its name.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://companions.zarr", "w", "study")
+        ...     ds.from_dict("people", {"id": [1, 2], "age": [34, None]}).companions()
+        {'age': 'age_valid'}
+        """
         return self._companions()
 
 

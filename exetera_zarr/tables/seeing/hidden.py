@@ -21,13 +21,15 @@ _IN_CONTAINERS = frozenset(
 )
 IN_TABLES = _IN_CONTAINERS | {
     *("atomic", "becomes", "copy_rows", "exists", "h5group", "is_view", "leave", "link_companions"),
-    *("own_columns", "refuse_ragged", "replaced", "say", "selected", "stood_for", "to_show"),
+    *("note", "own_columns", "refuse_ragged", "replaced", "say", "selected", "stood_for"),
+    *("to_show",),
 }
-IN_DATASETS = _IN_CONTAINERS | {"end_by", "over", "settings", "storage", "undo"}
+IN_DATASETS = _IN_CONTAINERS | {"beside", "end_by", "over", "settings", "storage", "undo"}
 IN_SESSIONS = frozenset(["open_with", "settings"])
 IN_FIELDS = frozenset(
     [
-        *("append", "append_masked", "array", "arrays", "blocks", "check_writeable", "coded"),
+        *("append", "append_masked", "array", "arrays", "as_stored", "blocks", "check_writeable"),
+        *("coded", "filler", "in_memory", "leave_table", "rewrite"),
         *("complete", "deliver", "dtype_of_rows", "empty_column", "encoded", "exact"),
         *("extend_companion", "extremes", "face", "flush", "forget_companion", "group"),
         *("mark_codes", "masked_blocks", "masked_rows", "memory_like", "numeric_like"),

@@ -211,6 +211,19 @@ class DatasetVersions(FieldContainer):
             The tables that it read.
         details
             What else is to be known, as JSON takes it.
+
+        Examples
+        --------
+        >>> from exetera_zarr import Session
+        >>> with Session() as s:
+        ...     ds = s.open_dataset("memory://notes.zarr", "w", "study")
+        ...     people = ds.from_dict("people", {"age": [34, None, 51]})
+        ...     people["age"] = people["age"].fillna(42)
+        ...     ds.note("impute", "people", value=42)
+        ...     _ = ds.commit()
+        ...     done = ds.history()[0].operations[-1]
+        >>> done.verb, done.table, dict(done.details)
+        ('impute', 'people', {'value': 42})
         """
         if not (self._storage.writable and Capability.VERSIONS in self._storage.capabilities):
             return
