@@ -146,6 +146,7 @@ _ASKED = (
     "TimeZone = 'UTC'",
     "preserve_insertion_order = true",
     "python_enable_replacements = false",
+    "allow_persistent_secrets = false",  # those that DuckDB keeps of whoever runs this
     "enable_external_access = false",
     "lock_configuration = true",
 )
