@@ -14,16 +14,17 @@ from exetera_zarr.fields.missing.keys import key_source, whole_keys
 from exetera_zarr.fields.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from exetera_zarr.fields.base import Field
+    from exetera_zarr.fields.numeric import NumericField
     from exetera_zarr.storage.base import AnyArray
 
     By: TypeAlias = "Field | Sequence[Field] | npt.NDArray[np.integer[Any]] | list[int] | None"
 
-__all__ = ["Groups", "groups_of", "keys_of"]
+__all__ = ["Groups", "groups_of", "keys_of", "of_places"]
 
 
 class Groups:
@@ -118,6 +119,29 @@ def keys_of(by: Any) -> list[Field] | None:
     if isinstance(by, (list, tuple)) and by and all(hasattr(k, "masked_blocks") for k in by):
         return list(by)
     return None
+
+
+def of_places(
+    field: Field, by: By, dtype: str, made_of: Callable[[AnyArray], AnyArray]
+) -> NumericField:
+    """
+    A field in memory, made of the place of each row in its span; missing where the key is.
+
+    Parameters
+    ----------
+    field, by
+        As of `groups_of`; without `by`, the field is the key itself.
+    dtype
+        Of the field that is made.
+    made_of
+        Its values, of places counted from 0.
+    """
+    groups = groups_of(field, field if by is None else by)
+    made: NumericField = field.numeric_like(dtype)
+    for start, stop in groups.cuts():
+        first, known = groups.read(start, stop)
+        made.append_masked(made_of(np.arange(start, stop) - first), known)
+    return made
 
 
 def groups_of(field: Field, by: By, *beside: Field) -> Groups:

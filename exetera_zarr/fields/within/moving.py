@@ -12,7 +12,7 @@ from exetera_zarr.engine.columns import selection, strings
 from exetera_zarr.errors import ArgumentTypeError
 from exetera_zarr.fields.data import blank_missing
 from exetera_zarr.fields.missing.companions import masked_reader
-from exetera_zarr.fields.within.groups import groups_of
+from exetera_zarr.fields.within.groups import groups_of, of_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,12 +151,7 @@ def is_first(field: Field, by: By = None) -> NumericField:
     NumericField of bool
         In memory; missing where the key is.
     """
-    groups = groups_of(field, field if by is None else by)
-    made: NumericField = field.numeric_like("bool")
-    for start, stop in groups.cuts():
-        first, known = groups.read(start, stop)
-        made.append_masked(first == np.arange(start, stop), known)
-    return made
+    return of_places(field, by, "bool", lambda place: place == 0)
 
 
 def is_last(field: Field, by: By = None) -> NumericField:

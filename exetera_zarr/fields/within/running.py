@@ -9,7 +9,7 @@ import numpy as np
 from exetera_zarr.engine.columns.windows import exact_sums, over_windows
 from exetera_zarr.errors import DataError, ResultRangeError
 from exetera_zarr.fields.missing.companions import both, masked_reader
-from exetera_zarr.fields.within.groups import groups_of
+from exetera_zarr.fields.within.groups import groups_of, of_places
 
 if TYPE_CHECKING:
     from exetera_zarr.fields.base import Field
@@ -36,12 +36,7 @@ def cumcount(field: Field, by: By = None) -> NumericField:
     NumericField of int64
         In memory; missing where the key is.
     """
-    groups = groups_of(field, field if by is None else by)
-    made: NumericField = field.numeric_like("int64")
-    for start, stop in groups.cuts():
-        first, known = groups.read(start, stop)
-        made.append_masked(np.arange(start, stop) - first, known)
-    return made
+    return of_places(field, by, "int64", lambda place: place)
 
 
 def cumsum(field: Field, by: By = None) -> NumericField:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from exetera_zarr.fields.categorical import CategoricalField
     from exetera_zarr.storage.base import AnyArray
 
-__all__ = ["MOMENT", "ArrowColumn", "Numbered", "arrow_column"]
+__all__ = ["MOMENT", "ArrowColumn", "Numbered", "array_of", "arrow_column"]
 
 MOMENT = pa.timestamp("us", "UTC")
 """The type of points in time."""
@@ -86,7 +86,7 @@ def _bits(there: AnyArray | None) -> pa.Buffer | None:
     return None if there is None else pa.py_buffer(np.packbits(there, bitorder="little"))
 
 
-def _array(kind: pa.DataType, values: AnyArray, there: AnyArray | None) -> pa.Array:
+def array_of(kind: pa.DataType, values: AnyArray, there: AnyArray | None) -> pa.Array:
     """Numbers as Arrow has them, without a copy."""
     # Not pa.array(values), which would import pandas.
     data = np.packbits(values, bitorder="little") if kind == pa.bool_() else values
@@ -100,7 +100,7 @@ def _of_numbers(field: Field, *, raw: bool) -> ArrowColumn:
 
     def make(column: Column, there: AnyArray | None, _numbered: Numbered) -> pa.Array:
         values = np.asarray(column).astype(dtype, copy=False)
-        return _array(kind, values, None if raw else present(values, there))
+        return array_of(kind, values, None if raw else present(values, there))
 
     return ArrowColumn(kind, make)
 
@@ -118,7 +118,7 @@ def _of_moments(field: Field) -> ArrowColumn:
                 f"row {numbered(row)} of {field.phrase()} is {seconds[row]} seconds, which "
                 f"{MOMENT} cannot hold: {_AS_IT_IS}"
             )
-        return _array(MOMENT, np.rint(seconds * _MICRO).astype(np.int64), there)
+        return array_of(MOMENT, np.rint(seconds * _MICRO).astype(np.int64), there)
 
     return ArrowColumn(MOMENT, make)
 
@@ -184,7 +184,7 @@ def _of_categories(field: CategoricalField) -> ArrowColumn:
                     f"no name: give it one, or {_AS_IT_IS}"
                 )
             at = np.where(known, at, 0)
-        indices = _array(kind.index_type, at.astype(numpy_type, copy=False), there)
+        indices = array_of(kind.index_type, at.astype(numpy_type, copy=False), there)
         return pa.DictionaryArray.from_arrays(indices, names)
 
     return ArrowColumn(kind, make, texts)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as arrow_dataset
 from pyarrow import fs
 
-from exetera_zarr.io.arrow.columns import MOMENT
+from exetera_zarr.io.arrow.columns import MOMENT, array_of
 from exetera_zarr.io.arrow.stream import ArrowStream
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Condition:
         self._stream = ArrowStream(frame, self._names)
         self.cuts = self._stream.cuts
         self._fields = {name: frame[name] for name in self._names}
-        # Beyond nulls, a condition that no value between the extremes fulfils is false.
         self._of_names: dict[str, AnyArray] | None = None
+        # Beyond nulls, a condition that no value between the extremes fulfils is false.
         self._by_zones = _ABOUT_NULLS.search(str(condition)) is None
 
     def keeps(self, start: int, stop: int) -> AnyArray:
@@ -74,24 +74,25 @@ class Condition:
 
     def _kept(self, rows: pa.RecordBatch) -> AnyArray:
         """For which rows the condition is true; by the names of categories where these decide."""
-        known = self._by_names(rows)
+        if self._of_names is None:
+            self._of_names = self._verdicts_of_names(rows)
+        if not self._of_names:
+            return self._verdicts(rows) > 0
+        known = self._by_names(rows, self._of_names)
         unknown = np.flatnonzero(known < 0)
         if 2 * len(unknown) > len(known):
             return self._verdicts(rows) > 0
         kept = known > 0
         if len(unknown):
-            numbers = pa.Array.from_buffers(
-                pa.int64(), len(unknown), [None, pa.py_buffer(unknown.astype(np.int64))]
-            )
+            numbers = array_of(pa.int64(), unknown.astype(np.int64), None)
             kept[unknown] = self._verdicts(rows.take(numbers)) > 0
         return kept
 
-    def _by_names(self, rows: pa.RecordBatch) -> AnyArray:
+    @staticmethod
+    def _by_names(rows: pa.RecordBatch, of_names: Mapping[str, AnyArray]) -> AnyArray:
         """1 for rows whose categories alone make the condition true, 0 for false; else -1."""
-        if self._of_names is None:
-            self._of_names = self._verdicts_of_names(rows)
         known = np.full(len(rows), -1, np.int8)
-        for name, verdicts in self._of_names.items():
+        for name, verdicts in of_names.items():
             codes = rows[name].indices.fill_null(len(verdicts) - 1).to_numpy()
             # No two contradict each other: what one says holds whatever the other columns are.
             np.maximum(known, verdicts[codes], out=known)
